@@ -1,0 +1,1 @@
+"""The `tw` command: thin front ends of the rooms below."""

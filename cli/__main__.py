@@ -1,0 +1,5 @@
+"""`python -m cli`, which `./tw` runs."""
+
+from cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""Pulumi components: they declare what a plan says and decide nothing."""

@@ -1,0 +1,96 @@
+"""The money figures of an environment: one formula for the plan, the preview, the policies and the controller.
+
+Capacity is priced, not machines: a declared pool of size 0 costs nothing, and which pools a service will use is the
+controller's choice within the limits below. Pure: takes `spec.desired` models or anything with the same fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from spec.desired import Pool, Scaling
+
+HOURS_PER_MONTH = 730
+"""Average hours of a month, as the clouds bill it: 8,760 / 12."""
+
+
+class UnknownPrice(ValueError):
+    """A pool has no price in its market, so nothing that contains it can be computed."""
+
+    def __init__(self, pool_ids: Iterable[str]) -> None:
+        self.pool_ids = tuple(pool_ids)
+        super().__init__(f"no price is known for {', '.join(self.pool_ids)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """USD.
+
+    Attributes:
+        expected_usd_hour: `min_replicas` (at least one) plus `num_overprovision`, each in the cheapest pools.
+        worst_usd_hour: `max_replicas + surge` replicas, all in the dearest pool, plus fixed costs; the controller
+            holds this.
+        runaway_usd_hour: every pool at its cloud-side maximum: what a broken or stolen controller could spend.
+        idle_usd_month: the fixed costs alone.
+    """
+
+    expected_usd_hour: float
+    worst_usd_hour: float
+    runaway_usd_hour: float
+    idle_usd_month: float
+
+    @property
+    def expected_usd_month(self) -> float:
+        """The expected hour, for a month."""
+        return self.expected_usd_hour * HOURS_PER_MONTH
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.expected_usd_hour + other.expected_usd_hour,
+            self.worst_usd_hour + other.worst_usd_hour,
+            self.runaway_usd_hour + other.runaway_usd_hour,
+            self.idle_usd_month + other.idle_usd_month,
+        )
+
+
+ZERO = Cost(0.0, 0.0, 0.0, 0.0)
+
+
+def cost_of_fixed(fixed_usd_hour: float) -> Cost:
+    """What the environment costs beside its replicas, in all figures."""
+    return Cost(fixed_usd_hour, fixed_usd_hour, fixed_usd_hour, fixed_usd_hour * HOURS_PER_MONTH)
+
+
+def cost_of_service(scaling: Scaling, pools: Sequence[Pool]) -> Cost:
+    """The figures of one service without fixed costs.
+
+    Raises UnknownPrice when any pool has no price in its own market: a figure that leaves something out is
+    worse than none.
+    """
+    if not pools:
+        return ZERO
+    prices = _prices(pools)
+    return Cost(
+        expected_usd_hour=_expected(scaling, pools, prices),
+        worst_usd_hour=(scaling.max_replicas + scaling.surge) * max(prices.values()),
+        runaway_usd_hour=sum(p.max_size * prices[p.id] for p in pools),
+        idle_usd_month=0.0,
+    )
+
+
+def _prices(pools: Sequence[Pool]) -> dict[str, float]:
+    prices = {p.id: p.price_usd_hour for p in pools}
+    unknown = [i for i, price in prices.items() if price is None]
+    if unknown:
+        raise UnknownPrice(unknown)
+    return {i: price for i, price in prices.items() if price is not None}
+
+
+def _expected(scaling: Scaling, pools: Sequence[Pool], prices: dict[str, float]) -> float:
+    """Replicas that must be on demand are priced there when a pool for them exists, the others at the cheapest."""
+    replicas = max(scaling.min_replicas, 1) + scaling.num_overprovision
+    cheapest = min(prices.values())
+    on_demand = [prices[p.id] for p in pools if p.market == "on_demand"]
+    base = min(scaling.base_ondemand_fallback_replicas, replicas) if on_demand else 0
+    return base * min(on_demand, default=0.0) + (replicas - base) * cheapest

@@ -1,0 +1,202 @@
+"""`desired/<stack>.json`: what should run, as the stack program declares it and the controller reads it.
+
+The controller freezes (keeps sizes, launches nothing) when this object is missing, unreadable or of a newer
+schema; `parse` therefore raises one error type for all three.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from spec.base import Port, Seconds, Sha256, Usd, Wire
+from spec.names import Market, PoolKind
+
+SCHEMA = 1
+
+
+class Bundle(Wire):
+    """What a replica runs, named by content. Values of environment variables are in the archive, not here."""
+
+    sha256: Sha256
+    image: str | None = None
+    setup: str = ""
+    run: str
+    env_names: tuple[str, ...] = ()
+    secret_names: tuple[str, ...] = ()
+    port: Port
+    model: str | None = None
+    engine: str | None = None
+    """Name of the preset in `engines/` whose metric names apply; None for an unknown HTTP server."""
+
+
+class Probe(Wire):
+    """Readiness probe of the engine."""
+
+    method: Literal["GET", "POST"] = "GET"
+    path: str = "/health"
+    headers: dict[str, str] = {}
+    body: Any = None
+    """JSON value that is sent with POST."""
+    initial_delay_s: Seconds = 1200
+    """How long a replica may stay without its first success before it counts as failed."""
+    timeout_s: Seconds = 15
+    interval_s: Seconds = 10
+    failure_threshold: int = Field(3, ge=1)
+    replace_after_s: Seconds = 180
+
+
+class Scaling(Wire):
+    """How many replicas a service may have, and what moves the number between min and max."""
+
+    min_replicas: int = Field(1, ge=0)
+    max_replicas: int = Field(1, ge=0)
+    surge: int = Field(1, ge=0)
+    """Replicas above `max_replicas` that an update or a move between pools may hold for a while."""
+    target_qps_per_replica: float | dict[str, float] | None = None
+    upscale_delay_s: Seconds = 300
+    downscale_delay_s: Seconds = 1200
+    num_overprovision: int = Field(0, ge=0)
+    base_ondemand_fallback_replicas: int = Field(0, ge=0)
+    dynamic_ondemand_fallback: bool = False
+
+
+class Routing(Wire):
+    """How the edges send requests to the replicas of a service."""
+
+    policy: Literal["least_request", "round_robin"] = "least_request"
+    models: tuple[str, ...] = ()
+    """Values of the request's `model` that belong to this service; empty = every other one."""
+    stream_idle_timeout_s: Seconds = 600
+    max_request_bytes: int = Field(8 * 1024 * 1024, ge=1)
+    drain_limit_s: Seconds = 120
+
+
+class OnExhausted(StrEnum):
+    """What happens when the budget of the month is used up."""
+
+    HOLD = "hold"
+    FLOOR = "floor"
+    STOP = "stop"
+
+
+class Budget(Wire):
+    """Money that the controller must not exceed. USD."""
+
+    worst_usd_hour: Usd | None = None
+    usd_month: Usd | None = None
+    on_exhausted: OnExhausted = OnExhausted.HOLD
+
+
+class Prices(Wire):
+    """USD per hour of one instance of the pool; None = unknown."""
+
+    spot: Usd | None = None
+    on_demand: Usd | None = None
+    as_of: str = "unknown"
+    """ISO date of the price, or `unknown`."""
+
+    def of(self, market: Market) -> float | None:
+        """The price in that market; reserved capacity is priced as on demand."""
+        return self.spot if market is Market.SPOT else self.on_demand
+
+
+class PoolState(StrEnum):
+    """`retiring` pools are drained by the controller and may be deleted afterwards."""
+
+    ACTIVE = "active"
+    RETIRING = "retiring"
+
+
+class Pool(Wire):
+    """Capacity of one shape in one place for one service; the controller owns its size."""
+
+    id: str
+    service: str
+    kind: PoolKind
+    cloud: str
+    region: str
+    zone: str | None = None
+    market: Market
+    accelerator: str
+    accelerator_count: int = Field(ge=1)
+    instance_types: tuple[str, ...]
+    resource: dict[str, str] = {}
+    """What the driver needs to find the group in its cloud."""
+    capacity_units: float = Field(1.0, gt=0)
+    max_size: int = Field(ge=0)
+    cold_start_s: Seconds = 0
+    launch_usd: Usd = 0
+    prices: Prices
+    state: PoolState = PoolState.ACTIVE
+
+    @property
+    def price_usd_hour(self) -> float | None:
+        """USD per hour of one instance in the pool's own market; None = unknown."""
+        return self.prices.of(self.market)
+
+
+class Service(Wire):
+    """One service as the controller runs it."""
+
+    name: str
+    bundle: Bundle
+    probe: Probe = Probe()
+    scaling: Scaling = Scaling()
+    routing: Routing = Routing()
+    budget: Budget = Budget()
+
+
+class Edge(Wire):
+    """An Envoy that takes callers' requests, and the address callers use."""
+
+    id: str
+    endpoint: str
+
+
+class Desired(Wire):
+    """The plan as the controller reads it."""
+
+    schema_: Literal[1] = Field(SCHEMA, alias="schema")
+    env: str
+    generation: str
+    """Hash of everything else in here: the same inputs give the same generation."""
+    services: tuple[Service, ...]
+    pools: tuple[Pool, ...]
+    edges: tuple[Edge, ...] = ()
+    providers: tuple[dict[str, Any], ...] = ()
+    budget: Budget = Budget()
+    fixed_usd_hour: Usd = 0
+    """What the environment costs beside its replicas: edges, controller, addresses."""
+
+    def service(self, name: str) -> Service:
+        """The service of that name; KeyError when there is none."""
+        for s in self.services:
+            if s.name == name:
+                return s
+        raise KeyError(name)
+
+    def pools_of(self, service: str) -> tuple[Pool, ...]:
+        """The pools of one service, in the planner's rank order."""
+        return tuple(p for p in self.pools if p.service == service)
+
+
+class UnusableDesired(ValueError):
+    """The desired state can't be used: the controller freezes and says this reason."""
+
+
+def parse(raw: bytes) -> Desired:
+    """Reads `desired.json`; raises UnusableDesired for anything that is not a known schema."""
+    try:
+        return Desired.model_validate_json(raw)
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        at = ".".join(str(x) for x in first["loc"])
+        raise UnusableDesired(f"desired state: {at}: {first['msg']}") from e
+
+
+def dump(desired: Desired) -> str:
+    """The canonical JSON text: same desired state, same bytes."""
+    return desired.model_dump_json(by_alias=True, indent=1)

@@ -1,0 +1,48 @@
+# The two commands of a newcomer are `make up` and `make test`; each target below installs what it needs.
+STACK ?= dev
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
+PY := $(or $(PYTHON),python3)
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up down preview status test check bench clean lock
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  STACK=name chooses the stack (dev when not given)"
+
+setup:  ## install everything into .venv and ~/.cache/tradewind; other targets do it by themselves
+	@$(PY) tools/setup.py
+
+setup-dev:
+	@$(PY) tools/setup.py --dev
+
+up: setup  ## bring the stack up, wait until it serves, print endpoint, key and price
+	@./tw up --stack $(STACK)
+
+down: setup  ## remove everything that the stack started
+	@./tw down --stack $(STACK)
+
+preview: setup  ## what `make up` would change, in resources and dollars
+	@./tw preview --stack $(STACK)
+
+status: setup  ## replicas, their states and what they cost
+	@./tw status --stack $(STACK)
+
+test: setup-dev  ## all tests, end-to-end ones too
+	@.venv/bin/python -m pytest $(TESTS)
+
+check: setup-dev  ## format, lint, types
+	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/ty check
+
+bench: setup-dev  ## all benchmarks, as tables
+	@for b in bench/[a-z]*.py; do echo "== $$b"; PYTHONPATH=. .venv/bin/python $$b || exit 1; done
+
+clean: down  ## remove what the stack started, and .venv, state and caches of this checkout
+	@rm -rf .venv .tradewind .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+lock:  ## pin the newest versions that requirements*.in allow (needs uv)
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' -q --upgrade requirements.in -o requirements.txt
+	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' -q --upgrade requirements-dev.in -o requirements-dev.txt

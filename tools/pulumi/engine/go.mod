@@ -1,0 +1,4 @@
+module tradewind.internal/pulumi-engine
+go 1.26
+require github.com/pulumi/pulumi/pkg/v3 v3.259.0
+require github.com/pulumi/pulumi/sdk/v3 v3.259.0

@@ -1,0 +1,48 @@
+"""Turns a plan into the desired state that the controller reads. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from planner.plan import Plan
+from spec.desired import Budget, Bundle, Desired, Edge, Service, dump
+from spec.service import ServiceSpec
+from spec.stack import StackConfig
+
+
+def desired_state(
+    plan: Plan,
+    *,
+    specs: Sequence[ServiceSpec],
+    bundles: Mapping[str, Bundle],
+    edges: Sequence[Edge],
+    config: StackConfig,
+) -> Desired:
+    """`bundles`: by service name. The generation is the hash of everything else."""
+    desired = Desired(
+        schema=1,
+        env=plan.env,
+        generation="",
+        services=tuple(
+            Service(
+                name=spec.name,
+                bundle=bundles[spec.name],
+                probe=spec.probe,
+                scaling=spec.scaling,
+                routing=spec.routing,
+                budget=spec.budget,
+            )
+            for spec in specs
+        ),
+        pools=tuple(pool for service in plan.services for pool in service.pools),
+        edges=tuple(edges),
+        budget=Budget(
+            worst_usd_hour=config.limits.worst_usd_hour,
+            usd_month=config.budget.usd_month,
+            on_exhausted=config.budget.on_exhausted,
+        ),
+        fixed_usd_hour=plan.fixed_usd_hour,
+    )
+    generation = hashlib.sha256(dump(desired).encode()).hexdigest()[:16]
+    return desired.model_copy(update={"generation": generation})

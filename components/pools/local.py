@@ -1,0 +1,37 @@
+"""A pool of the local cloud: machines are process groups, capacity and prices follow a trace."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.local import Host
+from spec.desired import Pool
+
+
+class LocalPool(pulumi.CustomResource):
+    """One zone's machines of one shape for one service.
+
+    `argv` and `env` are the launch template: they say how a machine's node agent starts, and nothing about what
+    it will run. The size is not an input, so no update can carry one.
+    """
+
+    def __init__(self, pool: Pool, *, host: Host, trace: str, opts: pulumi.ResourceOptions | None = None) -> None:
+        props = {
+            "home": str(host.home),
+            "poolId": pool.id,
+            "service": pool.service,
+            "cloud": pool.cloud,
+            "region": pool.region,
+            "zone": pool.zone,
+            "market": pool.market.value,
+            "accelerator": pool.accelerator,
+            "acceleratorCount": pool.accelerator_count,
+            "instanceTypes": list(pool.instance_types),
+            "maxSize": pool.max_size,
+            "priceUsdHour": pool.price_usd_hour,
+            "argv": [host.python, "-m", "lb", "node"],
+            "env": host.environment,
+            "bucket": host.bucket,
+            "trace": str(host.root / trace),
+        }
+        super().__init__("tradewind:local:Pool", pool.id, props, opts)

@@ -1,0 +1,35 @@
+"""A service: its pools in all clouds. Its limits are properties, so that policies can judge them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components import pools
+from components.local import Host
+from planner.plan import ServicePlan
+from spec.desired import Scaling
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceArgs:
+    """What the plan says of one service."""
+
+    host: Host
+    plan: ServicePlan
+    scaling: Scaling
+    trace: str
+
+
+class Service(pulumi.ComponentResource):
+    """One resource per pool; what replicas run is not here but in the desired state."""
+
+    def __init__(self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        props = {"service": args.plan.name, "scaling": args.scaling.model_dump(mode="json")}
+        super().__init__("tradewind:service:Service", name, props, opts)
+        self.pools = [
+            pools.declare(pool, host=args.host, trace=args.trace, opts=pulumi.ResourceOptions(parent=self))
+            for pool in args.plan.pools
+        ]
+        self.register_outputs({"pools": [pool.id for pool in args.plan.pools]})

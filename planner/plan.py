@@ -13,7 +13,8 @@ from spec.names import Market
 class Row:
     """One line of the optimizer table: an instance type in one place and one market.
 
-    `price_usd_hour` is for the whole instance. `zone` is None where the cloud sells by region.
+    `price_usd_hour` is for the whole instance. `zone` is None where the cloud sells by region; `vcpus` and
+    `memory_gib` are None where nobody publishes them (TPU slices).
     """
 
     cloud: str
@@ -22,8 +23,8 @@ class Row:
     instance_type: str
     accelerator: str
     accelerator_count: int
-    vcpus: float
-    memory_gib: float
+    vcpus: float | None
+    memory_gib: float | None
     market: Market
     price_usd_hour: float
     as_of: str

@@ -1,0 +1,147 @@
+"""CDS and EDS: how an edge reaches a service's replicas, and which ones there are."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Any
+
+from lb.envoy import names
+from lb.envoy.names import type_url
+from spec.snapshot import Endpoint, SnapshotService
+
+_NO_SPILL = 100_000
+"""Percent of over-provisioning: a priority is used only when the one above has no healthy endpoint at all. With
+Envoy's 140 a service with 1 of 4 replicas sent two thirds of its requests to the next, dearer priority."""
+_UPSTREAM_IDLE = "4s"
+"""Shorter than the 5 s after which uvicorn (vLLM, SGLang) closes an idle connection: no race with that close."""
+_MANY = 100_000
+
+
+def cluster(service: SnapshotService, directory: Path) -> dict[str, Any]:
+    """The service's cluster; its endpoints come from their own file."""
+    return {
+        "@type": type_url("config.cluster.v3.Cluster"),
+        "name": service.name,
+        "type": "EDS",
+        "eds_cluster_config": {
+            "eds_config": names.from_file(directory, names.eds_file(service.name)),
+            "service_name": service.name,
+        },
+        "connect_timeout": "2s",
+        "load_balancing_policy": {"policies": [{"typed_extension_config": _balancing(service)}]},
+        "common_lb_config": {
+            "healthy_panic_threshold": {"value": 0},  # never send to replicas that are known to be bad
+            "update_merge_window": "0s",  # by default an ejection may take effect a second late
+        },
+        "outlier_detection": _ejection(),
+        "circuit_breakers": {
+            "thresholds": [
+                {
+                    "max_connections": _MANY,
+                    "max_pending_requests": _MANY,
+                    "max_requests": _MANY,
+                    "max_retries": 1000,
+                }
+            ]
+        },
+        "track_cluster_stats": {"per_endpoint_stats": True},
+        # A machine that vanished without a word is noticed in about 30 s, not at the end of an idle timeout.
+        "upstream_connection_options": {
+            "tcp_keepalive": {"keepalive_time": 15, "keepalive_interval": 5, "keepalive_probes": 3}
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
+                "common_http_protocol_options": {"idle_timeout": _UPSTREAM_IDLE},
+                "explicit_http_config": {"http_protocol_options": {}},
+            }
+        },
+    }
+
+
+def load_assignment(service: SnapshotService) -> dict[str, Any]:
+    """The service's endpoints by priority; numbers are made dense, because Envoy refuses gaps."""
+    usable = usable_endpoints(service)
+    priorities = sorted({e.priority for e in usable})
+    localities = [
+        {
+            "priority": rank,
+            "lb_endpoints": [_endpoint(e) for e in usable if e.priority == priority],
+        }
+        for rank, priority in enumerate(priorities)
+    ]
+    return {
+        "@type": type_url("config.endpoint.v3.ClusterLoadAssignment"),
+        "cluster_name": service.name,
+        "endpoints": localities,
+        "policy": {"overprovisioning_factor": _NO_SPILL},
+    }
+
+
+def usable_endpoints(service: SnapshotService) -> list[Endpoint]:
+    """Those with an IP address, each address and port once, in stable order.
+
+    One endpoint that Envoy can't take would make it refuse the whole file, and so freeze all the others.
+    """
+    found: dict[tuple[str, int], Endpoint] = {}
+    for endpoint in sorted(service.endpoints, key=lambda e: (e.priority, e.address, e.port, e.replica_id)):
+        if is_ip(endpoint.address):
+            found.setdefault((endpoint.address, endpoint.port), endpoint)
+    return list(found.values())
+
+
+def is_ip(address: str) -> bool:
+    """Whether Envoy takes it in EDS: names are not resolved there."""
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return "%" not in address  # Envoy has its own syntax for IPv6 scopes
+
+
+def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
+    socket = {"address": endpoint.address, "port_value": endpoint.port}
+    return {
+        "endpoint": {"address": {"socket_address": socket}},
+        # A draining one gets no new request; those that run on it finish.
+        "health_status": "DRAINING" if endpoint.draining else "HEALTHY",
+        "metadata": {"filter_metadata": {names.METADATA: {"replica": endpoint.replica_id}}},
+    }
+
+
+def _balancing(service: SnapshotService) -> dict[str, Any]:
+    """Least request by two random choices rather than by a full scan.
+
+    A dead replica has no requests, so a full scan chooses it again at each retry until it is ejected (81-111 of
+    1,000 requests failed that way without ejection, none with two choices).
+    """
+    if service.routing.policy == "round_robin":
+        message = "extensions.load_balancing_policies.round_robin.v3.RoundRobin"
+        return {
+            "name": "envoy.load_balancing_policies.round_robin",
+            "typed_config": {"@type": type_url(message)},
+        }
+    message = "extensions.load_balancing_policies.least_request.v3.LeastRequest"
+    return {
+        "name": "envoy.load_balancing_policies.least_request",
+        "typed_config": {"@type": type_url(message), "choice_count": 2, "selection_method": "N_CHOICES"},
+    }
+
+
+def _ejection() -> dict[str, Any]:
+    """Takes a replica out that refuses connections or answers 502, 503 or 504, also one of two.
+
+    An engine's own 500 doesn't count: a caller with a poisonous prompt could eject every replica with it.
+    """
+    return {
+        "consecutive_gateway_failure": 3,
+        "enforcing_consecutive_gateway_failure": 100,
+        "enforcing_consecutive_5xx": 0,
+        "enforcing_success_rate": 0,
+        "interval": "1s",
+        "base_ejection_time": "3s",
+        "max_ejection_time": "15s",
+        "max_ejection_percent": 100,
+        "always_eject_one_host": True,
+    }

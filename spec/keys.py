@@ -32,4 +32,4 @@ def read_keys(path: Path) -> Keys:
     except FileNotFoundError:
         raise InputError(f"there is no API key yet ({path} is missing); `./tw up` makes one") from None
     except (OSError, ValidationError) as e:
-        raise InputError(f"{path} can't be read; `./tw keys rotate` makes a new key: {e}") from None
+        raise InputError(f"{path} can't be read; delete it and run ./tw up to make it again: {e}") from None

@@ -1,0 +1,172 @@
+"""Pulumi through its Automation API: private backend, private home, own process group, one clean interrupt.
+
+Nothing here touches the user's own Pulumi login: a local stack has its backend, its PULUMI_HOME and its passphrase
+(the empty one: there are no secrets in such a stack) in the checkout's `.tradewind/`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pulumi import automation as auto
+from pulumi.automation.errors import create_command_error
+
+from cli.context import Context
+from local import proctable
+from spec.errors import OutsideError
+from tools import pulumi_cli
+
+INTERRUPT_LIMIT_S = 8.0
+"""How long an interrupted update may take to end by itself before it is killed."""
+
+OnLine = Callable[[str], None]
+
+
+def command(context: Context) -> Cli:
+    """The CLI, with the environment that it and its plugins need. Raises OutsideError when it is not there."""
+    folder = pulumi_cli.find()
+    if folder is None:
+        raise OutsideError("the Pulumi CLI is missing; run: make setup")
+    # The old language host takes `python3` from PATH, so the environment comes first.
+    os.environ["PATH"] = f"{context.root / '.venv' / 'bin'}:{folder}:{os.environ.get('PATH', '')}"
+    return Cli(context)
+
+
+def environment(context: Context) -> dict[str, str]:
+    """What Pulumi needs beside the user's own environment."""
+    backend = context.root / ".tradewind" / "backend"
+    backend.mkdir(parents=True, exist_ok=True)
+    return {
+        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_HOME": str(context.root / ".tradewind" / "pulumi"),
+        "PULUMI_CONFIG_PASSPHRASE": "",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+        "PYTHONPATH": str(context.root),
+        "PYTHONDONTWRITEBYTECODE": os.environ.get("PYTHONDONTWRITEBYTECODE", ""),
+    }
+
+
+class Cli(auto.PulumiCommand):
+    """Runs the CLI in a session of its own, so that Ctrl-C reaches it once, from us, and never its plugins.
+
+    A second interrupt would make Pulumi leave operations pending; the terminal's would be that second one.
+    Everything that it starts carries a marker, by which `repair` finds what a killed command left running.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.process: subprocess.Popen[str] | None = None
+        super().__init__()
+
+    def run(
+        self,
+        args: list[str],
+        cwd: str,
+        additional_env: Mapping[str, str],
+        on_output: OnLine | None = None,
+        on_error: OnLine | None = None,
+    ) -> auto.CommandResult:
+        """One CLI command to its end. Raises auto.CommandError when it fails."""
+        marker = proctable.Marker(str(self._context.home), "pulumi", os.urandom(4).hex())
+        env = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true", proctable.MARKER: str(marker)}
+        with subprocess.Popen(
+            [self.command, "--non-interactive", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=env,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        ) as process:
+            self.process = process
+            out, err = _Reader(process.stdout, on_output), _Reader(process.stderr, on_error)
+            out.join()
+            err.join()
+        self.process = None
+        result = auto.CommandResult(stdout=out.text, stderr=err.text, code=process.returncode)
+        if result.code != 0:
+            raise create_command_error(result)
+        return result
+
+    @contextmanager
+    def interruptible(self, say: OnLine) -> Iterator[None]:
+        """While inside, SIGINT and SIGTERM end the running command in good order, then KeyboardInterrupt is raised."""
+        interrupted = threading.Event()
+
+        def stop(_signum: int, _frame: object) -> None:
+            if interrupted.is_set():
+                return
+            interrupted.set()
+            say("stopping; what was started is kept in order ...")
+            if self.process:
+                self.process.send_signal(signal.SIGINT)
+            killer = threading.Timer(INTERRUPT_LIMIT_S, self._kill)
+            killer.daemon = True
+            killer.start()
+
+        before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        except auto.CommandError:
+            if not interrupted.is_set():
+                raise
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+    def _kill(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+
+
+class _Reader(threading.Thread):
+    """Reads one stream to its end and hands each line on."""
+
+    def __init__(self, stream: IO[str] | None, on_line: OnLine | None) -> None:
+        super().__init__(daemon=True)
+        self._stream, self._on_line, self._lines = stream, on_line, list[str]()
+        self.start()
+
+    def run(self) -> None:
+        for line in self._stream or ():
+            self._lines.append(line.rstrip())
+            if self._on_line:
+                self._on_line(line.rstrip())
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "\n".join(self._lines)
+
+
+def select(context: Context, cli: Cli) -> auto.Stack:
+    """The stack, made when it does not exist yet."""
+    return auto.create_or_select_stack(
+        stack_name=context.stack,
+        work_dir=str(context.root),
+        opts=auto.LocalWorkspaceOptions(env_vars=environment(context), pulumi_command=cli),
+    )
+
+
+def checkpoint(context: Context) -> Path:
+    """The stack's state file in the private backend."""
+    return context.root / ".tradewind/backend/.pulumi/stacks/tradewind" / f"{context.stack}.json"
+
+
+def locks(context: Context) -> list[Path]:
+    """Locks that an update holds, or that a killed one left, in the private backend."""
+    folder = context.root / ".tradewind/backend/.pulumi/locks/organization/tradewind" / context.stack
+    return list(folder.glob("*.json"))

@@ -1,0 +1,96 @@
+"""One update at a time, and what a killed one left behind is put in order before the next begins.
+
+A killed update can leave Pulumi and its plugins running, the stack locked, operations pending, and processes that
+the state does not know. The last are the registry's business; the others are mended here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pulumi import automation as auto
+
+from cli import pulumi
+from cli.context import Context
+from local import proctable
+from spec.errors import InputError
+
+GRACE_S = 8.0
+
+
+@contextmanager
+def update_lock(context: Context) -> Iterator[None]:
+    """Held by the one command that changes the stack. Raises InputError when another one holds it."""
+    context.home.mkdir(parents=True, exist_ok=True)
+    with (context.home / "update.lock").open("a+") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            f.seek(0)
+            raise InputError(
+                f"another command is changing the stack `{context.stack}` (pid {f.read().strip() or 'unknown'}); "
+                "wait for it to end, or stop it with Ctrl-C there"
+            ) from None
+        f.truncate(0)
+        f.write(str(os.getpid()))
+        f.flush()
+        yield
+
+
+def repair(context: Context, stack: auto.Stack) -> str | None:
+    """Mends what a killed command left; the update lock must be held. One line about what was done, or None."""
+    done = []
+    if _end_leftovers(context):
+        done.append("ended a Pulumi that was still running")
+    if pulumi.locks(context):
+        stack.cancel()
+        done.append("released its lock")
+    if _pending_operations(context):
+        stack.refresh(clear_pending_creates=True)
+        done.append("cleared its unfinished operations")
+    return f"repaired after an interrupted command: {', '.join(done)}" if done else None
+
+
+def _end_leftovers(context: Context) -> bool:
+    """Interrupts, then kills, whatever carries the marker of this stack's Pulumi."""
+    left = _leftovers(context)
+    for pid in left:
+        _signal(pid, signal.SIGINT)
+    deadline = time.monotonic() + GRACE_S
+    while left and time.monotonic() < deadline:
+        time.sleep(0.1)
+        if not (left := _leftovers(context)):
+            return True
+    for pid in left:
+        _signal(pid, signal.SIGKILL)
+    return bool(left)
+
+
+def _leftovers(context: Context) -> list[int]:
+    alive = [pid for pid, p in proctable.table().items() if not p.dead]
+    return [
+        pid
+        for pid, marker in proctable.markers(alive).items()
+        if marker.name == "pulumi" and marker.home == str(context.home)
+    ]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _pending_operations(context: Context) -> bool:
+    try:
+        state = json.loads(pulumi.checkpoint(context).read_bytes())
+    except FileNotFoundError:
+        return False
+    return bool((state.get("checkpoint", {}).get("latest") or {}).get("pending_operations"))

@@ -1,0 +1,225 @@
+"""`tw up`, `tw preview` and `tw down`: the life of a stack, through Pulumi's Automation API."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+from pulumi import automation as auto
+from rich.console import Console
+
+from cli import money, pulumi, secrets
+from cli.context import Context
+from cli.events import VERBS, Report
+from cli.repair import repair, update_lock
+from local.files import write_atomic
+from local.processes import Registry
+from policies.config import policy_config
+from spec.errors import OutsideError, RefusedError
+
+out = Console(highlight=False, soft_wrap=True)
+
+StackOption = Annotated[str, typer.Option(help="Stack, named after its file Pulumi.<stack>.yaml.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(up)
+    app.command()(preview)
+    app.command()(down)
+
+
+def up(
+    stack: StackOption = "dev",
+    wait: Annotated[bool, typer.Option(help="Wait until every service is ready.")] = True,
+) -> None:
+    """Bring the stack up: preview, judge, change what differs, wait, print how to use it."""
+    context = Context(stack)
+    money.plan_of(context)  # wrong input ends here, before anything is started
+    with update_lock(context):
+        key = secrets.ensure(context)
+        session = _Session.open(context)
+        planned = session.preview()
+        _refuse(planned)
+        if planned.changes:
+            session.up()
+        outputs = session.outputs()
+        _leave_for_scripts(context, outputs["endpoint"], key)
+    if wait:
+        from cli.status import wait_until_ready
+
+        wait_until_ready(context)
+    _print_ready(context, outputs, changed=bool(planned.changes))
+
+
+def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
+    """Show what `tw up` would change, in resources and dollars, and what the policies say. Changes nothing."""
+    context = Context(stack)
+    plan = money.plan_of(context)
+    secrets.ensure(context)
+    report = _Session.open(context, mend=False).preview()
+    if as_json:
+        out.print_json(json.dumps(_as_json(report, plan)))
+    else:
+        _print_changes(report)
+        money.print_table(out, plan)
+    _refuse(report)
+
+
+def down(stack: StackOption = "dev") -> None:
+    """Remove everything that the stack started, and its state. Safe to run when nothing is there."""
+    context = Context(stack)
+    if not context.home.exists():
+        out.print(f"stack {stack}: nothing is there")
+        return
+    with update_lock(context):
+        session = _Session.open(context)
+        session.destroy()
+        swept = Registry(context.home).sweep()
+        if swept:
+            out.print(f"ended what no state knew: {', '.join(swept)}")
+        for name in ("endpoint", "key"):
+            shared, own = context.root / ".tradewind" / name, context.home / name
+            if shared.exists() and own.exists() and shared.read_bytes() == own.read_bytes():
+                shared.unlink()
+        shutil.rmtree(context.home, ignore_errors=True)
+    out.print(f"stack {stack}: everything is removed")
+
+
+@dataclass
+class _Session:
+    """One stack, selected, with the CLI to work on it."""
+
+    context: Context
+    cli: pulumi.Cli
+    stack: auto.Stack
+
+    @classmethod
+    def open(cls, context: Context, *, mend: bool = True) -> _Session:
+        cli = pulumi.command(context)
+        with _translated(), cli.interruptible(_say):
+            stack = pulumi.select(context, cli)
+            if mend and (mended := repair(context, stack)):
+                out.print(mended)
+        return cls(context, cli, stack)
+
+    def preview(self) -> Report:
+        """Runs the preview with the policy pack. Raises OutsideError when it fails for another reason than a policy."""
+        report = Report()
+        with out.status("preview ..."), _translated(report):
+            try:
+                with self.cli.interruptible(_say):
+                    self.stack.preview(on_event=report, diff=True, **self._policies())
+            except auto.CommandError:
+                if not report.refusals:
+                    raise
+        return report
+
+    def up(self) -> Report:
+        """Changes what differs. Raises OutsideError."""
+        started = time.monotonic()
+        report = Report(
+            on_done=lambda c: out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/] {VERBS[c.op]}")
+            if not c.type.startswith("pulumi:")
+            else None
+        )
+        with out.status("update ..."), _translated(report), self.cli.interruptible(_say):
+            self.stack.up(on_event=report, **self._policies())
+        out.print(f"  done in {time.monotonic() - started:.1f} s")
+        return report
+
+    def destroy(self) -> None:
+        report = Report(on_done=lambda c: None)
+        with out.status("removing ..."), _translated(report), self.cli.interruptible(_say):
+            self.stack.destroy(on_event=report)
+            self.stack.workspace.remove_stack(self.context.stack, preserve_config=True)
+
+    def outputs(self) -> dict[str, Any]:
+        with _translated():
+            return {name: output.value for name, output in self.stack.outputs().items()}
+
+    def _policies(self) -> dict[str, list[str]]:
+        """The pack is an executable, which every CLI can run; its limits come from the stack's config."""
+        config = self.context.home / "policy-config.json"
+        write_atomic(config, json.dumps(policy_config(self.context.config.limits), indent=1).encode())
+        return {
+            "policy_packs": [str(self.context.root / "policies" / "pack")],
+            "policy_pack_configs": [str(config)],
+        }
+
+
+def _say(text: str) -> None:
+    out.print(text)
+
+
+@contextmanager
+def _translated(report: Report | None = None) -> Iterator[None]:
+    """Pulumi's failures as ours: what its diagnostics said, without its transcript."""
+    try:
+        yield
+    except auto.CommandError as e:
+        said = list(report.errors) if report else []
+        if not said:
+            said = [line for line in str(e).splitlines() if "error:" in line][:5] or [str(e)[-2000:]]
+        raise OutsideError("\n".join(said)) from None
+
+
+def _refuse(report: Report) -> None:
+    if report.refusals:
+        raise RefusedError("refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in report.refusals))
+
+
+def _print_changes(report: Report) -> None:
+    if not report.changes:
+        out.print("no change")
+    for c in report.changes:
+        out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/]")
+        for line in c.diff:
+            out.print(f"      {line}", markup=False)
+    for v in report.violations:
+        out.print(f"  {'refused' if v.mandatory else 'note'}: {v.policy}: {v.message}", markup=False)
+
+
+def _as_json(report: Report, plan: money.Plan) -> dict[str, Any]:
+    return {
+        "changes": [{"op": c.op.value, "urn": c.urn, "type": c.type, "diff": list(c.diff)} for c in report.changes],
+        "cost": money.as_json(plan),
+        "policies": [
+            {"name": v.policy, "level": "mandatory" if v.mandatory else "advisory", "message": v.message}
+            for v in report.violations
+        ],
+    }
+
+
+def _leave_for_scripts(context: Context, endpoint: str, key: str) -> None:
+    """`.tradewind/{endpoint,key}` are of the stack that came up last; each stack keeps its own beside its state."""
+    for folder in (context.home, context.root / ".tradewind"):
+        write_atomic(folder / "endpoint", f"{endpoint}\n".encode())
+        write_atomic(folder / "key", f"{key}\n".encode(), mode=0o600)
+
+
+def _print_ready(context: Context, outputs: dict[str, Any], *, changed: bool) -> None:
+    endpoint, cost = outputs["endpoint"], outputs["cost"]
+    model = money.first_model(context)
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
+    key_file = context.root / ".tradewind" / "key"
+    out.print(f"stack {context.stack}: {'up' if changed else 'up, no change'}")
+    out.print(f"  endpoint  {endpoint}/v1", markup=False)
+    out.print(f"  API key   in {key_file} (./tw keys show prints it)", markup=False)
+    out.print(f"  status    ./tw status --stack {context.stack}; http://127.0.0.1:{context.config.local.controller_port}/v1/status")
+    out.print(
+        f"  price     {cost['expected_usd_hour']:.2f} USD/hour expected, {cost['worst_usd_hour']:.2f} at worst"
+    )
+    out.print("  try it:")
+    out.print(
+        f"curl -s {endpoint}/v1/chat/completions -H \"Authorization: Bearer $(cat {key_file})\" "
+        f"-H 'Content-Type: application/json' -d '{body}'",
+        markup=False,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-import catalog
+from catalog.load import load
 from cli.context import Context
 from planner.constraints import Constraints
 from planner.plan import Plan
@@ -26,9 +26,7 @@ def specs_of(context: Context) -> tuple[ServiceSpec, ...]:
 
 def plan_of(context: Context) -> Plan:
     """The plan that the stack program will compute: same inputs, same function."""
-    return plan(
-        specs_of(context), catalog.load_default(), Constraints.of(context.config), env=context.stack
-    )
+    return plan(specs_of(context), load(), Constraints.of(context.config), env=context.stack)
 
 
 def first_model(context: Context) -> str:

@@ -1,0 +1,146 @@
+"""The controller's HTTP interface: health for everybody, the rest for those who show the token.
+
+GET /health                                open; 503 when the controller's loop stands still
+GET /metrics                               Prometheus
+GET /v1/status                             spec.status.Status
+GET /v1/edges/{edge_id}/snapshot?after=E.S long poll: 200 with a newer snapshot, 204 when there is none in 25 s
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import re
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lb.metrics import Metrics
+from lb.snapshots import Publisher
+from spec.errors import OutsideError
+from spec.status import Status
+
+LONG_POLL_S = 25.0
+_VERSION = re.compile(r"(\d{1,18})\.(\d{1,18})")
+
+
+class Source(Protocol):
+    """What the interface shows; the controller is one."""
+
+    def status(self) -> Status:
+        """The status of this moment."""
+        ...
+
+    def stuck(self) -> bool:
+        """Whether the loop has stopped turning."""
+        ...
+
+    def edge_ids(self) -> tuple[str, ...] | None:
+        """The edges that exist; None while that is not known."""
+        ...
+
+
+def make_app(
+    source: Source, publisher: Publisher, metrics: Metrics, *, token: str, long_poll_s: float = LONG_POLL_S
+) -> Starlette:
+    """The application; `token` is what callers must show as `Authorization: Bearer ...`."""
+
+    async def health(_: Request) -> Response:
+        status = source.status()
+        stuck = source.stuck()
+        body = {"status": "stuck" if stuck else "ok", "leader": status.controller.leader}
+        return JSONResponse(body, status_code=503 if stuck else 200)
+
+    async def metrics_text(_: Request) -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def status(_: Request) -> Response:
+        return Response(source.status().model_dump_json(), media_type="application/json")
+
+    async def snapshot(request: Request) -> Response:
+        return await _snapshot(request, source, publisher, long_poll_s)
+
+    def guarded(
+        handler: Callable[[Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def check(request: Request) -> Response:
+            if not _shows(request, token):
+                return _error(401, "this needs the controller's token: Authorization: Bearer <token>")
+            return await handler(request)
+
+        return check
+
+    return Starlette(
+        routes=[
+            Route("/health", health),
+            Route("/metrics", guarded(metrics_text)),
+            Route("/v1/status", guarded(status)),
+            Route("/v1/edges/{edge_id}/snapshot", guarded(snapshot)),
+        ]
+    )
+
+
+async def _snapshot(request: Request, source: Source, publisher: Publisher, long_poll_s: float) -> Response:
+    after = request.query_params.get("after", "")
+    version = _VERSION.fullmatch(after)
+    if after and version is None:
+        return _error(400, f"after={after!r} is not a version; use EPOCH.SEQ, as in after=3.17")
+    if not source.status().controller.leader:
+        return _error(503, "this controller is not the leader; the bucket has the last snapshot")
+    edge_id = request.path_params["edge_id"]
+    known = source.edge_ids()
+    if known is not None and edge_id not in known:
+        return _error(404, f"there is no edge {edge_id!r}; the edges are {', '.join(known) or '(none)'}")
+    seen = (int(version[1]), int(version[2])) if version else (-1, -1)
+    published = await publisher.newer_than(edge_id, seen, long_poll_s)
+    if published is None:
+        return Response(status_code=204)
+    return Response(published.body, media_type="application/json")
+
+
+def _shows(request: Request, token: str) -> bool:
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(shown.strip().encode(), token.encode())
+
+
+def _error(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"message": message}}, status_code=status)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket; raises OutsideError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as e:
+        listener.close()
+        raise OutsideError(
+            f"cannot listen on {host}:{port}: {e.strerror}; end what uses that port, or set another one"
+        ) from e
+    return listener
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without its own signal handlers: the controller decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals alone."""
+        yield
+
+
+def make_server(app: Starlette) -> Server:
+    """A server that logs nothing by itself and stops soon when told to."""
+    return Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2, ws="none"
+        )
+    )

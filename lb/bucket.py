@@ -1,0 +1,115 @@
+"""The state bucket: S3, GCS, Blob storage or a folder, behind six calls and two errors.
+
+Everything that the stack, the controller, the edges and the node agents tell each other goes through here. The only
+conditional write is create-if-absent, because that is the one that all four stores have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from spec.errors import InputError, OutsideError
+
+SCHEMES = ("file", "s3", "gs", "az")
+
+
+class BucketError(OutsideError):
+    """The bucket did not do what was asked for: unreachable, denied, full."""
+
+
+class ObjectNotFound(BucketError):
+    """There is no object of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object in a listing. `size` in bytes."""
+
+    path: str
+    size: int
+
+
+class Bucket:
+    """One bucket, or one folder of it. All calls raise BucketError when the store fails."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    async def get(self, path: str) -> bytes:
+        """The whole object; raises ObjectNotFound."""
+        try:
+            result = await obstore.get_async(self._store, path)
+            return bytes(await result.bytes_async())
+        except FileNotFoundError as e:
+            raise ObjectNotFound(f"{path} is not in the state bucket") from e
+        except (BaseError, OSError) as e:
+            raise _failed("read", path, e) from e
+
+    async def put(self, path: str, data: bytes) -> None:
+        """Writes the object whole or not at all, over an existing one."""
+        try:
+            await obstore.put_async(self._store, path, data, use_multipart=False)
+        except (BaseError, OSError) as e:
+            raise _failed("write", path, e) from e
+
+    async def create_if_absent(self, path: str, data: bytes) -> bool:
+        """Writes the object unless one of that name exists; of several callers exactly one gets True."""
+        try:
+            await obstore.put_async(self._store, path, data, mode="create", use_multipart=False)
+        except AlreadyExistsError:
+            return False
+        except (BaseError, OSError) as e:
+            raise _failed("create", path, e) from e
+        return True
+
+    async def list(self, folder: str, *, after: str | None = None) -> list[Object]:
+        """Objects below `folder`, sorted by name; with `after`, only those whose names sort later."""
+        try:
+            found = await obstore.list(self._store, prefix=folder, offset=after).collect_async()
+        except (BaseError, OSError) as e:
+            raise _failed("list", folder, e) from e
+        return sorted((Object(o["path"], o["size"]) for o in found), key=lambda o: o.path)
+
+    async def delete(self, *paths: str) -> None:
+        """Removes objects; one that is not there counts as removed."""
+        for path in paths:
+            try:
+                await obstore.delete_async(self._store, path)
+            except FileNotFoundError:
+                continue
+            except (BaseError, OSError) as e:
+                raise _failed("delete", path, e) from e
+
+
+def open_bucket(url: str) -> Bucket:
+    """The bucket at `file:///folder`, `s3://bucket/prefix`, `gs://...` or `az://...`; a folder is made when missing.
+
+    Credentials come from the environment as each cloud's own tools find them. Raises InputError for any other URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise InputError(
+            f"bucket: {url!r} is not a bucket; use one of {', '.join(f'{s}://' for s in SCHEMES)}"
+        )
+    if parts.scheme != "file":
+        return Bucket(from_url(url))
+    folder = Path(unquote(parts.path))
+    if parts.netloc or not folder.is_absolute():
+        raise InputError(f"bucket: {url!r} must name an absolute folder, as in file:///var/lib/tradewind")
+    try:
+        return Bucket(LocalStore(prefix=folder, mkdir=True))
+    except (BaseError, OSError) as e:
+        raise _failed("open", str(folder), e) from e
+
+
+def _failed(verb: str, path: str, error: Exception) -> BucketError:
+    """The first line only: the store appends its debug structure to every message."""
+    return BucketError(
+        f"cannot {verb} {path}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+    )

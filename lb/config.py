@@ -1,0 +1,71 @@
+"""The controller's own configuration: a small JSON file that the stack program writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from spec.base import Port, Seconds, Written
+from spec.errors import InputError, Problem, SpecError, did_you_mean
+
+
+class LocalCloudConfig(Written):
+    """Where the local cloud lives. `home`: the folder of the stack."""
+
+    home: Path
+
+
+class CloudsConfig(Written):
+    """The clouds that have a driver here; None = not used."""
+
+    local: LocalCloudConfig | None = None
+
+
+class ControllerConfig(Written):
+    """Everything the controller is told at start; what should run comes from the bucket."""
+
+    stack: str = Field(min_length=1)
+    env: str = Field(min_length=1)
+    bucket: str
+    host: str = "127.0.0.1"
+    port: Port
+    token_file: Path
+    tick_s: Seconds = Field(1.0, gt=0, le=60)
+    clouds: CloudsConfig = CloudsConfig()
+
+
+def read_config(path: Path) -> ControllerConfig:
+    """Reads the file; raises SpecError with every problem of it, InputError when there is no such file."""
+    try:
+        raw = path.read_bytes()
+    except OSError as e:
+        raise InputError(f"{path}: cannot read the controller's config: {e.strerror}") from e
+    try:
+        return ControllerConfig.model_validate_json(raw)
+    except ValidationError as e:
+        raise SpecError([_problem(path, error) for error in e.errors(include_url=False)]) from e
+
+
+def read_token(path: Path) -> str:
+    """The bearer token that callers must show; raises InputError when it is missing or empty."""
+    try:
+        token = path.read_text().strip()
+    except OSError as e:
+        raise InputError(f"token_file: cannot read {path}: {e.strerror}") from e
+    if not token:
+        raise InputError(f"token_file: {path} is empty; it must hold the token that callers show")
+    return token
+
+
+def _problem(path: Path, error: ErrorDetails) -> Problem:
+    field = ".".join(str(x) for x in error["loc"])
+    unknown = error["type"] == "extra_forbidden"
+    known = (*ControllerConfig.model_fields, *CloudsConfig.model_fields, *LocalCloudConfig.model_fields)
+    return Problem(
+        file=str(path),
+        field=field,
+        message="is not a known field" if unknown else f"{error['msg']} (found {error['input']!r})",
+        hint=did_you_mean(str(error["loc"][-1]), known) if unknown else None,
+    )

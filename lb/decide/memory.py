@@ -1,0 +1,92 @@
+"""What a decision has to remember from the one before; recovered from the journal, and harmless to lose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lb.clouds.protocol import Instance
+from spec.status import ReplicaState
+
+
+class Drain(StrEnum):
+    """What a draining replica drains for."""
+
+    LEAVE = "leave"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaMemory:
+    """One replica. Times in epoch seconds.
+
+    Attributes:
+        instance: the machine as its cloud last described it; it serves on while the cloud does not answer.
+        since: when it entered its state.
+        reason: why it is in its state.
+        drain: set while it drains.
+        failing_since: since when its probe fails although it is kept in the edges; None = it does not.
+        asked_at: when its cloud was last asked to end it.
+        ended: the cloud has confirmed that; it may still be seen for a while.
+
+    """
+
+    service: str
+    pool_id: str
+    instance: Instance
+    state: ReplicaState
+    since: float
+    reason: str = ""
+    drain: Drain | None = None
+    failing_since: float | None = None
+    asked_at: float | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMemory:
+    """One pool. Times in epoch seconds.
+
+    Attributes:
+        awaiting: machines that were asked for and have not appeared.
+        asked_at: when the size was last raised.
+        strikes: refusals and losses in a row.
+        struck_at: when the last one was.
+        not_before: no launch here before this moment.
+        refusal_seen: the time of the newest late refusal that was taken into account.
+
+    """
+
+    awaiting: int = 0
+    asked_at: float | None = None
+    strikes: int = 0
+    struck_at: float | None = None
+    not_before: float = 0.0
+    refusal_seen: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """One service: how its bundle fares. Times in epoch seconds.
+
+    Attributes:
+        bundle: the desired bundle that the failures belong to.
+        failures: replicas in a row that failed by themselves.
+        failed_at: when the last one did.
+        not_before: no launch before this moment.
+
+    """
+
+    bundle: str
+    failures: int = 0
+    failed_at: float | None = None
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Everything that is remembered: replicas by replica id, pools by pool id, services by name."""
+
+    replicas: dict[str, ReplicaMemory] = field(default_factory=dict)
+    pools: dict[str, PoolMemory] = field(default_factory=dict)
+    services: dict[str, ServiceMemory] = field(default_factory=dict)

@@ -1,0 +1,101 @@
+"""What a decision is made from: plain values, all of them journaled, so that a decision can be made again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from lb.clouds.protocol import PoolObservation
+
+
+class AgentState(StrEnum):
+    """What is known of a machine's node agent. `none`: machines of this kind have no agent."""
+
+    UNKNOWN = "unknown"
+    NONE = "none"
+    ANSWERS = "answers"
+    SILENT = "silent"
+    REFUSED = "refused"
+
+
+class ProbeState(StrEnum):
+    """The last result of the readiness probe. `failing`: timeouts or bad answers; `refused`: nothing listens."""
+
+    UNKNOWN = "unknown"
+    OK = "ok"
+    FAILING = "failing"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a replica's agent and engine say.
+
+    Holds nothing that changes while nothing happens (no latency, no time), so that an idle fleet journals nothing.
+
+    Attributes:
+        phase: the agent's word for what it does; None while it never answered.
+        bundle: hash of the bundle that the agent runs.
+        message: the agent's explanation of its phase.
+        failures: failed probes in a row, counted up to the threshold.
+        detail: the last probe's failure in words.
+        in_flight: requests that the engine works on; None where it doesn't tell.
+
+    """
+
+    replica_id: str
+    agent: AgentState = AgentState.UNKNOWN
+    phase: str | None = None
+    bundle: str | None = None
+    message: str = ""
+    probe: ProbeState = ProbeState.UNKNOWN
+    failures: int = 0
+    detail: str = ""
+    in_flight: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Which bundle the machines of a pool run: `instances` by name, all others `default`."""
+
+    pool_id: str
+    default: str | None = None
+    instances: dict[str, str] = field(default_factory=dict)
+
+    def of(self, instance_id: str) -> str | None:
+        """The bundle of that machine; None = nothing assigned."""
+        return self.instances.get(instance_id, self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command to a cloud ended. `error`: a DriverError's kind, or `not_sent`; None = done. `at`: epoch seconds."""
+
+    call: str
+    pool_id: str
+    instance_id: str | None
+    error: str | None
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """One tick's view of the world.
+
+    Attributes:
+        frozen: why nothing may be changed; None = go on.
+        pools: what the clouds say; a pool that is not in here was not observed.
+        outcomes: of the commands that ended since the tick before.
+        busy: clouds that still carry out commands; they get no new ones.
+        refills: clouds whose groups replace lost machines by themselves.
+
+    """
+
+    frozen: str | None = None
+    pools: tuple[PoolObservation, ...] = ()
+    health: tuple[Health, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    busy: tuple[str, ...] = ()
+    refills: tuple[str, ...] = ()

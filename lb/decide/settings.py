@@ -1,0 +1,44 @@
+"""The figures that decisions use and no service file sets. Seconds."""
+
+from __future__ import annotations
+
+LAUNCH_DEADLINE_S = 180.0
+"""A machine that has not appeared, or not come up, by then is given up; slower clouds declare a longer cold start."""
+
+SETTLE_S = 5.0
+"""A cloud may show an old size for this long after it accepted a new one."""
+
+RETRY_S = 30.0
+"""Between two requests to end the same machine."""
+
+DRAIN_SETTLE_S = 2.0
+"""A draining replica counts as idle only after the edges have surely heard of it."""
+
+COOL_DOWN_S = 5.0
+COOL_DOWN_MAX_S = 900.0
+"""A place that refused a launch or lost a machine is left alone: this long, then twice as long each time."""
+
+BACK_OFF_S = 5.0
+BACK_OFF_MAX_S = 600.0
+"""Launches after replicas failed by themselves: at once, then after this long, then twice as long each time."""
+
+PROVEN_AFTER_S = 60.0
+"""A replica that has been ready for this long clears what was held against its pool and its bundle before."""
+
+LAUNCHES_PER_TICK = 100
+
+
+def cool_down_s(strikes: int) -> float:
+    """How long a pool is left alone after that many refusals and losses in a row."""
+    return _doubled(COOL_DOWN_S, strikes, COOL_DOWN_MAX_S)
+
+
+def back_off_s(failures: int) -> float:
+    """How long launches of a service wait after that many failed replicas in a row."""
+    return _doubled(BACK_OFF_S, failures - 1, BACK_OFF_MAX_S)
+
+
+def _doubled(first: float, times: int, limit: float) -> float:
+    if times <= 0:
+        return 0.0
+    return min(first * 2.0 ** min(times - 1, 32), limit)

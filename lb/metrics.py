@@ -1,0 +1,57 @@
+"""What an operator's Prometheus reads from the controller, under `tradewind_*`.
+
+One registry per controller instead of the library's global one, so that two controllers in one test do not meet.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_TICK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one controller. Times in seconds, money in USD."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self.leader = Gauge("tradewind_leader", "1 while this controller holds the lease", registry=r)
+        self.epoch = Gauge(
+            "tradewind_lease_epoch", "Epoch of the lease that this controller holds", registry=r
+        )
+        self.frozen = Gauge("tradewind_frozen", "1 while nothing may be changed", registry=r)
+        self.replicas = Gauge(
+            "tradewind_replicas", "Replicas by state", ("service", "pool", "state"), registry=r
+        )
+        self.desired = Gauge(
+            "tradewind_desired_replicas", "Replicas that should be ready", ("service",), registry=r
+        )
+        self.usd_hour = Gauge("tradewind_usd_per_hour", "What runs now costs per hour", registry=r)
+        self.tick_s = Histogram(
+            "tradewind_tick_seconds",
+            "Length of a tick's phases",
+            ("phase",),
+            buckets=_TICK_BUCKETS,
+            registry=r,
+        )
+        self.last_tick = Gauge(
+            "tradewind_last_tick_timestamp_seconds", "When the last tick ended (epoch seconds)", registry=r
+        )
+        self.cloud_calls = Counter(
+            "tradewind_cloud_calls_total",
+            "Calls that change a cloud",
+            ("cloud", "call", "result"),
+            registry=r,
+        )
+        self.observe_failures = Counter(
+            "tradewind_observe_failures_total", "Observations of a cloud that failed", ("cloud",), registry=r
+        )
+        self.snapshots = Counter("tradewind_snapshots_total", "Snapshots published to the edges", registry=r)
+        self.bucket_failures = Counter(
+            "tradewind_bucket_failures_total", "Writes that the bucket refused", ("what",), registry=r
+        )
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self.registry)

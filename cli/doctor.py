@@ -51,7 +51,9 @@ def doctor(
                 out.print(f"          {f.way_out}", markup=False)
     missing = [f.name for f in findings if not f.ok]
     if missing:
-        raise OutsideError(f"{len(missing)} of {len(findings)} are not as they should be: {', '.join(missing)}")
+        raise OutsideError(
+            f"{len(missing)} of {len(findings)} are not as they should be: {', '.join(missing)}"
+        )
 
 
 def _tools(context: Context) -> Iterator[Finding]:
@@ -75,8 +77,15 @@ def _stack(context: Context) -> Iterator[Finding]:
         return
     registry = Registry(context.home)
     running = {e.kind for e in registry.entries() if registry.alive(e)}
-    for kind, name in (("controller", "controllerPort"), ("edge-agent", "edgeAgentPort"), ("envoy", "edgePort")):
-        port = getattr(local, {"controllerPort": "controller_port", "edgeAgentPort": "edge_agent_port"}.get(name, "edge_port"))
+    for kind, name in (
+        ("controller", "controllerPort"),
+        ("edge-agent", "edgeAgentPort"),
+        ("envoy", "edgePort"),
+    ):
+        port = getattr(
+            local,
+            {"controllerPort": "controller_port", "edgeAgentPort": "edge_agent_port"}.get(name, "edge_port"),
+        )
         if kind in running:
             yield Finding(f"port {port}", ok=True, found=f"our {kind} listens")
         else:

@@ -43,7 +43,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except Exception:  # the outermost loop: nobody above us could show it
+    except Exception:  # noqa: BLE001  the outermost frame: nobody above could show it
         with tempfile.NamedTemporaryFile("w", prefix="tw-", suffix=".log", delete=False) as f:
             traceback.print_exc(file=f)
         print(f"error: a defect in tw itself; details are in {f.name}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.planner import plan
 from rich.console import Console
 from rich.table import Table
 
@@ -11,7 +12,6 @@ from catalog.load import load
 from cli.context import Context
 from planner.constraints import Constraints
 from planner.plan import Plan
-from planner.planner import plan
 from planner.pricing import Cost
 from spec.read import read_services
 from spec.service import ServiceSpec
@@ -48,11 +48,21 @@ def as_json(planned: Plan) -> dict[str, Any]:
 def print_table(out: Console, planned: Plan) -> None:
     """One line per service, and the total with fixed costs."""
     table = Table(box=None, pad_edge=False)
-    for column in ("service", "pools", "expected $/h", "worst $/h", "runaway $/h", "idle $/month", "expected $/month"):
+    for column in (
+        "service",
+        "pools",
+        "expected $/h",
+        "worst $/h",
+        "runaway $/h",
+        "idle $/month",
+        "expected $/month",
+    ):
         table.add_column(column, justify="left" if column == "service" else "right")
     for s in planned.services:
         table.add_row(s.name, str(len(s.pools)), *_row(s.cost))
-    table.add_row("total", str(sum(len(s.pools) for s in planned.services)), *_row(planned.cost), style="bold")
+    table.add_row(
+        "total", str(sum(len(s.pools) for s in planned.services)), *_row(planned.cost), style="bold"
+    )
     out.print(table)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from policies.config import policy_config
 from pulumi import automation as auto
 from rich.console import Console
 
@@ -20,7 +21,6 @@ from cli.events import VERBS, Report
 from cli.repair import repair, update_lock
 from local.files import write_atomic
 from local.processes import Registry
-from policies.config import policy_config
 from spec.errors import OutsideError, RefusedError
 
 out = Console(highlight=False, soft_wrap=True)
@@ -126,9 +126,11 @@ class _Session:
         """Changes what differs. Raises OutsideError."""
         started = time.monotonic()
         report = Report(
-            on_done=lambda c: out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/] {VERBS[c.op]}")
-            if not c.type.startswith("pulumi:")
-            else None
+            on_done=lambda c: (
+                out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/] {VERBS[c.op]}")
+                if not c.type.startswith("pulumi:")
+                else None
+            )
         )
         with out.status("update ..."), _translated(report), self.cli.interruptible(_say):
             self.stack.up(on_event=report, **self._policies())
@@ -136,7 +138,7 @@ class _Session:
         return report
 
     def destroy(self) -> None:
-        report = Report(on_done=lambda c: None)
+        report = Report()
         with out.status("removing ..."), _translated(report), self.cli.interruptible(_say):
             self.stack.destroy(on_event=report)
             self.stack.workspace.remove_stack(self.context.stack, preserve_config=True)
@@ -173,7 +175,9 @@ def _translated(report: Report | None = None) -> Iterator[None]:
 
 def _refuse(report: Report) -> None:
     if report.refusals:
-        raise RefusedError("refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in report.refusals))
+        raise RefusedError(
+            "refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in report.refusals)
+        )
 
 
 def _print_changes(report: Report) -> None:
@@ -189,7 +193,9 @@ def _print_changes(report: Report) -> None:
 
 def _as_json(report: Report, plan: money.Plan) -> dict[str, Any]:
     return {
-        "changes": [{"op": c.op.value, "urn": c.urn, "type": c.type, "diff": list(c.diff)} for c in report.changes],
+        "changes": [
+            {"op": c.op.value, "urn": c.urn, "type": c.type, "diff": list(c.diff)} for c in report.changes
+        ],
         "cost": money.as_json(plan),
         "policies": [
             {"name": v.policy, "level": "mandatory" if v.mandatory else "advisory", "message": v.message}
@@ -213,13 +219,15 @@ def _print_ready(context: Context, outputs: dict[str, Any], *, changed: bool) ->
     out.print(f"stack {context.stack}: {'up' if changed else 'up, no change'}")
     out.print(f"  endpoint  {endpoint}/v1", markup=False)
     out.print(f"  API key   in {key_file} (./tw keys show prints it)", markup=False)
-    out.print(f"  status    ./tw status --stack {context.stack}; http://127.0.0.1:{context.config.local.controller_port}/v1/status")
+    out.print(
+        f"  status    ./tw status --stack {context.stack}; http://127.0.0.1:{context.config.local.controller_port}/v1/status"
+    )
     out.print(
         f"  price     {cost['expected_usd_hour']:.2f} USD/hour expected, {cost['worst_usd_hour']:.2f} at worst"
     )
     out.print("  try it:")
     out.print(
-        f"curl -s {endpoint}/v1/chat/completions -H \"Authorization: Bearer $(cat {key_file})\" "
+        f'curl -s {endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" '
         f"-H 'Content-Type: application/json' -d '{body}'",
         markup=False,
     )

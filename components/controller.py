@@ -43,13 +43,15 @@ class Controller(pulumi.ComponentResource):
         text = json.dumps(settings, indent=1, sort_keys=True)
         path = str(args.host.home / "controller.json")
         file = File(f"{name}-config", path=path, content=text, mode="0600", opts=child)
-        Process(
+        self.process = Process(
             name,
             host=args.host,
             kind="controller",
             argv=[args.host.python, "-m", "lb", "controller", "--config", path],
             code_hash=hashlib.sha256(f"{controller_hash(args.host.root)}{text}".encode()).hexdigest(),
             ready_url=f"{self.url}/health",
+            listens=port,
+            port_config_key="controllerPort",
             opts=pulumi.ResourceOptions(parent=self, depends_on=[file]),
         )
         self.register_outputs({"url": self.url})

@@ -19,10 +19,14 @@ from spec.stack import StackConfig
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeArgs:
-    """`edge_id`: the name under which the controller publishes this edge's snapshots."""
+    """`edge_id`: the name under which the controller publishes this edge's snapshots.
+
+    An edge is ready when it has a first snapshot, so the controller comes before it.
+    """
 
     host: Host
     edge_id: str
+    controller: Process
     controller_url: str
     config: StackConfig
 
@@ -38,7 +42,7 @@ class Edge(pulumi.ComponentResource):
     def __init__(self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:edge:Edge", name, {}, opts)
         self.endpoint = endpoint_of(args.config)
-        envoy = self._envoy(name, args, after=self._agent(name, args))
+        envoy = self._envoy(name, args, after=[self._agent(name, args), args.controller])
         self.register_outputs({"endpoint": self.endpoint, "pid": envoy.pid})
 
     def _agent(self, name: str, args: EdgeArgs) -> Process:
@@ -63,10 +67,12 @@ class Edge(pulumi.ComponentResource):
             argv=[args.host.python, "-m", "lb", "edge", "--config", path],
             code_hash=hashlib.sha256(f"{edge_agent_hash(args.host.root)}{text}".encode()).hexdigest(),
             ready_url=f"http://127.0.0.1:{port}/health",
+            listens=port,
+            port_config_key="edgeAgentPort",
             opts=pulumi.ResourceOptions(parent=self, depends_on=[file]),
         )
 
-    def _envoy(self, name: str, args: EdgeArgs, *, after: Process) -> Process:
+    def _envoy(self, name: str, args: EdgeArgs, *, after: list[pulumi.Resource]) -> Process:
         folder = args.host.home / "edge"
         text = bootstrap.render(
             edge_id=args.edge_id,
@@ -84,6 +90,8 @@ class Edge(pulumi.ComponentResource):
             kind="envoy",
             argv=bootstrap.argv(binary.find(), path),
             code_hash=hashlib.sha256(text.encode()).hexdigest(),
-            ready_url="",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[file, after]),
+            ready_url=f"{self.endpoint}/edge/ready",
+            listens=args.config.local.edge_port,
+            port_config_key="edgePort",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[file, *after]),
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
+from spec.bundle import build
 
 from components.controller import Controller, ControllerArgs
 from components.desired import desired_state
@@ -15,7 +16,6 @@ from components.service import Service, ServiceArgs
 from components.state import State, StateArgs
 from planner.plan import Plan
 from spec import desired
-from spec.bundle import build
 from spec.service import ServiceSpec
 from spec.snapshot import Keys
 from spec.stack import StackConfig
@@ -69,7 +69,11 @@ class Environment(pulumi.ComponentResource):
         Edge(
             "edge",
             EdgeArgs(
-                host=args.host, edge_id=edge.id, controller_url=controller.url, config=args.config
+                host=args.host,
+                edge_id=edge.id,
+                controller=controller.process,
+                controller_url=controller.url,
+                config=args.config,
             ),
             child,
         )

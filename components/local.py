@@ -15,7 +15,7 @@ import pulumi
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """This machine, as far as resources need it: where the checkout and the stack's local state are."""
+    """The machine that all this runs on, as far as resources need it: where the checkout and the stack's local state are."""
 
     root: Path
     home: Path
@@ -45,11 +45,15 @@ class Host:
         return str(self.home / "secrets" / name)
 
 
+READY_TIMEOUT_S = 30
+"""On a busy machine a Python process takes a few seconds to start; ten times that is a failure."""
+
+
 class Process(pulumi.CustomResource):
     """A program that keeps running after the update that started it.
 
     `code_hash` stands for everything the program reads at its start: a change restarts it. `ready_url` must answer
-    200 before the resource counts as made; empty = it must only be alive.
+    200 before the resource counts as made. `listens`: its port on loopback, set by `tradewind:local.<port_config_key>`.
     """
 
     pid: pulumi.Output[int]
@@ -62,8 +66,9 @@ class Process(pulumi.CustomResource):
         kind: str,
         argv: Sequence[str],
         code_hash: str,
-        ready_url: str = "",
-        ready_timeout_s: float = 20,
+        ready_url: str,
+        listens: int,
+        port_config_key: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -76,7 +81,9 @@ class Process(pulumi.CustomResource):
             "log": str(host.home / "logs" / f"{name}.log"),
             "codeHash": code_hash,
             "readyUrl": ready_url,
-            "readyTimeoutS": ready_timeout_s,
+            "readyTimeoutS": READY_TIMEOUT_S,
+            "listens": [f"127.0.0.1:{listens}"],
+            "portConfigKey": f"tradewind:local.{port_config_key}",
             "pid": None,
             "startTime": None,
         }

@@ -28,7 +28,18 @@ NARROWED = {
 }
 """Where only a part of the other room is meant: the one money formula, metric names, pure rendering."""
 
-NETWORK = {"httpx", "socket", "http", "urllib", "obstore", "aiohttp", "requests", "boto3", "uvicorn", "starlette"}
+NETWORK = {
+    "httpx",
+    "socket",
+    "http",
+    "urllib",
+    "obstore",
+    "aiohttp",
+    "requests",
+    "boto3",
+    "uvicorn",
+    "starlette",
+}
 PURE = ("planner", "lb/decide", "lb/envoy", "policies/cost.py")
 """Neither the network, nor a clock, nor files."""
 

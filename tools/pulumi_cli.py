@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def get(python: Path) -> Path:
                 tried.append(f"  {way}: {e}")
                 _say(f"  {e}")
     raise NoPulumi(
-        f"no Pulumi CLI could be had:\n" + "\n".join(tried) + "\n"
+        "no Pulumi CLI could be had:\n" + "\n".join(tried) + "\n"
         f"Install Pulumi {'.'.join(map(str, OLDEST))} or newer (https://www.pulumi.com/docs/install/), "
         "or Go 1.26 or newer (https://go.dev/dl/), and run the same command again."
     )
@@ -141,7 +142,9 @@ def _build(_python: Path) -> Path:
             shutil.copytree(HERE / "pulumi" / module, root / module)
         stamp = f"-s -w -X {sdk}/go/common/version.Version=v{VERSION}"
         _go_build(root, "engine", "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi", "pulumi", stamp)
-        _go_build(root, "python", f"{sdk}/python/cmd/pulumi-language-python", "pulumi-language-python", "-s -w")
+        _go_build(
+            root, "python", f"{sdk}/python/cmd/pulumi-language-python", "pulumi-language-python", "-s -w"
+        )
         folder = Path(_go(root / "engine", "list", "-mod=mod", "-m", "-f", "{{.Dir}}", sdk).strip())
         for script in ("cmd/pulumi-language-python-exec", "dist/pulumi-resource-pulumi-python"):
             target = root / "bin" / Path(script).name
@@ -168,7 +171,9 @@ def _go_environment() -> dict[str, str]:
 
 
 def _go(cwd: Path, *args: str) -> str:
-    done = subprocess.run(["go", *args], cwd=cwd, env=_go_environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        ["go", *args], check=False, cwd=cwd, env=_go_environment(), capture_output=True, text=True
+    )
     if done.returncode != 0:
         raise _Failed(f"go {args[0]}: {done.stderr.strip().splitlines()[-1:] or ['failed']}")
     return done.stdout
@@ -210,7 +215,7 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path):
+def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)

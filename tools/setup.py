@@ -9,7 +9,8 @@ import sys
 if sys.version_info < (3, 11):  # noqa: UP036 - this very line tells an old Python's user what to do
     sys.exit(
         "error: Python %d.%d is too old, 3.11 or newer is needed (%s).\n"  # noqa: UP031 - as above
-        "Install one, or name it: make PYTHON=/path/to/python3.12 up" % (sys.version_info[0], sys.version_info[1], sys.executable)
+        "Install one, or name it: make PYTHON=/path/to/python3.12 up"
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
 import fcntl
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -48,7 +50,7 @@ def main() -> int:
     return 0
 
 
-def _locked():
+def _locked() -> IO[str]:
     """Two set-ups at once: the second waits, finds everything done and goes on."""
     state = ROOT / ".tradewind"
     state.mkdir(exist_ok=True)
@@ -100,12 +102,30 @@ def _install(wanted: set[str]) -> bool:
     for line in missing:
         name = line.split()[1]
         started = time.monotonic()
-        _say(f"installing {name} (about 1.3 GiB and two minutes the first time)" if name == "requirements.txt" else f"installing {name}")
-        installer = [uv, "pip", "install", "--python", VENV / "bin" / "python"] if uv else [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "on" if sys.stderr.isatty() else "off"]
+        _say(
+            f"installing {name} (about 1.3 GiB and two minutes the first time)"
+            if name == "requirements.txt"
+            else f"installing {name}"
+        )
+        installer = (
+            [uv, "pip", "install", "--python", VENV / "bin" / "python"]
+            if uv
+            else [
+                VENV / "bin" / "python",
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--progress-bar",
+                "on" if sys.stderr.isatty() else "off",
+            ]
+        )
         quiet = [] if sys.stderr.isatty() else ["-q"]
         done = subprocess.run([*installer, *quiet, "--require-hashes", "-r", ROOT / name], check=False)
         if done.returncode != 0:
-            _say(f"error: {name} could not be installed; see the installer's message above, then run the same command again")
+            _say(
+                f"error: {name} could not be installed; see the installer's message above, then run the same command again"
+            )
             return False
         _say(f"installed {name} in {time.monotonic() - started:.0f} s")
         with STAMP.open("a") as f:

@@ -15,7 +15,9 @@ class LocalPool(pulumi.CustomResource):
     it will run. The size is not an input, so no update can carry one.
     """
 
-    def __init__(self, pool: Pool, *, host: Host, trace: str, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, pool: Pool, *, host: Host, trace: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         props = {
             "home": str(host.home),
             "poolId": pool.id,

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def _warn(message: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[int]:
+def locked(path: Path) -> Generator[int]:
     """Holds the lock file exclusively, among threads too; yields its descriptor.
 
     The descriptor may be handed to a child: the lock then lasts until the child closes it as well. The holder

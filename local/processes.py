@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from local import proctable
 from local.files import TEMPORARY, locked, read_json
@@ -102,10 +103,10 @@ class Registry:
         """Whether that very process runs; a zombie does not. Costs one read in /proc."""
         return running(entry.pid, entry.start_time)
 
-    def owns(self, pid: int) -> bool:
-        """Whether a process was started from this home, by us or by something that we started."""
-        marker = proctable.markers([pid]).get(pid)
-        return marker is not None and marker.home == str(self.home)
+    def anything_runs(self, name: str) -> bool:
+        """Whether the process, or something that it started, runs; also when the registry lost its entry."""
+        entry = self.get(name)
+        return bool(self._members([] if entry is None else [entry], {name}))
 
     # ------------------------------------------------------------ starting
 
@@ -303,9 +304,16 @@ def _run_launcher(order: str, env: dict[str, str], lock_fd: int) -> dict:
     return answer or {"error": f"the launcher ended without an answer: {err.strip()[-500:]}"}
 
 
-def _entry(raw: dict, name: str) -> Entry:
+def _entry(raw: dict[str, Any], name: str) -> Entry:
     """Raises KeyError, TypeError or ValueError when the object is not an entry of that name."""
-    known = {key: raw[key] for key in asdict(Entry("", "", 0, "", "", 0.0))}
     if raw["schema"] != _SCHEMA or raw["name"] != name:
         raise ValueError(name)
-    return Entry(**{**known, "pid": int(raw["pid"]), "start_time": str(raw["start_time"])})
+    return Entry(
+        name=name,
+        kind=str(raw["kind"]),
+        pid=int(raw["pid"]),
+        start_time=str(raw["start_time"]),
+        token=str(raw["token"]),
+        launched_at=float(raw["launched_at"]),
+        meta=dict(raw["meta"]),
+    )

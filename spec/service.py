@@ -75,12 +75,19 @@ class Mount(Written):
     mode: Literal["MOUNT", "COPY"] = "COPY"
 
 
+class Tls(Written):
+    """Files of the certificate that callers of the service see; paths as written."""
+
+    keyfile: str
+    certfile: str
+
+
 class ServiceSpec(Written):
     """One service file, understood.
 
     `options` are alternatives; `ordered` says that an earlier one is preferred whatever it costs, both for
     `options` and for the accelerators of one option. `not_acted_on` holds a sentence for each field that is known
-    and that nothing acts on yet.
+    and that nothing acts on yet; `assumed` one for each value that the file leaves out and that was filled in.
     """
 
     name: str
@@ -91,16 +98,17 @@ class ServiceSpec(Written):
     num_nodes: int = Field(1, ge=1)
     disk_size_gib: int | None = Field(None, ge=1)
     disk_tier: str | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
 
     image: str | None = None
     setup: str = ""
     run: str
-    envs: dict[str, str] = {}
+    envs: dict[str, str] = Field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     port: Port
     workdir: str | None = None
     file_mounts: tuple[Mount, ...] = ()
+    tls: Tls | None = None
     model: str | None = None
     engine: str | None = None
 
@@ -109,3 +117,4 @@ class ServiceSpec(Written):
     routing: Routing = Routing()
     budget: Budget = Budget()
     not_acted_on: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from policies.config import policy_config
 from pulumi import automation as auto
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from cli.events import VERBS, Report
 from cli.repair import repair, update_lock
 from local.files import write_atomic
 from local.processes import Registry
+from policies.config import policy_config
 from spec.errors import OutsideError, RefusedError
 
 out = Console(highlight=False, soft_wrap=True)
@@ -56,7 +56,7 @@ def up(
         from cli.status import wait_until_ready
 
         wait_until_ready(context)
-    _print_ready(context, outputs, changed=bool(planned.changes))
+    _print_ready(context, outputs, key, changed=bool(planned.changes))
 
 
 def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
@@ -116,7 +116,12 @@ class _Session:
         with out.status("preview ..."), _translated(report):
             try:
                 with self.cli.interruptible(_say):
-                    self.stack.preview(on_event=report, diff=True, **self._policies())
+                    self.stack.preview(
+                        on_event=report,
+                        diff=True,
+                        policy_packs=self._packs,
+                        policy_pack_configs=self._limits(),
+                    )
             except auto.CommandError:
                 if not report.refusals:
                     raise
@@ -133,7 +138,7 @@ class _Session:
             )
         )
         with out.status("update ..."), _translated(report), self.cli.interruptible(_say):
-            self.stack.up(on_event=report, **self._policies())
+            self.stack.up(on_event=report, policy_packs=self._packs, policy_pack_configs=self._limits())
         out.print(f"  done in {time.monotonic() - started:.1f} s")
         return report
 
@@ -147,14 +152,16 @@ class _Session:
         with _translated():
             return {name: output.value for name, output in self.stack.outputs().items()}
 
-    def _policies(self) -> dict[str, list[str]]:
-        """The pack is an executable, which every CLI can run; its limits come from the stack's config."""
-        config = self.context.home / "policy-config.json"
-        write_atomic(config, json.dumps(policy_config(self.context.config.limits), indent=1).encode())
-        return {
-            "policy_packs": [str(self.context.root / "policies" / "pack")],
-            "policy_pack_configs": [str(config)],
-        }
+    @property
+    def _packs(self) -> list[str]:
+        """An executable, which every CLI can run; the folder form needs a current language host."""
+        return [str(self.context.root / "policies" / "pack")]
+
+    def _limits(self) -> list[str]:
+        """The pack's configuration comes from the stack's."""
+        path = self.context.home / "policy-config.json"
+        write_atomic(path, json.dumps(policy_config(self.context.config.limits), indent=1).encode())
+        return [str(path)]
 
 
 def _say(text: str) -> None:
@@ -162,7 +169,7 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _translated(report: Report | None = None) -> Iterator[None]:
+def _translated(report: Report | None = None) -> Generator[None]:
     """Pulumi's failures as ours: what its diagnostics said, without its transcript."""
     try:
         yield
@@ -211,23 +218,25 @@ def _leave_for_scripts(context: Context, endpoint: str, key: str) -> None:
         write_atomic(folder / "key", f"{key}\n".encode(), mode=0o600)
 
 
-def _print_ready(context: Context, outputs: dict[str, Any], *, changed: bool) -> None:
+def _print_ready(context: Context, outputs: dict[str, Any], key: str, *, changed: bool) -> None:
+    """What one needs to use the stack; the curl line works as pasted, from any folder."""
     endpoint, cost = outputs["endpoint"], outputs["cost"]
-    model = money.first_model(context)
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello"}]})
     key_file = context.root / ".tradewind" / "key"
-    out.print(f"stack {context.stack}: {'up' if changed else 'up, no change'}")
-    out.print(f"  endpoint  {endpoint}/v1", markup=False)
-    out.print(f"  API key   in {key_file} (./tw keys show prints it)", markup=False)
-    out.print(
-        f"  status    ./tw status --stack {context.stack}; http://127.0.0.1:{context.config.local.controller_port}/v1/status"
+    body = json.dumps(
+        {"model": money.first_model(context), "messages": [{"role": "user", "content": "Hello"}]}
     )
-    out.print(
-        f"  price     {cost['expected_usd_hour']:.2f} USD/hour expected, {cost['worst_usd_hour']:.2f} at worst"
+    lines = (
+        f"stack {context.stack}: {'up' if changed else 'up, no change'}",
+        f"  endpoint  {endpoint}/v1",
+        f"  API key   {key}",
+        f"            in {key_file}; ./tw keys show prints it",
+        f"  status    ./tw status, or http://127.0.0.1:{context.config.local.controller_port}/v1/status",
+        f"  price     {cost['expected_usd_hour']:.2f} USD/hour expected, {cost['worst_usd_hour']:.2f} at worst",
+        "  try it:",
+        (
+            f'curl -s {endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" '
+            f"-H 'Content-Type: application/json' -d '{body}'"
+        ),
     )
-    out.print("  try it:")
-    out.print(
-        f'curl -s {endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" '
-        f"-H 'Content-Type: application/json' -d '{body}'",
-        markup=False,
-    )
+    for line in lines:
+        out.print(line, markup=False)

@@ -1,0 +1,1 @@
+"""Tests mirror the tree; this file keeps the name from an installed package called tests."""

@@ -1,0 +1,130 @@
+"""A private copy of the checkout with ports of its own, so that a test never meets a stack that somebody uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+
+from local import proctable
+
+ROOT = Path(__file__).resolve().parents[2]
+UP_LIMIT_S = 120
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+@dataclass
+class Checkout:
+    root: Path
+    stack: str = "dev"
+    ports: dict = field(default_factory=dict)
+
+    @property
+    def home(self):
+        return self.root / ".tradewind" / self.stack
+
+    @property
+    def endpoint(self):
+        return (self.root / ".tradewind" / "endpoint").read_text().strip()
+
+    @property
+    def key(self):
+        return (self.root / ".tradewind" / "key").read_text().strip()
+
+    def tw(self, *args, check=None, timeout=UP_LIMIT_S):
+        done = subprocess.run(
+            [self.root / "tw", *args],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=self.root,
+            check=False,
+        )
+        if check is not None:
+            assert done.returncode == check, f"tw {args}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *args):
+        return subprocess.Popen(
+            [self.root / "tw", *args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.root,
+        )
+
+    def configure(self, **changes):
+        """Changes settings of the stack's file; a value of None removes the setting."""
+        path = self.root / f"Pulumi.{self.stack}.yaml"
+        content = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            content["config"][f"tradewind:{key}"] = value
+        path.write_text(yaml.safe_dump(content))
+
+    def entry(self, name):
+        return json.loads((self.home / "processes" / f"{name}.json").read_text())
+
+    def kill(self, name):
+        pid = self.entry(name)["pid"]
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def machines(self):
+        return sorted(p.stem for p in (self.home / "processes").glob("i-*.json"))
+
+    def ask(self, path="/v1/models", **kwargs):
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return httpx.get(f"{self.endpoint}{path}", headers=headers, timeout=10, **kwargs)
+
+    def status(self):
+        return json.loads(self.tw("status", "--json", check=0).stdout)
+
+    def processes(self):
+        """Every process of the computer that was started for this checkout."""
+        table = proctable.table()
+        alive = [pid for pid, p in table.items() if not p.dead]
+        return {
+            pid: marker.name
+            for pid, marker in proctable.markers(alive).items()
+            if marker.home.startswith(str(self.root))
+        }
+
+
+def eventually(condition, *, within=30.0, what="the condition"):
+    """Asks again and again until it holds; what it returned last is in the failure."""
+    deadline = time.monotonic() + within
+    while True:
+        last = condition()
+        if last:
+            return last
+        assert time.monotonic() < deadline, f"{what} did not come true within {within} s: {last!r}"
+        time.sleep(0.1)
+
+
+def copy_of(target):
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name in names:
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    (target / ".venv").symlink_to(ROOT / ".venv")

@@ -1,0 +1,36 @@
+"""The policies about money, as Pulumi knows them. Each sees the whole stack, before anything of it exists."""
+
+from __future__ import annotations
+
+from pulumi_policy import Policy, ReportViolation, StackValidationArgs, StackValidationPolicy
+
+from policies.cost import FIGURES, Figure, broken_limits
+from policies.resources import read
+
+
+def _limit(figure: Figure) -> StackValidationPolicy:
+    def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
+        for message in broken_limits(figure, read(args.resources), args.get_config()):
+            report_violation(message, None)
+
+    return StackValidationPolicy(
+        figure.policy,
+        f"The {figure.words} of the stack stays within its limits.",
+        validate,
+    )
+
+
+def _prices_known(args: StackValidationArgs, report_violation: ReportViolation) -> None:
+    for unpriced in read(args.resources).unpriced:
+        report_violation(f"{unpriced.resource}: {unpriced.reason}", unpriced.urn)
+
+
+POLICIES: list[Policy] = [
+    *(_limit(figure) for figure in FIGURES),
+    StackValidationPolicy(
+        "prices-known",
+        "Everything in the stack has a known price.",
+        _prices_known,
+    ),
+]
+"""The pack makes them mandatory; its config file may say otherwise."""

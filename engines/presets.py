@@ -32,6 +32,7 @@ class MetricNames:
         prompt_tokens: tokens read since the start (counter).
         generation_tokens: tokens produced since the start (counter).
         ttft: time to first token in seconds (name of the histogram, without `_bucket`).
+
     """
 
     path: str = "/metrics"
@@ -55,6 +56,7 @@ class Preset:
         readiness_note: why this path and not another.
         tensor_parallel_flag: takes the number of GPUs that share the model; None = it is no flag.
         openai_compatible: whether OpenAI clients can use `/v1/chat/completions` and `/v1/completions`.
+
     """
 
     name: str
@@ -169,12 +171,13 @@ _ALL = (
         readiness_note="listens after the shards are up, and then asks them",
         tensor_parallel_flag="--num-shard",
         openai_compatible=True,
-        metrics=MetricNames(  # as TGI, from which it came, but without the size of the queue
+        metrics=MetricNames(  # as TGI, from which it came
             running=_metric("lorax_batch_current_size"),
+            waiting=_metric("lorax_queue_length"),
             prompt_tokens=_metric("lorax_request_input_length_sum"),
             generation_tokens=_metric("lorax_request_generated_tokens_sum"),
         ),
-        source="predibase/lorax, router/src/infer.rs and router/src/server.rs",
+        source="predibase/lorax, router/src/infer.rs, scheduler.rs and server.rs",
     ),
     Preset(
         name="sim",

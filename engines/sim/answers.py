@@ -91,6 +91,7 @@ def plan(request: Request, settings: Settings) -> Reply:
 
     Raises:
         ApiError: 400 when a prompt leaves no room for the answer.
+
     """
     prompts = request.prompts()
     generations = [

@@ -43,6 +43,7 @@ class Engine:
     Args:
         clock: monotonic seconds.
         sleep: waits for seconds; the only thing here that takes time.
+
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Engine:
 
         Raises:
             QueueFull: when there is no room; none of them has a place then.
+
         """
         now = self._clock()
         for g in generations:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 
-class QueueFull(Exception):  # noqa: N818 -- it states what is the case; the HTTP layer makes an error of it
+class QueueFull(Exception):
     """There is no slot and no place in the queue for all of the given sequences."""
 
 
@@ -22,6 +22,7 @@ class Scheduler(Generic[K]):
     Args:
         max_num_seqs: how many may run at the same time.
         max_queue: how many may wait; None = no limit.
+
     """
 
     def __init__(self, *, max_num_seqs: int, max_queue: int | None = None) -> None:
@@ -45,6 +46,7 @@ class Scheduler(Generic[K]):
 
         Raises:
             QueueFull: when they do not all fit into free slots and the queue.
+
         """
         if self._places is not None:
             room = self._slots - len(self._running) + self._places - len(self._waiting)

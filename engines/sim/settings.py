@@ -21,6 +21,7 @@ class Settings:
         api_key: the bearer token that `/v1/` demands; None = open.
         force_usage: streams end with a usage chunk even if the request does not ask for it.
         shutdown_timeout_s: how long a SIGTERM waits for the answers that are under way.
+
     """
 
     model: str

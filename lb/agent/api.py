@@ -1,0 +1,54 @@
+"""`GET /v1/node`, the agent's only route, served from a thread so that a long step of the agent never hides it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from lb.agent.config import ConfigError
+
+_CLIENT_TIMEOUT_S = 5.0
+
+
+def serve(*, address: str, port: int, status: Callable[[], dict[str, Any]]) -> ThreadingHTTPServer:
+    """Starts answering with `status()`; raises ConfigError when the port can't be had."""
+
+    class Handler(_Handler):
+        answer = staticmethod(status)
+
+    try:
+        server = _Server((address, port), Handler)
+    except OSError as e:
+        raise ConfigError(f"agent_port: {address}:{port}: {e.strerror or e}") from e
+    threading.Thread(target=server.serve_forever, name="api", daemon=True).start()
+    return server
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "tradewind-node"
+    sys_version = ""
+    timeout = _CLIENT_TIMEOUT_S
+    answer: Callable[[], dict[str, Any]]
+
+    def do_GET(self) -> None:
+        found = self.path.partition("?")[0] == "/v1/node"
+        content = self.answer() if found else {"error": f"there is nothing at {self.path}"}
+        body = json.dumps(content).encode()
+        self.send_response(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 -- the name in the base class
+        """Nothing: the controller asks every second."""

@@ -32,6 +32,5 @@ class Service(pulumi.ComponentResource):
             pools.declare(pool, host=args.host, trace=args.trace, opts=pulumi.ResourceOptions(parent=self))
             for pool in args.plan.pools
         ]
-        self.register_outputs(
-            {**props, "pools": [pool.id for pool in args.plan.pools]}
-        )  # policies see outputs only
+        # Stack policies see outputs only.
+        self.register_outputs({**props, "pools": [pool.id for pool in args.plan.pools]})

@@ -21,6 +21,7 @@ class AcceleratorKind:
         vendor: `nvidia`, `amd`, `google` or `amazon`.
         capability: CUDA compute capability; None for other vendors.
         inline_ecc: whether error correction takes 1/16 of the memory, as on NVIDIA's cards with GDDR memory.
+
     """
 
     name: str

@@ -261,25 +261,23 @@ def format_number(number: float | None) -> str:
 
 def dump(offers: Iterable[Offer]) -> str:
     """The canonical text of a table: same offers, same bytes."""
-    lines = [",".join(COLUMNS)]
-    lines += [
-        ",".join(
-            (
-                o.cloud,
-                o.region,
-                o.zone or "",
-                o.instance_type,
-                format_number(o.vcpus),
-                format_number(o.memory_gib),
-                o.accelerator,
-                str(o.accelerator_count),
-                format_number(o.accelerator_memory_gib),
-                format_number(o.on_demand_usd_hour),
-                format_number(o.spot_usd_hour),
-                o.source,
-                o.as_of,
-            )
-        )
-        for o in sorted(offers, key=lambda o: o.key)
-    ]
-    return "\n".join(lines) + "\n"
+    rows = (",".join(_cells(o)) for o in sorted(offers, key=lambda o: o.key))
+    return "\n".join((",".join(COLUMNS), *rows, ""))
+
+
+def _cells(o: Offer) -> tuple[str, ...]:
+    return (
+        o.cloud,
+        o.region,
+        o.zone or "",
+        o.instance_type,
+        format_number(o.vcpus),
+        format_number(o.memory_gib),
+        o.accelerator,
+        str(o.accelerator_count),
+        format_number(o.accelerator_memory_gib),
+        format_number(o.on_demand_usd_hour),
+        format_number(o.spot_usd_hour),
+        o.source,
+        o.as_of,
+    )

@@ -9,10 +9,13 @@ from catalog.load import Catalog
 from spec.errors import InputError, did_you_mean
 from spec.names import Market
 from spec.stack import StackConfig
+from spec.stack import StackConfig
 
 MAX_POOLS_PER_SERVICE = 24
 MAX_REGIONS = 6
 """Each region needs a network of its own, and hundreds of groups make Pulumi's state slow."""
+
+_TOO_MANY_TO_LIST = 40
 
 WITHOUT_PRICES = frozenset({"kubernetes"})
 """Clouds that a stack may name though the price table can't have them."""
@@ -28,6 +31,7 @@ class Constraints:
         max_price_usd_hour: of one instance.
         max_pools_per_service: in all markets together.
         max_regions: of the whole environment, because networks are.
+
     """
 
     clouds: tuple[str, ...] = ()
@@ -37,6 +41,16 @@ class Constraints:
     max_price_usd_hour: float | None = None
     max_pools_per_service: int = MAX_POOLS_PER_SERVICE
     max_regions: int = MAX_REGIONS
+
+    @classmethod
+    def of(cls, stack: StackConfig) -> Constraints:
+        """The limits that a stack's configuration sets."""
+        return cls(
+            clouds=stack.clouds,
+            regions=stack.regions,
+            max_pools_per_service=stack.max_pools_per_service,
+            max_regions=stack.max_regions,
+        )
 
     @classmethod
     def of(cls, config: StackConfig) -> Constraints:
@@ -93,6 +107,6 @@ def check_zone(zone: str, catalog: Catalog) -> None:
 
 def _way_out(word: str, known: frozenset[str] | set[str]) -> str:
     near = did_you_mean(word, known)
-    if near or len(known) > 40:
+    if near or len(known) > _TOO_MANY_TO_LIST:
         return near or "`tw plan --all` shows the places there are."
     return f"There are: {', '.join(sorted(known))}."

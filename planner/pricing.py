@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from spec.desired import Pool, Scaling
+from spec.names import Market
 
 HOURS_PER_MONTH = 730
 """Average hours of a month, as the clouds bill it: 8,760 / 12."""
@@ -28,11 +29,16 @@ class Cost:
     """USD.
 
     Attributes:
-        expected_usd_hour: `min_replicas` (at least one) plus `num_overprovision`, each in the cheapest pools.
+        expected_usd_hour: `min_replicas` (at least one) plus `num_overprovision`, never more than the worst figure's
+            replicas, each in the cheapest pools.
         worst_usd_hour: `max_replicas + surge` replicas, all in the dearest pool, plus fixed costs; the controller
             holds this.
         runaway_usd_hour: every pool at its cloud-side maximum: what a broken or stolen controller could spend.
         idle_usd_month: the fixed costs alone.
+
+    Always expected <= worst; and worst <= runaway where each pool alone may hold `max_replicas + surge` replicas,
+    which is how the planner makes them.
+
     """
 
     expected_usd_hour: float
@@ -70,16 +76,21 @@ def cost_of_service(scaling: Scaling, pools: Sequence[Pool]) -> Cost:
     """
     if not pools:
         return ZERO
-    prices = _prices(pools)
+    prices = _instance_prices(pools)
+    per_replica = {p.id: prices[p.id] / p.capacity_units for p in pools}
     return Cost(
-        expected_usd_hour=_expected(scaling, pools, prices),
-        worst_usd_hour=(scaling.max_replicas + scaling.surge) * max(prices.values()),
+        expected_usd_hour=_expected(scaling, pools, per_replica),
+        worst_usd_hour=_most_replicas(scaling) * max(per_replica.values()),
         runaway_usd_hour=sum(p.max_size * prices[p.id] for p in pools),
         idle_usd_month=0.0,
     )
 
 
-def _prices(pools: Sequence[Pool]) -> dict[str, float]:
+def _most_replicas(scaling: Scaling) -> int:
+    return scaling.max_replicas + scaling.surge
+
+
+def _instance_prices(pools: Sequence[Pool]) -> dict[str, float]:
     prices = {p.id: p.price_usd_hour for p in pools}
     unknown = [i for i, price in prices.items() if price is None]
     if unknown:
@@ -87,10 +98,11 @@ def _prices(pools: Sequence[Pool]) -> dict[str, float]:
     return {i: price for i, price in prices.items() if price is not None}
 
 
-def _expected(scaling: Scaling, pools: Sequence[Pool], prices: dict[str, float]) -> float:
+def _expected(scaling: Scaling, pools: Sequence[Pool], per_replica: dict[str, float]) -> float:
     """Replicas that must be on demand are priced there when a pool for them exists, the others at the cheapest."""
-    replicas = max(scaling.min_replicas, 1) + scaling.num_overprovision
-    cheapest = min(prices.values())
-    on_demand = [prices[p.id] for p in pools if p.market == "on_demand"]
+    wanted = max(scaling.min_replicas, 1) + scaling.num_overprovision
+    replicas = min(wanted, _most_replicas(scaling))
+    cheapest = min(per_replica.values())
+    on_demand = [per_replica[p.id] for p in pools if p.market is Market.ON_DEMAND]
     base = min(scaling.base_ondemand_fallback_replicas, replicas) if on_demand else 0
     return base * min(on_demand, default=0.0) + (replicas - base) * cheapest

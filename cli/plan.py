@@ -1,0 +1,184 @@
+"""`tw plan`: where services could run, what that costs, what is chosen and why the rest is not. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from catalog.load import load
+from cli.context import Context
+from cli.options import EnvOption, parse_env
+from planner.constraints import Constraints
+from planner.plan import LeftOut, Plan, Row, ServicePlan
+from planner.planner import plan
+from planner.pricing import Cost
+from planner.tables import Table, left_out_lines, optimizer_tables, pool_table
+from spec.errors import InputError
+from spec.names import Market
+from spec.read import read_services
+
+REASONS_SHOWN = 12
+WIDTH_WITHOUT_TERMINAL = 160
+"""Wide enough for a row, so that a pipe or a log gets whole lines."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds `plan`."""
+    app.command("plan")(plan_files)
+
+
+def plan_files(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="Service files; with --stack its own.")
+    ] = None,
+    stack: Annotated[str | None, typer.Option(help="Plan within this stack's clouds and limits.")] = None,
+    spot: Annotated[
+        bool | None, typer.Option("--spot/--on-demand", help="Instead of the market that the files ask for.")
+    ] = None,
+    cloud: Annotated[list[str] | None, typer.Option(help="Only this cloud. Repeatable.")] = None,
+    region: Annotated[list[str] | None, typer.Option(help="Only this region. Repeatable.")] = None,
+    max_price: Annotated[
+        float | None, typer.Option(metavar="USD", help="Of one instance, USD per hour.")
+    ] = None,
+    env: EnvOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every place and every reason.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show where services could run, what that costs and what is chosen. Changes nothing."""
+    context = Context(stack=stack) if stack else None
+    paths = files or ([context.root / f for f in context.config.services] if context else [])
+    if not paths:
+        raise InputError("name a service file, or a stack: `tw plan FILE`, `tw plan --stack dev`.")
+    limits = Constraints.of(context.config) if context else Constraints()
+    if cloud:
+        limits = replace(limits, clouds=tuple(c.casefold() for c in cloud))
+    if region:
+        limits = replace(limits, regions=tuple(region))
+    if spot is not None:
+        limits = replace(limits, market=Market.SPOT if spot else Market.ON_DEMAND)
+    planned = plan(
+        read_services(paths, env=parse_env(env)),
+        load(),
+        replace(limits, max_price_usd_hour=max_price),
+        env=stack or "none",
+    )
+    if as_json:
+        print(json.dumps(as_dict(planned), indent=1))
+    else:
+        _print(planned, everything=everything)
+
+
+# ---------------------------------------------------------------- JSON: names that others rely on
+
+
+def as_dict(planned: Plan) -> dict[str, Any]:
+    """What `--json` prints; the names in it are stable. Rows are in rank order."""
+    return {
+        "services": [
+            {
+                "name": s.name,
+                "rows": [_row(r) for r in s.rows],
+                "left_out": [_left_out(x) for x in s.left_out],
+                "cost": _cost(s.cost),
+            }
+            for s in planned.services
+        ]
+    }
+
+
+def _row(r: Row) -> dict[str, Any]:
+    return {
+        "cloud": r.cloud,
+        "region": r.region,
+        "zone": r.zone,
+        "instance_type": r.instance_type,
+        "accelerator": r.accelerator,
+        "accelerator_count": r.accelerator_count,
+        "vcpus": r.vcpus,
+        "memory_gib": r.memory_gib,
+        "market": r.market.value,
+        "price_usd_hour": r.price_usd_hour,
+        "chosen": r.chosen,
+    }
+
+
+def _left_out(x: LeftOut) -> dict[str, Any]:
+    return {
+        "cloud": x.cloud,
+        "region": x.region,
+        "zone": x.zone,
+        "instance_type": x.instance_type,
+        "accelerator": x.accelerator,
+        "accelerator_count": x.accelerator_count,
+        "market": x.market.value,
+        "price_usd_hour": x.price_usd_hour,
+        "reason": x.reason,
+    }
+
+
+def _cost(cost: Cost) -> dict[str, float]:
+    return {
+        "expected_usd_hour": round(cost.expected_usd_hour, 6),
+        "worst_usd_hour": round(cost.worst_usd_hour, 6),
+        "runaway_usd_hour": round(cost.runaway_usd_hour, 6),
+        "idle_usd_month": round(cost.idle_usd_month, 6),
+        "expected_usd_month": round(cost.expected_usd_month, 6),
+    }
+
+
+# ---------------------------------------------------------------- for people
+
+
+def _print(planned: Plan, *, everything: bool) -> None:
+    from rich.console import Console
+
+    from cli.money import print_table
+
+    out = Console(highlight=False, soft_wrap=True)
+    if not out.is_terminal:
+        out.width = WIDTH_WITHOUT_TERMINAL
+    for service in planned.services:
+        _print_service(out, service, everything=everything)
+    print_table(out, planned)
+
+
+def _print_service(out: Any, service: ServicePlan, *, everything: bool) -> None:
+    for table in optimizer_tables(service, everything=everything):
+        _print_table(out, table)
+    if service.arithmetic:
+        _print_lines(out, f"{service.name}: what holds the model", service.arithmetic)
+    _print_table(out, pool_table(service))
+    if service.left_out:
+        lines = left_out_lines(service.left_out, at_most=None if everything else REASONS_SHOWN)
+        _print_lines(out, f"{service.name}: {len(service.left_out)} places left out", lines)
+    if service.notes:
+        _print_lines(out, f"{service.name}: notes", service.notes)
+
+
+def _print_table(out: Any, table: Table) -> None:
+    from rich import box
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(
+        box=box.SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", pad_edge=False
+    )
+    for column in table.columns:
+        drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
+    for row in table.rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    out.print(drawn)
+    if table.footer:
+        out.print(f"{table.footer}\n", markup=False)
+
+
+def _print_lines(out: Any, title: str, lines: Sequence[str]) -> None:
+    out.print(title, style="bold", markup=False)
+    for line in lines:
+        out.print(f"  {line}", markup=False)
+    out.print()

@@ -1,0 +1,146 @@
+"""The planner: services, a catalog and constraints in, a plan out. No clock, no file, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from catalog.load import Catalog
+from planner.choose import Candidate, Region, candidates, choose
+from planner.constraints import Constraints, check_constraints
+from planner.filters import LOCAL
+from planner.plan import Plan, Row, ServicePlan
+from planner.pools import pool_of
+from planner.pricing import cost_of_fixed, cost_of_service
+from planner.rank import NoPlace, Place, Ranking, rank
+from spec.errors import InputError
+from spec.names import Market
+from spec.service import ServiceSpec
+
+
+def plan(
+    services: Sequence[ServiceSpec],
+    catalog: Catalog,
+    constraints: Constraints,
+    *,
+    env: str,
+    fixed_usd_hour: float = 0.0,
+) -> Plan:
+    """The plan of an environment.
+
+    Same inputs, same plan; the order of the catalog's rows does not matter. The order of `services` does, a little:
+    where `max_regions` is short, earlier services take regions first.
+
+    Raises InputError for names that the catalog does not know, and NoPlace when a service has no place at all.
+    """
+    check_constraints(constraints, catalog)
+    _check_names(services)
+    rankings = [rank(service, catalog, constraints) for service in services]
+    opened = _needed_regions(services, rankings, constraints.max_regions)
+    planned = []
+    for service, ranking in zip(services, rankings, strict=True):
+        done, regions = _plan_service(service, ranking, constraints, opened)
+        opened |= regions
+        planned.append(done)
+    return Plan(
+        env=env,
+        services=tuple(planned),
+        fixed_usd_hour=fixed_usd_hour,
+        cost=sum((s.cost for s in planned), cost_of_fixed(fixed_usd_hour)),
+    )
+
+
+def _check_names(services: Sequence[ServiceSpec]) -> None:
+    files: dict[str, str] = {}
+    for service in services:
+        if service.name in files:
+            raise InputError(
+                f"{service.file}: name: `{service.name}` is taken by {files[service.name]}; "
+                "services of one environment need different names."
+            )
+        files[service.name] = service.file
+
+
+def _needed_regions(
+    services: Sequence[ServiceSpec], rankings: Sequence[Ranking], max_regions: int
+) -> frozenset[Region]:
+    """One region for each service, before any service spreads: its best, or its best among those already needed."""
+    needed: set[Region] = set()
+    for service, ranking in zip(services, rankings, strict=True):
+        regions = list(dict.fromkeys((p.offer.cloud, p.offer.region) for p in ranking.places))
+        if len(needed) < max_regions:
+            needed.add(regions[0])
+        elif needed.isdisjoint(regions):
+            raise NoPlace(
+                f"{service.file}: no place is left for `{service.name}`: the other services need all of the "
+                f"{max_regions} regions that max_regions allows, and it has none in those. Allow more regions, or "
+                f"name regions that all services share."
+            )
+    return frozenset(needed)
+
+
+def _plan_service(
+    service: ServiceSpec, ranking: Ranking, constraints: Constraints, opened: frozenset[Region]
+) -> tuple[ServicePlan, frozenset[Region]]:
+    chosen = choose(
+        candidates(ranking.places),
+        candidates(p for p in (*ranking.places, *ranking.elsewhere) if p.market is Market.ON_DEMAND),
+        fallback=_wants_fallback(service),
+        max_pools=constraints.max_pools_per_service,
+        max_regions=constraints.max_regions,
+        opened=opened,
+    )
+    pools = tuple(pool_of(service, c) for c in chosen)
+    shown = ranking.places if constraints.market else (*ranking.places, *ranking.elsewhere)
+    done = ServicePlan(
+        name=service.name,
+        rows=_rows(shown, chosen),
+        left_out=ranking.left_out,
+        pools=pools,
+        cost=cost_of_service(service.scaling, pools),
+        arithmetic=ranking.arithmetic,
+        notes=(*service.not_acted_on, *service.assumed, *ranking.notes, *_notes(service, ranking, chosen)),
+    )
+    return done, frozenset(c.region for c in chosen)
+
+
+def _wants_fallback(service: ServiceSpec) -> bool:
+    scaling = service.scaling
+    return scaling.dynamic_ondemand_fallback or scaling.base_ondemand_fallback_replicas > 0
+
+
+def _rows(places: Iterable[Place], chosen: Sequence[Candidate]) -> tuple[Row, ...]:
+    taken = {(id(p.offer), p.market) for p in chain.from_iterable(c.places for c in chosen)}
+    return tuple(
+        Row(
+            cloud=p.offer.cloud,
+            region=p.offer.region,
+            zone=p.offer.zone,
+            instance_type=p.offer.instance_type,
+            accelerator=p.offer.accelerator,
+            accelerator_count=p.offer.accelerator_count,
+            vcpus=p.offer.vcpus,
+            memory_gib=p.offer.memory_gib,
+            market=p.market,
+            price_usd_hour=p.price,
+            as_of=p.offer.as_of,
+            chosen=(id(p.offer), p.market) in taken,
+        )
+        for p in places
+    )
+
+
+def _notes(service: ServiceSpec, ranking: Ranking, chosen: Sequence[Candidate]) -> Iterable[str]:
+    markets = {c.best.market for c in chosen}
+    if _wants_fallback(service) and Market.SPOT in markets and Market.ON_DEMAND not in markets:
+        yield "the on-demand fallback that the file asks for has no pool: no on-demand place meets the limits"
+    if service.ordered and len({p.preference for p in ranking.places}) > 1:
+        yield (
+            "ordered: a later choice gets pools only where it costs at least as much as the earlier ones, because "
+            "the controller goes by price"
+        )
+    if service.num_nodes > 1:
+        yield f"a replica is {service.num_nodes} machines; the table's prices are of one"
+    dates = {(p.offer.cloud, p.offer.as_of) for p in ranking.places if p.offer.cloud != LOCAL}
+    if dates:
+        yield "prices as of: " + ", ".join(f"{cloud} {as_of}" for cloud, as_of in sorted(dates))

@@ -24,11 +24,11 @@ _STOP_GRACE_S = 8.0
 
 
 def serve() -> None:
-    """Serves on a free loopback port, prints it, and returns when the engine is gone or says so by SIGTERM."""
+    """Serves on a free loopback port, prints it, and returns when the engine is gone or closes it by a signal."""
     engine = os.getppid()
     stop = threading.Event()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM):  # the engine closes a plugin by SIGINT, SIGKILL follows 5 s later
+        signal.signal(number, lambda *_: stop.set())
     provider = Provider()
     limits = [
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),

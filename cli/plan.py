@@ -36,6 +36,7 @@ def plan_files(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE...", help="Service files; with --stack its own.")
     ] = None,
+    *,
     stack: Annotated[str | None, typer.Option(help="Plan within this stack's clouds and limits.")] = None,
     spot: Annotated[
         bool | None, typer.Option("--spot/--on-demand", help="Instead of the market that the files ask for.")

@@ -9,7 +9,6 @@ from catalog.load import Catalog
 from spec.errors import InputError, did_you_mean
 from spec.names import Market
 from spec.stack import StackConfig
-from spec.stack import StackConfig
 
 MAX_POOLS_PER_SERVICE = 24
 MAX_REGIONS = 6
@@ -41,16 +40,6 @@ class Constraints:
     max_price_usd_hour: float | None = None
     max_pools_per_service: int = MAX_POOLS_PER_SERVICE
     max_regions: int = MAX_REGIONS
-
-    @classmethod
-    def of(cls, stack: StackConfig) -> Constraints:
-        """The limits that a stack's configuration sets."""
-        return cls(
-            clouds=stack.clouds,
-            regions=stack.regions,
-            max_pools_per_service=stack.max_pools_per_service,
-            max_regions=stack.max_regions,
-        )
 
     @classmethod
     def of(cls, config: StackConfig) -> Constraints:

@@ -12,7 +12,7 @@ import contextlib
 import hmac
 import re
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Protocol
 
 import uvicorn
@@ -132,7 +132,7 @@ class Server(uvicorn.Server):
     """Uvicorn without its own signal handlers: the controller decides when to stop."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Leaves signals alone."""
         yield
 

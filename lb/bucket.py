@@ -68,7 +68,7 @@ class Bucket:
             raise _failed("create", path, e) from e
         return True
 
-    async def list(self, folder: str, *, after: str | None = None) -> list[Object]:
+    async def objects(self, folder: str, *, after: str | None = None) -> list[Object]:
         """Objects below `folder`, sorted by name; with `after`, only those whose names sort later."""
         try:
             found = await obstore.list(self._store, prefix=folder, offset=after).collect_async()

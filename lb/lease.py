@@ -137,13 +137,13 @@ class Lease:
 
     async def _check_for_successor(self) -> None:
         assert self._epoch is not None
-        later = await self._bucket.list(_FOLDER, after=_path(self._epoch))
+        later = await self._bucket.objects(_FOLDER, after=_path(self._epoch))
         if later:
             lost, self._epoch = self._epoch, None
             raise LeaseLost(f"epoch {lost} ended: {later[-1].path} exists")
 
     async def _newest(self) -> tuple[int, bytes]:
-        objects = await self._bucket.list(_FOLDER)
+        objects = await self._bucket.objects(_FOLDER)
         epochs = [e for e in (_epoch_of(o.path) for o in objects) if e is not None]
         if not epochs:
             return 0, b""

@@ -10,9 +10,10 @@ from spec.status import ReplicaState
 
 
 class Drain(StrEnum):
-    """What a draining replica drains for."""
+    """What a draining replica drains for. `idle`: it leaves too, but serves nobody, so there is nothing to wait for."""
 
     LEAVE = "leave"
+    IDLE = "idle"
     UPDATE = "update"
 
 
@@ -49,7 +50,7 @@ class PoolMemory:
 
     Attributes:
         awaiting: machines that were asked for and have not appeared.
-        asked_at: when the size was last raised.
+        asked_at: when the cloud was last asked for a size.
         strikes: refusals and losses in a row.
         struck_at: when the last one was.
         not_before: no launch here before this moment.

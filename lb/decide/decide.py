@@ -1,0 +1,51 @@
+"""One decision: from what should be, what is and what is remembered, to commands, new memory and reasons.
+
+Pure and deterministic, so that the simulator, a replay of the journal and the live controller decide alike. Commands are
+few, level-triggered and safe to lose: what was not carried out is decided again.
+"""
+
+from __future__ import annotations
+
+from lb.decide.budget import Money
+from lb.decide.commands import Decision
+from lb.decide.memory import Memory
+from lb.decide.observed import Observed
+from lb.decide.placement import grow
+from lb.decide.replicas import update_replicas
+from lb.decide.rollout import roll_out
+from lb.decide.sizes import update_pools, withdraw_unfilled
+from lb.decide.targets import target_replicas
+from lb.decide.tick import Tick
+from lb.decide.turnover import end, outgoing, shed
+from spec.desired import Desired
+
+
+def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> Decision:
+    """What to do now.
+
+    Args:
+        desired: what should run; while frozen, the last that could be used.
+        observed: this tick's view of the world.
+        memory: of the decision before; `Memory()` at the very first.
+        now: epoch seconds.
+
+    Returns:
+        Commands per pool in the order in which they must be carried out. While frozen there are none, but states follow
+        what is observed, so that dead replicas still leave the edges.
+
+    """
+    tick = Tick(desired, observed, memory, now)
+    update_replicas(tick)
+    update_pools(tick)
+    targets = {name: target_replicas(service) for name, service in tick.services.items()}
+    if observed.frozen is not None:
+        tick.say(f"frozen: {observed.frozen}")
+        return tick.decision(targets)
+    withdraw_unfilled(tick)
+    for name, service in tick.services.items():
+        leaving = outgoing(tick, service, targets[name])
+        roll_out(tick, service, targets[name], leaving)
+        missing = shed(tick, service, targets[name], leaving)
+        grow(tick, service, missing, Money(tick))
+        end(tick, service)
+    return tick.decision(targets)

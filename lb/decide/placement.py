@@ -1,0 +1,141 @@
+"""Where to launch: over the places of a service in the planner's order, spread over zones, around trouble.
+
+A pool that refused or lost machines lately is left alone for a while. Capacity that is paid for anyway comes first, then
+spot, then on demand, except for the replicas that the service wants on demand in any case.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from lb.decide import settings
+from lb.decide.budget import Money
+from lb.decide.commands import SetSize
+from lb.decide.targets import most_replicas
+from lb.decide.tick import Tick, holds_place
+from spec.desired import Pool, PoolState, Service
+from spec.names import Market
+
+_TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
+
+
+def grow(tick: Tick, service: Service, missing: int, money: Money) -> None:
+    """Launches what is missing, as far as limits, money and the clouds allow."""
+    pools = tick.pools_of(service)
+    total = sum(tick.machines(p.id) + tick.pool_memory[p.id].awaiting for p in pools)
+    wanted = min(missing, most_replicas(service) - total, settings.LAUNCHES_PER_TICK)
+    if missing > 0 and wanted <= 0:
+        tick.say(
+            f"{service.name}: {missing} missing, but {total} of at most {most_replicas(service)} machines exist"
+        )
+    if wanted <= 0:
+        return
+    record = tick.service_memory[service.name]
+    if tick.now < record.not_before:
+        tick.say(
+            f"{service.name}: {missing} missing; launches wait after {record.failures} failures in a row"
+        )
+        return
+    chosen = _choose(tick, service, wanted, money)
+    for pool in pools:
+        if chosen[pool.id]:
+            _launch(tick, pool, chosen[pool.id])
+
+
+def _choose(tick: Tick, service: Service, wanted: int, money: Money) -> Counter[str]:
+    """How many to launch in each pool."""
+    pools = tick.pools_of(service)
+    obstacles = {p.id: _obstacle(tick, p) for p in pools}
+    room = {
+        p.id: p.max_size - tick.machines(p.id) - tick.pool_memory[p.id].awaiting
+        for p in pools
+        if obstacles[p.id] is None
+    }
+    placed = Placed(tick, pools)
+    chosen: Counter[str] = Counter()
+    for number in range(wanted):
+        on_demand_first = placed.on_demand < service.scaling.base_ondemand_fallback_replicas
+        ranked = sorted(
+            (p for p in pools if room.get(p.id, 0) > 0),
+            key=lambda p: placed.rank(p, on_demand_first=on_demand_first),
+        )
+        refusals = [(p, money.refusal(p)) for p in ranked]
+        pool = next((p for p, refusal in refusals if refusal is None), None)
+        if pool is None:
+            _explain(tick, service, wanted - number, refusals, obstacles)
+            break
+        chosen[pool.id] += 1
+        room[pool.id] -= 1
+        placed.add(pool)
+        money.spend(pool)
+    return chosen
+
+
+class Placed:
+    """How many replicas each zone has, with those that this decision adds."""
+
+    def __init__(self, tick: Tick, pools: list[Pool]) -> None:
+        self._order = {p.id: n for n, p in enumerate(pools)}
+        self._zones: Counter[tuple[str, str, str | None]] = Counter()
+        self.on_demand = 0
+        for pool in pools:
+            holding = sum(holds_place(r) and not r.ended for r in tick.by_pool[pool.id].values())
+            self._count(pool, holding + tick.pool_memory[pool.id].awaiting)
+
+    def add(self, pool: Pool) -> None:
+        """Counts one more."""
+        self._count(pool, 1)
+
+    def rank(self, pool: Pool, *, on_demand_first: bool) -> tuple[int, int, int]:
+        """Smaller is better: the market, then how many the zone has already, then the planner's order."""
+        tier = -1 if on_demand_first and pool.market is Market.ON_DEMAND else _TIER[pool.market]
+        return tier, self._zones[_zone(pool)], self._order[pool.id]
+
+    def _count(self, pool: Pool, number: int) -> None:
+        self._zones[_zone(pool)] += number
+        if pool.market is Market.ON_DEMAND:
+            self.on_demand += number
+
+
+def _zone(pool: Pool) -> tuple[str, str, str | None]:
+    return pool.cloud, pool.region, pool.zone
+
+
+def _obstacle(tick: Tick, pool: Pool) -> str | None:
+    """Why nothing can be launched there now; None when it can."""
+    memory = tick.pool_memory[pool.id]
+    if pool.state is PoolState.RETIRING:
+        return "retiring"
+    if pool.id not in tick.seen:
+        return "not observed"
+    if not tick.open(pool.id):
+        return "busy"
+    if tick.now < memory.not_before:
+        return "cooling down"
+    if tick.unfilled(pool.id) > memory.awaiting:
+        return "being put right"
+    if tick.machines(pool.id) + memory.awaiting >= pool.max_size:
+        return "full"
+    return None
+
+
+def _launch(tick: Tick, pool: Pool, number: int) -> None:
+    memory = tick.pool_memory[pool.id]
+    awaiting = memory.awaiting + number
+    size = tick.machines(pool.id) + awaiting
+    tick.pool_memory[pool.id] = replace(memory, awaiting=awaiting, asked_at=tick.now)
+    tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}")
+
+
+def _explain(
+    tick: Tick,
+    service: Service,
+    short: int,
+    refusals: list[tuple[Pool, str | None]],
+    obstacles: dict[str, str | None],
+) -> None:
+    why = Counter(o for o in obstacles.values() if o is not None)
+    why.update(r for _, r in refusals if r is not None)
+    told = ", ".join(f"{reason} ({n} pools)" for reason, n in sorted(why.items())) or "every pool is full"
+    tick.say(f"{service.name}: {short} missing and nowhere to launch: {told}")

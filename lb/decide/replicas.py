@@ -1,0 +1,203 @@
+"""Step one: which replicas there are, and the state that each is in now.
+
+The cloud says which machines exist, agents and probes say how they fare, and memory says where each was before. A cloud
+that could not be observed takes nothing away: its replicas live on with what agents and probes say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
+from lb.decide import settings
+from lb.decide.lifecycle import Verdict, judge, move
+from lb.decide.memory import Drain, ReplicaMemory
+from lb.decide.observed import AgentState
+from lb.decide.tick import Tick, is_there
+from spec.desired import Pool, Service
+from spec.names import replica_id
+from spec.status import ReplicaState as S
+
+_ASK_AGAIN_AFTER = 10 * settings.RETRY_S
+
+
+def update_replicas(tick: Tick) -> None:
+    """Brings every replica to its present state."""
+    _take_endings(tick)
+    for pool in tick.pools.values():
+        observation = tick.seen.get(pool.id)
+        if observation is not None:
+            _take_machines(tick, pool, observation)
+        service = tick.services[pool.service]
+        for rid, replica in list(tick.by_pool[pool.id].items()):
+            if not replica.ended:
+                tick.put(rid, _advance(tick, pool, service, rid, replica))
+    for service in tick.services.values():
+        _take_out_doubtful(tick, service)
+    _clear_records(tick)
+
+
+# ---------------------------------------------------------------- which there are
+
+
+def _take_endings(tick: Tick) -> None:
+    """A confirmed end counts at once, however long the cloud still shows the machine."""
+    for outcome in tick.outcomes:
+        if outcome.call != "terminate" or outcome.pool_id not in tick.pools:
+            continue
+        for rid, replica in tick.by_pool[outcome.pool_id].items():
+            if replica.instance.instance_id == outcome.instance_id:
+                if outcome.error is None:
+                    tick.put(rid, replace(replica, ended=True))
+                else:
+                    tick.say(f"{rid}: could not be ended: {outcome.message}")
+
+
+def _take_machines(tick: Tick, pool: Pool, observation: PoolObservation) -> None:
+    there = {
+        replica_id(cloud=pool.cloud, region=pool.region, instance=i.instance_id): i
+        for i in observation.instances
+    }
+    known = tick.by_pool[pool.id]
+    for rid in sorted(known):
+        if rid not in there or not is_there(there[rid].phase):
+            _lose(tick, rid, known.pop(rid))
+    for rid in sorted(there):
+        instance = there[rid]
+        if rid in known:
+            tick.put(rid, _refresh(tick, known[rid], instance))
+        elif is_there(instance.phase):
+            tick.put(rid, ReplicaMemory(pool.service, pool.id, instance, S.PENDING, tick.now))
+            tick.appeared[pool.id] = tick.appeared.get(pool.id, 0) + 1
+
+
+def _lose(tick: Tick, rid: str, replica: ReplicaMemory) -> None:
+    gone = move(replica, S.GONE, now=tick.now, reason="its machine is gone")
+    wanted = replica.asked_at is None and replica.state is not S.FAILED
+    if not replica.ended:
+        tick.say(f"{rid}: {gone.reason}" + ("" if wanted else ", as asked"))
+    if wanted:
+        tick.strike(replica.pool_id, f"lost {replica.instance.instance_id} without being asked to")
+
+
+def _refresh(tick: Tick, replica: ReplicaMemory, instance: Instance) -> ReplicaMemory:
+    """What the cloud says of a known machine; one that should long be over has to be ended again."""
+    overdue = (
+        replica.ended and replica.asked_at is not None and tick.now > replica.asked_at + _ASK_AGAIN_AFTER
+    )
+    if replica.instance == instance and not overdue:
+        return replica
+    return replace(replica, instance=instance, ended=replica.ended and not overdue)
+
+
+# ---------------------------------------------------------------- how each fares
+
+
+def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
+    """The replica one step, or several, further; doubts about ready ones are left to `_take_out_doubtful`."""
+    if replica.state in (S.DRAINING, S.FAILED):
+        return replica
+    if replica.instance.preempt_at is not None:
+        drain = Drain.LEAVE if replica.state is S.READY else Drain.IDLE
+        return _to(tick, rid, replica, S.DRAINING, "its preemption is announced", drain=drain)
+    verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
+    if verdict is Verdict.BROKEN:
+        return _fail(tick, rid, replica, why)
+    if replica.state is S.PENDING:
+        replica = _advance_pending(tick, pool, rid, replica)
+    match replica.state, verdict:
+        case ((S.STARTING | S.UNREADY), Verdict.OK):
+            return _to(tick, rid, replica, S.READY, "")
+        case S.STARTING, _:
+            return _advance_starting(tick, service, rid, replica, why)
+        case S.READY, Verdict.OUT:
+            return _to(tick, rid, replica, S.UNREADY, why)
+        case S.UNREADY, _ if tick.now > replica.since + service.probe.replace_after_s:
+            return _fail(
+                tick, rid, replica, f"not ready for {service.probe.replace_after_s:g} s: {replica.reason}"
+            )
+    return replica
+
+
+def _advance_pending(tick: Tick, pool: Pool, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
+    health = tick.health.get(rid)
+    up = replica.instance.phase is InstancePhase.RUNNING and health is not None
+    if up and health.agent in (AgentState.ANSWERS, AgentState.NONE):
+        return _to(tick, rid, replica, S.STARTING, "its machine is up")
+    limit = max(settings.LAUNCH_DEADLINE_S, pool.cold_start_s)
+    if tick.now > replica.since + limit:
+        tick.strike(pool.id, f"{replica.instance.instance_id} did not come up within {limit:g} s")
+        return _to(tick, rid, replica, S.FAILED, f"its machine did not come up within {limit:g} s")
+    return replica
+
+
+def _advance_starting(
+    tick: Tick, service: Service, rid: str, replica: ReplicaMemory, why: str
+) -> ReplicaMemory:
+    limit = service.probe.initial_delay_s
+    if tick.now > replica.since + limit:
+        return _fail(tick, rid, replica, f"not ready within {limit:g} s" + (f": {why}" if why else ""))
+    return replica if not why or why == replica.reason else replace(replica, reason=why)
+
+
+def _take_out_doubtful(tick: Tick, service: Service) -> None:
+    """Doubtful replicas go out of the edges, but never more than half of the service by doubts alone.
+
+    If most of a service fails its probe at the same time then the probe, or the way to the replicas, is the likelier
+    culprit. Those that are kept although they fail are remembered, and replaced one by one.
+    """
+    ready = out = 0
+    doubtful: list[tuple[float, str, str]] = []
+    replicas = dict(tick.replicas_of(service))
+    for rid, replica in replicas.items():
+        if replica.state not in (S.READY, S.UNREADY):
+            continue
+        verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
+        if replica.state is S.UNREADY:
+            out += verdict is Verdict.DOUBTFUL
+            continue
+        ready += 1
+        if verdict is Verdict.DOUBTFUL:
+            doubtful.append((replica.failing_since or tick.now, rid, why))
+        elif verdict is Verdict.OK and replica.failing_since is not None:
+            tick.put(rid, replace(replica, failing_since=None, reason=""))
+    room = (ready + out) // 2 - out
+    for place, (since, rid, why) in enumerate(sorted(doubtful)):
+        replica = replicas[rid]
+        if place < room:
+            tick.put(rid, _to(tick, rid, replica, S.UNREADY, why))
+        elif replica.failing_since is None:
+            tick.say(f"{rid}: {why}; it stays in the edges because half of {service.name} is out already")
+            tick.put(rid, replace(replica, failing_since=since, reason=why))
+
+
+def _clear_records(tick: Tick) -> None:
+    """A replica that has proved itself clears what was held against its pool and its bundle before it came."""
+    for pool_id, replicas in tick.by_pool.items():
+        for replica in replicas.values():
+            if replica.state is not S.READY or tick.now < replica.since + settings.PROVEN_AFTER_S:
+                continue
+            pool = tick.pool_memory[pool_id]
+            if pool.struck_at is not None and replica.since > pool.struck_at:
+                tick.pool_memory[pool_id] = replace(pool, strikes=0, struck_at=None, not_before=0.0)
+            service = tick.service_memory[replica.service]
+            current = tick.assigned(replica) == service.bundle
+            if service.failed_at is not None and replica.since > service.failed_at and current:
+                tick.service_memory[replica.service] = replace(
+                    service, failures=0, failed_at=None, not_before=0.0
+                )
+
+
+# ---------------------------------------------------------------- words
+
+
+def _fail(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> ReplicaMemory:
+    tick.count_failure(replica.service)
+    return _to(tick, rid, replica, S.FAILED, why)
+
+
+def _to(
+    tick: Tick, rid: str, replica: ReplicaMemory, state: S, reason: str, *, drain: Drain | None = None
+) -> ReplicaMemory:
+    tick.say(f"{rid}: {state}" + (f": {reason}" if reason else ""))
+    return move(replica, state, now=tick.now, reason=reason, drain=drain)

@@ -1,0 +1,155 @@
+"""One decision in the making: the inputs by name, and what the steps have changed so far.
+
+Mutable, but it never leaves `decide`: what goes in and what comes out are frozen values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from lb.clouds.protocol import InstancePhase, PoolObservation
+from lb.decide import settings
+from lb.decide.commands import Command, Decision
+from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
+from lb.decide.observed import Assignment, Health, Observed
+from spec.desired import Desired, Pool, Service
+from spec.status import ReplicaState as S
+
+_ALIVE = frozenset({S.PENDING, S.STARTING, S.READY, S.UNREADY})
+
+
+class Tick:
+    """The inputs of a decision, indexed, and its results so far."""
+
+    def __init__(self, desired: Desired, observed: Observed, memory: Memory, now: float) -> None:
+        self.now = now
+        self.desired = desired
+        self.services: dict[str, Service] = {
+            s.name: s for s in sorted(desired.services, key=lambda s: s.name)
+        }
+        self.pools: dict[str, Pool] = {p.id: p for p in desired.pools if p.service in self.services}
+        self.seen: dict[str, PoolObservation] = {
+            o.pool_id: o for o in observed.pools if o.error is None and o.pool_id in self.pools
+        }
+        self.health: dict[str, Health] = {h.replica_id: h for h in observed.health}
+        self.outcomes = observed.outcomes
+        self._assignments = {a.pool_id: a for a in observed.assignments}
+        self._busy = frozenset(observed.busy)
+        self._refills = frozenset(observed.refills)
+
+        self.pool_memory = {i: memory.pools.get(i, PoolMemory()) for i in self.pools}
+        self.service_memory = {s.name: _of_bundle(memory, s) for s in self.services.values()}
+        self.by_pool: dict[str, dict[str, ReplicaMemory]] = {i: {} for i in self.pools}
+        for replica_id, replica in memory.replicas.items():
+            if replica.pool_id in self.by_pool:
+                self.by_pool[replica.pool_id][replica_id] = replica
+        self.appeared: dict[str, int] = {}
+        self.commands: list[Command] = []
+        self.reasons: list[str] = []
+
+    # ------------------------------------------------------------ reading
+
+    def pools_of(self, service: Service) -> list[Pool]:
+        """The pools of a service, in the planner's rank order."""
+        return [p for p in self.pools.values() if p.service == service.name]
+
+    def replicas_of(self, service: Service) -> Iterator[tuple[str, ReplicaMemory]]:
+        """Replica ids and replicas of a service that still hold a machine, in a stable order."""
+        for pool in self.pools_of(service):
+            for replica_id, replica in sorted(self.by_pool[pool.id].items()):
+                if not replica.ended:
+                    yield replica_id, replica
+
+    def machines(self, pool_id: str) -> int:
+        """How many machines the pool has, whatever their state; those whose end is confirmed don't count."""
+        return sum(not r.ended for r in self.by_pool[pool_id].values())
+
+    def unfilled(self, pool_id: str) -> int:
+        """Machines that the cloud still owes by the size it holds; 0 while the pool can't be observed."""
+        observation = self.seen.get(pool_id)
+        return 0 if observation is None else max(0, observation.size - self.machines(pool_id))
+
+    def open(self, pool_id: str) -> bool:
+        """Whether its cloud was observed and takes commands now."""
+        return pool_id in self.seen and self.pools[pool_id].cloud not in self._busy
+
+    def refills(self, pool_id: str) -> bool:
+        """Whether its cloud replaces lost machines by itself."""
+        return self.pools[pool_id].cloud in self._refills
+
+    def assignment(self, pool_id: str) -> Assignment:
+        """What the pool's machines were told to run."""
+        return self._assignments.get(pool_id) or Assignment(pool_id)
+
+    def assigned(self, replica: ReplicaMemory) -> str | None:
+        """The bundle that this replica was told to run."""
+        return self.assignment(replica.pool_id).of(replica.instance.instance_id)
+
+    # ------------------------------------------------------------ writing
+
+    def put(self, replica_id: str, replica: ReplicaMemory) -> None:
+        """Remembers the replica in its new form."""
+        self.by_pool[replica.pool_id][replica_id] = replica
+
+    def say(self, reason: str) -> None:
+        """Adds a reason, once."""
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+    def order(self, command: Command, reason: str) -> None:
+        """Adds a command and its reason."""
+        self.commands.append(command)
+        self.say(reason)
+
+    def strike(self, pool_id: str, reason: str) -> None:
+        """A refusal or a loss: the pool is left alone for a while, longer each time.
+
+        While it already is, nothing new is learned: what arrives then belongs to the same event.
+        """
+        memory = self.pool_memory[pool_id]
+        self.say(f"{pool_id}: {reason}")
+        if self.now < memory.not_before:
+            return
+        strikes = memory.strikes + 1
+        self.pool_memory[pool_id] = replace(
+            memory,
+            strikes=strikes,
+            struck_at=self.now,
+            not_before=self.now + settings.cool_down_s(strikes),
+        )
+
+    def count_failure(self, service: str) -> None:
+        """A replica failed by itself: the next launches wait, longer each time."""
+        memory = self.service_memory[service]
+        failures = memory.failures + 1
+        self.service_memory[service] = replace(
+            memory,
+            failures=failures,
+            failed_at=self.now,
+            not_before=self.now + settings.back_off_s(failures),
+        )
+
+    def decision(self, targets: dict[str, int]) -> Decision:
+        """The result as values."""
+        replicas = {i: r for of_pool in self.by_pool.values() for i, r in of_pool.items()}
+        memory = Memory(replicas, self.pool_memory, self.service_memory)
+        return Decision(tuple(self.commands), memory, tuple(self.reasons), targets)
+
+
+def holds_place(replica: ReplicaMemory) -> bool:
+    """Whether it counts toward the target: it serves, will serve, or comes back from an update."""
+    return replica.state in _ALIVE or replica.drain is Drain.UPDATE
+
+
+def is_there(phase: InstancePhase) -> bool:
+    """Whether a machine in that phase is still one of its pool's."""
+    return phase is not InstancePhase.STOPPING
+
+
+def _of_bundle(memory: Memory, service: Service) -> ServiceMemory:
+    """A new bundle starts with a clean record."""
+    known = memory.services.get(service.name)
+    if known is None or known.bundle != service.bundle.sha256:
+        return ServiceMemory(service.bundle.sha256)
+    return known

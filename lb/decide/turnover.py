@@ -1,0 +1,141 @@
+"""Who leaves: replicas in retiring pools, replicas that are replaced by others, and those that are too many.
+
+A replica that serves drains first, and leaves only while enough others are ready. The cloud never picks the victim:
+machines are ended by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lb.decide import settings
+from lb.decide.commands import Terminate
+from lb.decide.lifecycle import Verdict, judge, move
+from lb.decide.memory import Drain, ReplicaMemory
+from lb.decide.sizes import withdraw
+from lb.decide.targets import most_replicas
+from lb.decide.tick import Tick, holds_place
+from spec.desired import PoolState, Service
+from spec.status import ReplicaState as S
+
+_LEAST_USEFUL_FIRST = {S.PENDING: 0, S.STARTING: 1, S.UNREADY: 2, S.READY: 3}
+
+
+def outgoing(tick: Tick, service: Service, target: int) -> dict[str, str]:
+    """Replicas that serve but don't count, because others are to take their place: id and why."""
+    found: dict[str, str] = {}
+    for rid, replica in tick.replicas_of(service):
+        if not holds_place(replica):
+            continue
+        if tick.pools[replica.pool_id].state is PoolState.RETIRING:
+            found[rid] = "its pool is retiring"
+        elif _failed_for_long(tick, service, replica):
+            found[rid] = f"it fails for {service.probe.replace_after_s:g} s: {replica.reason}"
+        elif replica.state is S.READY and replaced_by_new_machine(tick, service, replica, target):
+            found[rid] = "a replica with the new bundle takes its place"
+    return found
+
+
+def replaced_by_new_machine(tick: Tick, service: Service, replica: ReplicaMemory, target: int) -> bool:
+    """Whether an update needs a second machine: the only replica of a service can't be updated in place unnoticed."""
+    old = tick.assigned(replica) not in (None, service.bundle.sha256)
+    return old and target == 1 and service.scaling.surge > 0
+
+
+def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> int:
+    """Sends away whom others have replaced, and who is too many; returns how many are missing instead."""
+    held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
+    counted = {i: r for i, r in held.items() if i not in leaving}
+    awaiting = sum(
+        tick.pool_memory[p.id].awaiting for p in tick.pools_of(service) if p.state is PoolState.ACTIVE
+    )
+    ready = sum(r.state is S.READY for r in held.values())
+    _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, ready - target)
+    excess = len(counted) + awaiting - target
+    if excess <= 0:
+        return -excess
+    if sum(r.state is S.READY for r in counted.values()) >= target:
+        excess -= _withdraw_awaited(tick, service, excess)
+        for rid, replica in sorted(counted.items(), key=_least_useful)[:excess]:
+            if replica.state is not S.DRAINING:
+                _leave(tick, rid, replica, f"{service.name} needs only {target}")
+    return 0
+
+
+def end(tick: Tick, service: Service) -> None:
+    """Ends the machines of replicas that failed, and of those that have drained."""
+    for rid, replica in list(tick.replicas_of(service)):
+        if not tick.open(replica.pool_id) or not _may_end(tick, service, rid, replica):
+            continue
+        if replica.asked_at is None or tick.now > replica.asked_at + settings.RETRY_S:
+            tick.put(rid, replace(replica, asked_at=tick.now))
+            command = Terminate(replica.pool_id, replica.instance.instance_id, rid)
+            tick.order(command, f"{rid}: ending its machine: {replica.reason}")
+
+
+def _may_end(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
+    match replica.state, replica.drain:
+        case (S.FAILED, _) | (S.DRAINING, Drain.IDLE):
+            return True
+        case S.DRAINING, Drain.LEAVE:
+            return drained(tick, service, rid, replica)
+    return False
+
+
+def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
+    """Whether nobody waits for an answer of this replica any more, or it has been waited for long enough."""
+    since = tick.now - replica.since
+    health = tick.health.get(rid)
+    if since >= service.routing.drain_limit_s:
+        return True
+    if judge(health, service.probe, None)[0] in (Verdict.OUT, Verdict.BROKEN):
+        return True
+    return health is not None and health.in_flight == 0 and since >= settings.DRAIN_SETTLE_S
+
+
+def _failed_for_long(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
+    since = replica.failing_since
+    return since is not None and tick.now > since + service.probe.replace_after_s
+
+
+def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemory, str]], spare: int) -> None:
+    """Those that don't serve leave at once; the others as others become ready, the oldest first."""
+    for rid, (replica, why) in sorted(
+        leaving.items(), key=lambda item: (item[1][0].instance.launched_at, item[0])
+    ):
+        if replica.state is S.DRAINING:
+            continue
+        if replica.state is not S.READY:
+            _leave(tick, rid, replica, why)
+        elif spare > 0 or _no_room_for_another(tick, service, replica):
+            spare -= 1
+            _leave(tick, rid, replica, why)
+
+
+def _no_room_for_another(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
+    """Without surge a retiring pool can only be left one replica at a time, while all others are ready."""
+    if service.scaling.surge or tick.pools[replica.pool_id].state is not PoolState.RETIRING:
+        return False
+    everyone = [r for _, r in tick.replicas_of(service)]
+    return len(everyone) >= most_replicas(service) and all(r.state is S.READY for r in everyone)
+
+
+def _withdraw_awaited(tick: Tick, service: Service, excess: int) -> int:
+    taken = 0
+    for pool in reversed(tick.pools_of(service)):
+        number = min(tick.pool_memory[pool.id].awaiting, excess - taken)
+        if number > 0 and tick.open(pool.id):
+            withdraw(tick, pool.id, number, f"{service.name} does not need them")
+            taken += number
+    return taken
+
+
+def _least_useful(item: tuple[str, ReplicaMemory]) -> tuple[int, float, str]:
+    rid, replica = item
+    return _LEAST_USEFUL_FIRST.get(replica.state, 2), -replica.instance.launched_at, rid
+
+
+def _leave(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> None:
+    drain = Drain.LEAVE if replica.state is S.READY else Drain.IDLE
+    tick.say(f"{rid}: draining: {why}")
+    tick.put(rid, move(replica, S.DRAINING, now=tick.now, reason=why, drain=drain))

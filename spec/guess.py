@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from spec.quantities import MAX_PORT
 from spec.variables import fill_in
 
-_ENGINE_MARKS = (
-    ("lorax", r"\blorax\b"),
-    ("tgi", r"text-generation-(inference|launcher)"),
-    ("sglang", r"\bsglang\b"),
-    ("tabby", r"\btabby\b|\btabbyml/"),
-    ("triton", r"\btritonserver\b"),
-    ("vllm", r"\bvllm\b"),
-    ("sim", r"\bengines[./]sim\b"),
-)
-"""In this order: SGLang's images and LoRAX's commands also mention others."""
+_STARTS = {
+    "vllm": r"vllm/vllm-openai|\bvllm\.entrypoints\b|\bvllm\s+serve\b",
+    "sglang": r"lmsysorg/sglang|\bsglang\.launch_server\b|\bsglang\s+serve\b",
+    "tgi": r"huggingface/text-generation-inference|\btext-generation-launcher\b",
+    "triton": r"nvidia/tritonserver|\btritonserver\b",
+    "tabby": r"tabbyml/tabby|\btabby\s+serve\b",
+    "lorax": r"predibase/lorax|\blorax-launcher\b",
+    "sim": r"\bengines\.sim\b",
+}
+"""How each engine's own documentation starts it."""
 
 _MODEL_FLAGS = r"(?:--model|--model-path|--model-id|--model_id|\bvllm\s+serve)[=\s]+([^\s'\";|&]+|'[^'\n]+'|\"[^\"\n]+\")"
 _MODEL_ENVS = ("MODEL_ID", "MODEL_NAME", "MODEL")
@@ -29,9 +29,10 @@ _PORT_FLAG = r"--port[=\s]+[\"']?([0-9]{1,5})\b"
 
 
 def engine(run: str, image: str | None) -> str | None:
-    """The preset's name; None for a command that is not known."""
-    text = f"{_commands(run)}\n{image or ''}".lower()
-    return next((name for name, mark in _ENGINE_MARKS if re.search(mark, text)), None)
+    """The preset's name. None when the command is of no known engine, or of several: that would be a coin's toss."""
+    text = f"{_commands(run)}\n{image or ''}"
+    found = [name for name, start in _STARTS.items() if re.search(start, text, re.IGNORECASE)]
+    return found[0] if len(found) == 1 else None
 
 
 def model(run: str, envs: Mapping[str, str]) -> str | None:

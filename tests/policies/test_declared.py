@@ -1,0 +1,104 @@
+"""The readers against the components whose resources they read, so that neither can change alone."""
+
+from pathlib import Path
+
+import pulumi
+import pytest
+from google.protobuf import json_format
+from pulumi.runtime.mocks import MockMonitor
+
+from components.local import Host
+from components.service import Service, ServiceArgs
+from planner.plan import ServicePlan
+from planner.pricing import ZERO, cost_of_service
+from policies.cost import FIGURES
+from policies.resources import read
+from spec.desired import Pool, Prices, Scaling
+from tests.policies.stack import resource
+
+
+class Monitor(MockMonitor, pulumi.runtime.Mocks):
+    """Keeps the outputs of every resource, as the engine does: what a component registers replaces its inputs."""
+
+    def __init__(self):
+        super().__init__(self)
+        self.kept = {}
+
+    def new_resource(self, args):
+        self.kept[args.name] = (args.typ, dict(args.inputs), args.custom)
+        return args.name, args.inputs
+
+    def call(self, args):
+        return {}
+
+    def RegisterResourceOutputs(self, request):  # noqa: N802  Pulumi's name
+        name = request.urn.split("::")[-1]
+        if name in self.kept:  # all but the stack itself
+            type_, _, custom = self.kept[name]
+            self.kept[name] = (type_, json_format.MessageToDict(request.outputs), custom)
+        return super().RegisterResourceOutputs(request)
+
+    def as_policies_see_them(self):
+        for name, (type_, props, custom) in self.kept.items():
+            yield resource(type_, name, {k: v for k, v in props.items() if v is not None}, provider=custom)
+
+
+@pytest.fixture
+def monitor():
+    monitor = Monitor()
+    pulumi.runtime.set_mocks(monitor, monitor=monitor)
+    return monitor
+
+
+def pool(zone, market, price):
+    return Pool(
+        id=f"chat.local.{zone}.L4x1.{market}",
+        service="chat",
+        kind="process",
+        cloud="local",
+        region=zone[:-2],
+        zone=zone,
+        market=market,
+        accelerator="L4",
+        accelerator_count=1,
+        instance_types=("local-l4",),
+        max_size=4,
+        prices=Prices(**{market: price}),
+    )
+
+
+def declare(scaling, pools):
+    @pulumi.runtime.test
+    def program():
+        plan = ServicePlan(name="chat", rows=(), left_out=(), pools=tuple(pools), cost=ZERO)
+        host = Host(root=Path("/checkout"), home=Path("/checkout/.tradewind/dev"))
+        Service("chat", ServiceArgs(host=host, plan=plan, scaling=scaling, trace="trace.csv"))
+
+    program()
+
+
+def test_policies_compute_from_the_resources_what_the_plan_computed(monitor):
+    scaling = Scaling(
+        min_replicas=2,
+        max_replicas=3,
+        num_overprovision=1,
+        base_ondemand_fallback_replicas=1,
+        target_qps_per_replica=2.5,
+    )
+    pools = [pool("local-east-a", "spot", 0.2), pool("local-west-a", "on_demand", 0.7)]
+    declare(scaling, pools)
+    stack = read(monitor.as_policies_see_them())
+    assert stack.unpriced == ()
+    [service] = stack.services
+    assert service.scaling == scaling
+    planned = cost_of_service(scaling, pools)
+    for figure in FIGURES:
+        assert figure.usd_hour(service.cost) == pytest.approx(figure.usd_hour(planned))
+        assert figure.usd_hour(planned) > 0
+
+
+def test_a_planned_pool_without_a_price_reaches_the_policies_as_one_without(monitor):
+    declare(Scaling(), [pool("local-east-a", "spot", 0.2), pool("local-east-b", "spot", None)])
+    assert [u.resource for u in read(monitor.as_policies_see_them()).unpriced] == [
+        "chat.local.local-east-b.L4x1.spot"
+    ]

@@ -1,0 +1,240 @@
+"""A small world for tests of decisions: a desired state, a cloud that obeys, and replicas that do as they are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
+from lb.decide import Assign, Decision, Health, Memory, Observed, Outcome, SetSize, Terminate, decide
+from lb.decide.observed import AgentState, Assignment, ProbeState
+from spec.desired import (
+    Budget,
+    Bundle,
+    Desired,
+    Edge,
+    Pool,
+    PoolState,
+    Prices,
+    Probe,
+    Routing,
+    Scaling,
+    Service,
+)
+from spec.names import Market, PoolKind, pool_id, replica_id
+
+OLD, NEW = "a" * 64, "b" * 64
+START = 1_800_000_000.0
+ZONES = ("local-east-a", "local-east-b", "local-west-a")
+
+
+def a_service(
+    name="chat", *, replicas=2, most=None, surge=1, sha256=OLD, probe=None, worst=None, base_on_demand=0
+):
+    return Service(
+        name=name,
+        bundle=Bundle(sha256=sha256, run="serve", port=8000),
+        probe=probe or Probe(),
+        scaling=Scaling(
+            min_replicas=replicas,
+            max_replicas=replicas if most is None else most,
+            surge=surge,
+            base_ondemand_fallback_replicas=base_on_demand,
+        ),
+        routing=Routing(drain_limit_s=20),
+        budget=Budget(worst_usd_hour=worst),
+    )
+
+
+def a_pool(
+    zone=ZONES[0],
+    *,
+    service="chat",
+    market=Market.SPOT,
+    most=8,
+    price=0.2,
+    state=PoolState.ACTIVE,
+    cloud="local",
+):
+    return Pool(
+        id=pool_id(service=service, cloud=cloud, place=zone, accelerator="L4", count=1, market=market),
+        service=service,
+        kind=PoolKind.PROCESS,
+        cloud=cloud,
+        region=zone[:-2],
+        zone=zone,
+        market=market,
+        accelerator="L4",
+        accelerator_count=1,
+        instance_types=("local-l4",),
+        max_size=most,
+        prices=Prices(spot=price, on_demand=price),
+        state=state,
+    )
+
+
+def a_desired(services=None, pools=None, *, worst=None, fixed=0.0):
+    services = (a_service(),) if services is None else tuple(services)
+    pools = tuple(a_pool(z) for z in ZONES) if pools is None else tuple(pools)
+    return Desired(
+        schema=1,
+        env="dev",
+        generation="g1",
+        services=services,
+        pools=pools,
+        edges=(Edge(id="edge-1", endpoint="http://127.0.0.1:18080"),),
+        budget=Budget(worst_usd_hour=worst),
+        fixed_usd_hour=fixed,
+    )
+
+
+@dataclass
+class Machine:
+    """One machine of the fake cloud. `answers`: what its engine says, once its agent runs the assigned bundle."""
+
+    pool_id: str
+    instance: Instance
+    answers: Health | None = None
+
+
+@dataclass
+class World:
+    """Carries commands out at once, and shows what comes of it. `capacity` by zone; None = unlimited."""
+
+    desired: Desired
+    now: float = START
+    memory: Memory = field(default_factory=Memory)
+    capacity: dict[str, int] = field(default_factory=dict)
+    refills: bool = False
+    frozen: str | None = None
+    down: set[str] = field(default_factory=set)
+    machines: dict[str, Machine] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, list[Refusal]] = field(default_factory=dict)
+    assignments: dict[str, Assignment] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    launched: int = 0
+    last: Decision | None = None
+    mute: bool = False
+
+    def pool(self, pool_id_: str) -> Pool:
+        return next(p for p in self.desired.pools if p.id == pool_id_)
+
+    def rid(self, instance_id: str) -> str:
+        machine = self.machines[instance_id]
+        pool = self.pool(machine.pool_id)
+        return replica_id(cloud=pool.cloud, region=pool.region, instance=instance_id)
+
+    def observed(self) -> Observed:
+        pools = []
+        for pool in self.desired.pools:
+            if pool.cloud in self.down:
+                pools.append(PoolObservation(pool.id, 0, error="unreachable"))
+                continue
+            instances = tuple(m.instance for m in self.machines.values() if m.pool_id == pool.id)
+            pools.append(
+                PoolObservation(
+                    pool.id,
+                    self.sizes.get(pool.id, 0),
+                    instances,
+                    tuple(self.refusals.get(pool.id, ())),
+                    pool.prices,
+                )
+            )
+        return Observed(
+            frozen=self.frozen,
+            pools=tuple(pools),
+            health=() if self.mute else tuple(self.health(i) for i in self.machines),
+            assignments=tuple(self.assignments.values()),
+            outcomes=tuple(self.outcomes),
+            refills=("local",) if self.refills else (),
+        )
+
+    def health(self, instance_id: str) -> Health:
+        machine = self.machines[instance_id]
+        rid = self.rid(instance_id)
+        if machine.answers is not None:
+            return replace(machine.answers, replica_id=rid)
+        assignment = self.assignments.get(machine.pool_id, Assignment(machine.pool_id))
+        return Health(
+            rid,
+            AgentState.ANSWERS,
+            phase="running",
+            bundle=assignment.of(instance_id),
+            probe=ProbeState.OK,
+            in_flight=0,
+        )
+
+    def tick(self, seconds: float = 1.0) -> Decision:
+        """Time passes, a decision is made and carried out."""
+        self.now += seconds
+        decision = decide(self.desired, self.observed(), self.memory, self.now)
+        self.memory, self.last, self.outcomes = decision.memory, decision, []
+        for command in decision.commands:
+            self.carry_out(command)
+        return decision
+
+    def run(self, seconds: float, step: float = 1.0) -> list[Decision]:
+        return [self.tick(step) for _ in range(int(seconds / step))]
+
+    def carry_out(self, command) -> None:
+        match command:
+            case Assign(pool_id_, None, sha256):
+                self.assignments[pool_id_] = replace(
+                    self.assignments.get(pool_id_, Assignment(pool_id_)), default=sha256
+                )
+            case Assign(pool_id_, instance_id, sha256):
+                known = self.assignments.get(pool_id_, Assignment(pool_id_))
+                self.assignments[pool_id_] = replace(
+                    known, instances={**known.instances, instance_id: sha256}
+                )
+            case SetSize(pool_id_, size):
+                self._set_size(pool_id_, size, command.call)
+            case Terminate(pool_id_, instance_id, _):
+                self.machines.pop(instance_id, None)
+                self.sizes[pool_id_] = max(0, self.sizes.get(pool_id_, 0) - 1)
+                self.outcomes.append(Outcome("terminate", pool_id_, instance_id, None, "", self.now))
+
+    def _set_size(self, pool_id_: str, size: int, call: str) -> None:
+        pool = self.pool(pool_id_)
+        running = [m for m in self.machines.values() if m.pool_id == pool_id_]
+        assert size >= len(running), "a size must never make the cloud pick a victim"
+        assert size <= pool.max_size
+        self.sizes[pool_id_] = size
+        for _ in range(size - len(running)):
+            if self.in_zone(pool.zone) >= self.capacity.get(pool.zone, 10**6):
+                self.sizes[pool_id_] = sum(m.pool_id == pool_id_ for m in self.machines.values())
+                self.outcomes.append(Outcome(call, pool_id_, None, "insufficient_capacity", "full", self.now))
+                return
+            self.launch(pool_id_)
+        self.outcomes.append(Outcome(call, pool_id_, None, None, "", self.now))
+
+    def in_zone(self, zone) -> int:
+        return sum(self.pool(m.pool_id).zone == zone for m in self.machines.values())
+
+    def launch(self, pool_id_: str) -> str:
+        self.launched += 1
+        instance_id = f"i-{self.launched:010x}"
+        instance = Instance(
+            instance_id, InstancePhase.RUNNING, "127.0.0.1", 18100 + 2 * self.launched, 18101, self.now
+        )
+        self.machines[instance_id] = Machine(pool_id_, instance)
+        return instance_id
+
+    def lose(self, instance_id: str) -> None:
+        """The machine vanishes; the size stays, as it does after a preemption."""
+        del self.machines[instance_id]
+
+    def answers(self, instance_id: str, **changes) -> None:
+        """From now on its agent and engine say this."""
+        healthy = Health("", AgentState.ANSWERS, phase="running", bundle=OLD, probe=ProbeState.OK)
+        self.machines[instance_id].answers = replace(healthy, **changes)
+
+    def states(self) -> dict[str, str]:
+        return {r.instance.instance_id: r.state.value for r in self.memory.replicas.values() if not r.ended}
+
+    def ready(self) -> int:
+        return sum(s == "ready" for s in self.states().values())
+
+    def usd_hour(self) -> float:
+        prices = (self.pool(m.pool_id).price_usd_hour or 0.0 for m in self.machines.values())
+        return self.desired.fixed_usd_hour + sum(prices)

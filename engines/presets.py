@@ -7,8 +7,9 @@ up in November 2026 in each engine's documentation or source, which is named bes
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+
+import spec.guess
 
 
 @dataclass(frozen=True)
@@ -196,23 +197,10 @@ _ALL = (
 PRESETS = {preset.name: preset for preset in _ALL}
 """Presets by name, in the order in which tables show them."""
 
-_STARTS = {
-    "vllm": r"vllm/vllm-openai|\bvllm\.entrypoints\b|\bvllm\s+serve\b",
-    "sglang": r"lmsysorg/sglang|\bsglang\.launch_server\b|\bsglang\s+serve\b",
-    "tgi": r"huggingface/text-generation-inference|\btext-generation-launcher\b",
-    "triton": r"nvidia/tritonserver|\btritonserver\b",
-    "tabby": r"tabbyml/tabby|\btabby\s+serve\b",
-    "lorax": r"predibase/lorax|\blorax-launcher\b",
-    "sim": r"\bengines\.sim\b",
-}
-
 
 def guess(run: str, image: str | None = None) -> str | None:
     """The name of the preset whose engine a `run` script or an image starts.
 
     None when none is recognised, and when several are: wrong metric names would be worse than none.
     """
-    commands = "\n".join(line for line in run.splitlines() if not line.lstrip().startswith("#"))
-    text = f"{image or ''}\n{commands}"
-    found = [name for name, pattern in _STARTS.items() if re.search(pattern, text, re.IGNORECASE)]
-    return found[0] if len(found) == 1 else None
+    return spec.guess.engine(run, image)

@@ -17,7 +17,7 @@ _KEEP_ALIVE_S = 5
 
 
 def main() -> None:
-    """Runs the engine until SIGTERM or Ctrl-C; exits with 1 when it can't have its port, before it loads."""
+    """Runs the engine until SIGTERM or Ctrl-C; exits with 3 when it can't have its port, before it loads."""
     settings = parse(sys.argv[1:])
     config = uvicorn.Config(
         App(settings, Engine(settings)),

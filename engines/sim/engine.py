@@ -28,7 +28,7 @@ class Generation:
     finish_reason: str
     arrived_at: float = 0.0
     started_at: float | None = None
-    first_token_at: float | None = None
+    has_first_token: bool = False
     ended: bool = False
     start: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -133,11 +133,11 @@ class Engine:
                 g.start.set_result(None)
 
     def _note_first_token(self, g: Generation) -> None:
-        if g.first_token_at is None and g.started_at is not None:
-            g.first_token_at = self._clock()
-            self.metrics.first_token(
-                ttft_s=g.first_token_at - g.arrived_at, queue_s=g.started_at - g.arrived_at
-            )
+        """By the timetable, because an answer that nobody streams is looked at only when it is whole."""
+        if not g.has_first_token and g.started_at is not None:
+            g.has_first_token = True
+            queue_s = g.started_at - g.arrived_at
+            self.metrics.first_token(ttft_s=queue_s + self._settings.ttft_s, queue_s=queue_s)
 
     def _end(self, g: Generation) -> None:
         if g.ended:

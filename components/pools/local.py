@@ -29,6 +29,7 @@ class LocalPool(pulumi.CustomResource):
             "accelerator": pool.accelerator,
             "acceleratorCount": pool.accelerator_count,
             "instanceTypes": list(pool.instance_types),
+            "capacityUnits": pool.capacity_units,
             "maxSize": pool.max_size,
             "priceUsdHour": pool.price_usd_hour,
             "argv": [host.python, "-m", "lb", "node"],

@@ -61,6 +61,7 @@ def _local_pool(props: Props) -> Pool:
             "accelerator": _given(props, "accelerator"),
             "accelerator_count": _given(props, "acceleratorCount"),
             "instance_types": _given(props, "instanceTypes"),
+            "capacity_units": _given(props, "capacityUnits"),
             "max_size": _given(props, "maxSize"),
             "prices": _checked(Prices, {"spot" if market == Market.SPOT else "on_demand": price}),
         },

@@ -48,6 +48,7 @@ def pool(zone="local-east-a", *, price=2.4, service="chat", market="spot", **pro
         "accelerator": "L4",
         "acceleratorCount": 1.0,
         "instanceTypes": ["local-l4"],
+        "capacityUnits": 1.0,
         "maxSize": 3.0,
         "priceUsdHour": price,
         "env": {"TOKEN": "hush"},

@@ -62,7 +62,8 @@ def pool(zone, market, price):
         accelerator="L4",
         accelerator_count=1,
         instance_types=("local-l4",),
-        max_size=4,
+        capacity_units=0.5,
+        max_size=8,
         prices=Prices(**{market: price}),
     )
 

@@ -70,6 +70,8 @@ def test_one_unknown_hides_no_other_resource():
         ({"maxSize": 2.5}, "max_size is unusable"),
         ({"maxSize": -1}, "max_size is unusable"),
         ({"maxSize": None}, "it has no maxSize"),
+        ({"capacityUnits": None}, "it has no capacityUnits"),
+        ({"capacityUnits": 0}, "capacity_units is unusable"),
         ({"market": "spott"}, "market is unusable"),
         ({"service": None}, "it has no service"),
         ({"poolId": None}, "it has no poolId"),

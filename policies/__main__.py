@@ -9,4 +9,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Pulumi knows 
 
 from policies import money
 
-PolicyPack("tradewind", money.POLICIES, enforcement_level=EnforcementLevel.MANDATORY)
+PolicyPack("tradewind", [*money.POLICIES], enforcement_level=EnforcementLevel.MANDATORY)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pulumi_policy import Policy, ReportViolation, StackValidationArgs, StackValidationPolicy
+from pulumi_policy import ReportViolation, StackValidationArgs, StackValidationPolicy
 
 from policies.cost import FIGURES, Figure, broken_limits
 from policies.resources import read
@@ -25,7 +25,7 @@ def _prices_known(args: StackValidationArgs, report_violation: ReportViolation) 
         report_violation(f"{unpriced.resource}: {unpriced.reason}", unpriced.urn)
 
 
-POLICIES: list[Policy] = [
+POLICIES = [
     *(_limit(figure) for figure in FIGURES),
     StackValidationPolicy(
         "prices-known",

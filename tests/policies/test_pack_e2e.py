@@ -153,6 +153,7 @@ def test_the_folder_is_a_pack_too_wherever_it_is_started(tmp_path):
     command = [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:1", str(PACK.parent)]
     with subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as pack:
         try:
+            assert pack.stdout
             assert int(pack.stdout.readline()) > 0
         finally:
             pack.kill()

@@ -114,7 +114,7 @@ class UnknownAccelerator(InputError):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.hint = did_you_mean(name, [*_BY_NAME, *_ALIASES])
+        self.hint = did_you_mean(name, _BY_NAME) or did_you_mean(name, _ALIASES)
         super().__init__(f"nobody has an accelerator `{name}`. {self.hint or known_names()}")
 
 

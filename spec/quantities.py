@@ -28,13 +28,6 @@ class Wrong(ValueError):
         self.hint = hint
 
 
-def number(value: Any) -> float:
-    """A finite number. A boolean is none, although Python thinks otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Wrong("must be a number")
-    return float(value)
-
-
 def accelerator(value: Any) -> Accelerator:
     """`A100-80GB:2`, or `A100` for one."""
     wrong = Wrong(

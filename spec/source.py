@@ -21,7 +21,7 @@ from yaml.reader import ReaderError
 from spec.errors import Problem, SpecError, did_you_mean
 
 MAX_BYTES = 1024 * 1024
-MAX_NODES = 20_000
+MAX_NODES = 10_000
 """Scalars, lists and maps of one file after its aliases are written out."""
 MAX_DEPTH = 50
 

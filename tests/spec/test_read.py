@@ -203,7 +203,9 @@ def test_the_services_own_port_decides_among_several(read, minimal):
 
 def test_any_of_and_ordered_share_the_other_fields(read, minimal):
     alternatives = "[{cloud: AWS, use_spot: true}, {infra: gcp/us-east1, accelerators: T4:1}]"
-    base = minimal.replace("  ports: 8000", "  region: eu-west-1\n  cpus: 8\n  ports: 8000\n  KEY: " + alternatives)
+    base = minimal.replace(
+        "  ports: 8000", "  region: eu-west-1\n  cpus: 8\n  ports: 8000\n  KEY: " + alternatives
+    )
 
     for key, ordered in (("any_of", False), ("ordered", True)):
         spec = read(base.replace("KEY", key))

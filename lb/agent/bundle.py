@@ -24,9 +24,9 @@ from typing import IO, Any
 from lb.agent.fetch import FolderBucket
 
 SCHEMA = 1
-MAX_ARCHIVE_BYTES = 1 << 30
-MAX_UNPACKED_BYTES = 8 << 30
-MAX_MEMBERS = 200_000
+MAX_ARCHIVE_BYTES = 256 << 20
+MAX_UNPACKED_BYTES = 1 << 30
+MAX_MEMBERS = 100_000
 _CHUNK = 1 << 20
 _WORKDIR = "workdir"
 _MANIFEST = "bundle.json"

@@ -42,7 +42,7 @@ class NodeConfig:
     work_dir: Path
     accelerator_count: int | None = None
     secrets_dir: Path | None = None
-    grace_s: float = 5.0
+    grace_s: int = 5
 
 
 def load(path: Path) -> NodeConfig:

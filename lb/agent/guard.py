@@ -23,7 +23,6 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
 
 LOG_BYTES = 16 * 1024 * 1024
 _KILL_EVERY_S = 0.05
@@ -36,19 +35,14 @@ class BoundedLog:
     def __init__(self, path: Path, *, limit: int = LOG_BYTES) -> None:
         self._path = path
         self._limit = limit
-        self._file: IO[bytes] | None = None
 
     def write(self, data: bytes) -> None:
         """Appends; never raises for a full or read-only disk."""
         with suppress(OSError):
-            if self._file is None:
-                self._file = self._path.open("ab", buffering=0)
-            if self._file.tell() + len(data) > self._limit:
-                self._file.close()
-                self._file = None
+            if self._path.exists() and self._path.stat().st_size + len(data) > self._limit:
                 self._path.replace(f"{self._path}.1")
-                self._file = self._path.open("ab", buffering=0)
-            self._file.write(data)
+            with self._path.open("ab") as log:
+                log.write(data)
 
 
 class Guard:

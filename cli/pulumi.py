@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -100,7 +100,7 @@ class Cli(auto.PulumiCommand):
         return result
 
     @contextmanager
-    def interruptible(self, say: OnLine) -> Iterator[None]:
+    def interruptible(self, say: OnLine) -> Generator[None]:
         """While inside, SIGINT and SIGTERM end the running command in good order, then KeyboardInterrupt is raised."""
         interrupted = threading.Event()
 

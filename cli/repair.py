@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from pulumi import automation as auto
@@ -25,7 +25,7 @@ GRACE_S = 8.0
 
 
 @contextmanager
-def update_lock(context: Context) -> Iterator[None]:
+def update_lock(context: Context) -> Generator[None]:
     """Held by the one command that changes the stack. Raises InputError when another one holds it."""
     context.home.mkdir(parents=True, exist_ok=True)
     with (context.home / "update.lock").open("a+") as f:

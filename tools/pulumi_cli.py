@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -191,7 +191,7 @@ def _go_build(root: Path, module: str, package: str, binary: str, ldflags: str) 
     with subprocess.Popen(
         command, cwd=cwd, env=_go_environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as build:
-        for line in build.stderr:
+        for line in build.stderr or ():
             if " " in line.strip():
                 other.append(line.strip())
             done += 1
@@ -215,7 +215,7 @@ def _say(text: str) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as f:
         fcntl.flock(f, fcntl.LOCK_EX)

@@ -156,7 +156,8 @@ def _entry(spec: ServiceSpec, root: Path, path: Path, name: str, *, room: int) -
 
 def _link(spec: ServiceSpec, root: Path, path: Path, name: str) -> str:
     target = path.readlink()
-    inside = not target.is_absolute() and (path.parent / target).resolve().is_relative_to(root)
+    end = os.path.realpath(path.parent / target)  # unlike Path.resolve it does not mind a circle
+    inside = not target.is_absolute() and Path(end).is_relative_to(root)
     if not inside:
         hint = "Replace the link by what it points to."
         raise _error(spec, f"the link `{name}` points out of `{spec.workdir}`.", hint)

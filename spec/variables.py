@@ -44,6 +44,7 @@ def settle(root: Node, env: Mapping[str, str], *, file: str) -> list[Problem]:
             problems += _fill(node, values, secret_names, file)
     for node in secrets.fields.values() if secrets else ():
         if not isinstance(node.value, list | dict):
+            node.text = "" if node.value is None else node.text
             node.value = ""
     return problems
 

@@ -123,7 +123,7 @@ def test_a_field_that_is_given_twice(problems, minimal):
         ("run:", "'a\\nb': 2\nrun:", "a\\nb", "Known here"),
     ],
 )
-def test_an_unknown_field_gets_a_suggestion(problems, minimal, old, new, field, hint):
+def test_an_unknown_field_gets_a_suggestion(problems, minimal, old, new, field, hint):  # noqa: PLR0917 - a table
     unknown = [p for p in problems(minimal.replace(old, new, 1)) if "is not a known field" in p.message]
 
     assert [p.field for p in unknown] == [field]
@@ -246,7 +246,7 @@ def test_an_unknown_field_gets_a_suggestion(problems, minimal, old, new, field, 
         ("run: serve", "run: x\nfile_mounts: {/a: 5}", "file_mounts./a", "must be a map of fields"),
     ],
 )
-def test_a_wrong_value_is_named_with_its_field_and_what_was_expected(
+def test_a_wrong_value_is_named_with_its_field_and_what_was_expected(  # noqa: PLR0917 - a table
     problems, minimal, old, new, field, message
 ):
     found = problems(minimal.replace(old, new, 1))

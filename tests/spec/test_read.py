@@ -283,6 +283,7 @@ def test_values_of_secrets_are_not_in_the_spec(read, minimal):
     assert spec.secrets == ("HF_TOKEN",)
     assert "hunter2" not in spec.model_dump_json()
     assert any("secrets.HF_TOKEN" in said for said in spec.assumed)
+    assert read(minimal + "secrets: {HF_TOKEN: null}\n").assumed == ()
 
 
 def test_fields_of_alternatives_may_be_merged_from_an_anchor(read, minimal):

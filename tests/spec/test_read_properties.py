@@ -65,7 +65,6 @@ def outcome(content: bytes) -> ServiceSpec | SpecError:
         try:
             return read_service(path, env={})
         except SpecError as e:
-            assert str(e)
             json.dumps([p.value for p in e.problems])
             return e
 

@@ -56,7 +56,7 @@ def test_all_of_them_are_valid_and_differ_in_name():
         ("lorax", "lorax", "mistralai/Mistral-7B-Instruct-v0.1", 8080, "POST", "/generate"),
     ],
 )
-def test_engine_model_port_and_probe(name, engine, model, port, method, path):
+def test_engine_model_port_and_probe(name, engine, model, port, method, path):  # noqa: PLR0917 - a table
     spec = service(name)
 
     assert (spec.engine, spec.model, spec.port) == (engine, model, port)

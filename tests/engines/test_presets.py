@@ -1,4 +1,6 @@
+import asyncio
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -71,6 +73,17 @@ def test_the_simulated_engine_answers_where_its_preset_says_that_readiness_is():
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
             return await client.get(PRESETS["sim"].readiness_path)
 
-    import asyncio
-
     assert asyncio.run(run()).status_code == 200
+
+
+def test_the_table_in_the_docs_says_what_the_presets_say():
+    text = (Path(__file__).parents[2] / "docs/engines.md").read_text()
+    rows = dict(
+        re.findall(
+            r"^\| (\w+) \| (.+) \|$", text.partition("## Presets")[2].partition("## On")[0], re.MULTILINE
+        )
+    )
+    for name, preset in PRESETS.items():
+        image, port, readiness, parallel, _ = rows[name].split(" | ")
+        assert (image, port, readiness) == (preset.image or "-", str(preset.port), preset.readiness_path)
+        assert preset.tensor_parallel_flag in {parallel, None}

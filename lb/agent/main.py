@@ -52,10 +52,10 @@ class _Signals:
             raise _Stop
 
 
-def main(config_path: str) -> int:
+def main(config_path: Path) -> int:
     """Runs until SIGTERM; returns the exit code. Problems of the configuration are one line and 1."""
     try:
-        node = config.load(Path(config_path))
+        node = config.load(config_path)
         bucket = open_bucket(node.bucket)
         signals = _Signals()
         board = StatusBoard(now=time.time, on_change=_log_status)

@@ -57,15 +57,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as e:
-        _warn(f"{path} can't be read and is ignored: {e}")
+        warn(f"{path} can't be read and is ignored: {e}")
         return None
     if not isinstance(value, dict):
-        _warn(f"{path} does not hold a JSON object and is ignored")
+        warn(f"{path} does not hold a JSON object and is ignored")
         return None
     return value
 
 
-def _warn(message: str) -> None:
+def warn(message: str) -> None:
+    """Says on the log of the local cloud what was found and left alone."""
     import logging  # late: the launcher imports this module at every start of a process
 
     logging.getLogger("tradewind.local").warning(message)

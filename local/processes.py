@@ -190,11 +190,11 @@ class Registry:
 
     def _end_members(self, names: list[str] | None, grace_s: float) -> set[str]:
         """Ends all processes of these names (None: of all); returns the names that had any."""
-        entries = self.entries() if names is None else [e for e in map(self.get, names) if e is not None]
         wanted = None if names is None else set(names)
         ended: set[str] = set()
 
         def members() -> list[Proc]:
+            entries = self.entries() if names is None else [e for e in map(self.get, names) if e is not None]
             found = self._members(entries, wanted)
             ended.update(found.values())
             return list(found)

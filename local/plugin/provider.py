@@ -16,12 +16,13 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from local.plugin import fields
 from local.plugin.file import File
+from local.plugin.pool import Pool
 from local.plugin.process import Process
 from local.plugin.resource import OperationError, Resource
 from local.plugin.wire import empty, from_struct, to_struct
 
 VERSION = "0.1.0"
-RESOURCES: dict[str, Resource] = {r.token: r for r in (Process(), File())}
+RESOURCES: dict[str, Resource] = {r.token: r for r in (Process(), Pool(), File())}
 
 _KINDS = {
     ("add", False): proto.PropertyDiff.ADD,

@@ -27,7 +27,10 @@ def serve() -> None:
     """Serves on a free loopback port, prints it, and returns when the engine is gone or closes it by a signal."""
     engine = os.getppid()
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):  # the engine closes a plugin by SIGINT, SIGKILL follows 5 s later
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # the engine closes a plugin by SIGINT, SIGKILL follows 5 s later
         signal.signal(number, lambda *_: stop.set())
     provider = Provider()
     limits = [

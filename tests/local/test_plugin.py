@@ -21,6 +21,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 from pulumi.runtime.rpc import UNKNOWN
 
 from local import proctable
+from local.cloud import LocalCloud
 
 pytestmark = pytest.mark.e2e
 
@@ -450,6 +451,108 @@ def test_a_file_that_can_not_be_written_says_which(file, tmp_path):
     (tmp_path / "x").write_text("a file, not a folder")
     with pytest.raises(grpc.RpcError, match="x/y can't be written"):
         file.create(path=str(tmp_path / "x" / "y"), content="")
+
+
+# ---------------------------------------------------------------- pools
+
+
+@pytest.fixture
+def pool(stub):
+    return Engine(stub, "Pool")
+
+
+@pytest.fixture
+def declared(registry):
+    def make(**changes):
+        return {
+            "home": str(registry.home),
+            "poolId": "chat.local.local-east-a.L4x1.spot",
+            "region": "local-east",
+            "zone": "local-east-a",
+            "market": "spot",
+            "maxSize": 3,
+            "argv": [sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)"],
+            "env": {"PATH": "/usr/bin"},
+            "bucket": "file:///state",
+            "trace": str(PLUGIN.parents[1] / "traces" / "calm.csv"),
+            "service": "chat",
+            "cloud": "local",
+            "instanceTypes": ["local-l4"],
+            "accelerator": "L4",
+            "acceleratorCount": 1,
+            "priceUsdHour": 0.2,
+        } | changes
+
+    return make
+
+
+def test_a_pool_is_declared_keeps_its_size_through_an_update_and_is_deleted(pool, declared, registry):
+    inputs = declared()
+    pool.create(**inputs)
+    cloud = LocalCloud(registry.home)
+    cloud.set_size(pool.id, 2)
+    assert pool.diff(**inputs).changes == proto.DiffResponse.DIFF_NONE
+    assert kinds(pool.diff(**inputs | {"maxSize": 5})) == {"maxSize": "UPDATE"}
+    pool.update(**inputs | {"maxSize": 5})
+    (view,) = cloud.observe()
+    assert (view.size, len(view.machines), view.max_size) == (2, 2, 5)
+    assert pool.read().id == pool.id
+    pool.delete()
+    pool.delete()
+    assert cloud.observe() == []
+    assert registry.entries() == []
+    assert pool.read().id == ""
+
+
+def test_a_preview_of_a_pool_declares_nothing(pool, declared, registry):
+    pool.create(preview=True, **declared())
+    assert LocalCloud(registry.home).pools() == []
+
+
+def test_a_pool_in_another_place_is_another_pool(pool, declared):
+    pool.create(**declared())
+    diff = pool.diff(**declared(zone="local-west-a", region="local-west", market="on_demand"))
+    assert list(diff.replaces) == ["market", "region", "zone"]
+    assert diff.deleteBeforeReplace
+
+
+def test_a_pool_that_the_cloud_lost_shows_and_is_declared_again(pool, declared, registry):
+    inputs = declared()
+    pool.create(**inputs)
+    (registry.home / "cloud" / "pools" / f"{pool.id}.json").write_text("torn")
+    assert kinds(pool.diff(**inputs)) == {"poolId": "DELETE"}
+    pool.update(**inputs)
+    (registry.home / "cloud" / "cloud.json").unlink()
+    assert kinds(pool.diff(**inputs)) == {"trace": "UPDATE"}
+    pool.update(**inputs)
+    assert pool.diff(**inputs).changes == proto.DiffResponse.DIFF_NONE
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "reason"),
+    [
+        ({"maxSize": -1}, "maxSize", "at least 0"),
+        ({"maxSize": 1.5}, "maxSize", "a whole number"),
+        ({"market": "spots"}, "market", "did you mean `spot`?"),
+        ({"zone": "local-east-z"}, "zone", "has no zone local-east-z"),
+        ({"region": "local-west"}, "region", "is in region local-east"),
+        ({"trace": "calm.csv"}, "trace", "absolute"),
+        ({"trace": "/no/calm.csv"}, "trace", "no such file"),
+        ({"poolId": "a/b"}, "poolId", "file name"),
+        ({"argv": []}, "argv", "is empty"),
+    ],
+)
+def test_a_pool_that_could_not_work_is_refused(pool, declared, change, field, reason):
+    _, failures = pool.check(**declared(**change))
+    assert list(failures) == [field]
+    assert reason in failures[field]
+
+
+def test_a_bad_row_of_the_trace_is_named_by_file_and_line(pool, declared, tmp_path):
+    trace = tmp_path / "bad.csv"
+    trace.write_text("time_s,zone,capacity\n0,local-east-a,many\n")
+    _, failures = pool.check(**declared(trace=str(trace)))
+    assert failures["trace"].startswith(f"{trace}:2: capacity must be a number")
 
 
 # ---------------------------------------------------------------- helpers

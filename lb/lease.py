@@ -24,7 +24,7 @@ from local import proctable
 
 log = structlog.get_logger(__name__)
 
-TTL_S = 15.0
+TTL_S = 20.0
 """How long a leader that says nothing stays the leader; longer than any one call to a cloud may take."""
 MARGIN_S = 2.0
 """Waited beyond the length: clocks of two machines don't run at exactly the same rate."""
@@ -99,6 +99,8 @@ class Lease:
     async def acquire(self) -> bool:
         """Tries once to become the leader of the next epoch."""
         epoch, raw = await self._newest()
+        if self._epoch is not None and epoch > self._epoch:
+            self._epoch = None
         if epoch and not self._free(epoch, raw):
             return False
         started = self._clock.monotonic()

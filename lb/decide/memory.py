@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lb.clouds.protocol import Instance
@@ -91,3 +91,35 @@ class Memory:
     replicas: dict[str, ReplicaMemory] = field(default_factory=dict)
     pools: dict[str, PoolMemory] = field(default_factory=dict)
     services: dict[str, ServiceMemory] = field(default_factory=dict)
+
+    def resumed(self, *, written_at: float, now: float) -> Memory:
+        """The memory as it is to be used after a break: time in which nobody watched counts for no deadline.
+
+        So neither a long break nor a clock that was set in between makes a deadline pass. How long a replica has been
+        ready goes on.
+        """
+        break_s = now - written_at
+
+        def later(moment: float | None) -> float | None:
+            return None if moment is None else moment + break_s
+
+        replicas = {
+            i: replace(
+                r,
+                since=min(r.since, now) if r.state is ReplicaState.READY else r.since + break_s,
+                failing_since=later(r.failing_since),
+                asked_at=later(r.asked_at),
+            )
+            for i, r in self.replicas.items()
+        }
+        pools = {
+            i: replace(
+                p, asked_at=later(p.asked_at), struck_at=later(p.struck_at), not_before=p.not_before + break_s
+            )
+            for i, p in self.pools.items()
+        }
+        services = {
+            i: replace(s, failed_at=later(s.failed_at), not_before=s.not_before + break_s)
+            for i, s in self.services.items()
+        }
+        return Memory(replicas, pools, services)

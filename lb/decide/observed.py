@@ -87,7 +87,7 @@ class Observed:
         frozen: why nothing may be changed; None = go on.
         pools: what the clouds say; a pool that is not in here was not observed.
         outcomes: of the commands that ended since the tick before.
-        busy: clouds that still carry out commands; they get no new ones.
+        busy: pools whose clouds still carry out commands for them; they get no new ones.
         refills: clouds whose groups replace lost machines by themselves.
 
     """

@@ -33,8 +33,8 @@ def withdraw_unfilled(tick: Tick) -> None:
         if not tick.open(pool_id):
             continue
         if memory.awaiting and _overdue(tick, pool_id, memory):
-            tick.strike(pool_id, f"{memory.awaiting} machines did not come in time")
-            withdraw(tick, pool_id, memory.awaiting, "they did not come in time")
+            tick.strike(pool_id, f"{memory.awaiting} machines did not come")
+            withdraw(tick, pool_id, memory.awaiting, "the others did not come")
         elif tick.unfilled(pool_id) > memory.awaiting and _settled(tick, memory):
             withdraw(tick, pool_id, 0, "the cloud counts machines that are no more")
 
@@ -75,9 +75,10 @@ def _take_late_refusals(tick: Tick, pool_id: str) -> None:
 def _overdue(tick: Tick, pool_id: str, memory: PoolMemory) -> bool:
     if memory.asked_at is None:
         return False
-    late = max(settings.LAUNCH_DEADLINE_S, tick.pools[pool_id].cold_start_s)
-    refused_since = memory.struck_at is not None and memory.struck_at > memory.asked_at
-    return tick.now > memory.asked_at + late or (refused_since and _settled(tick, memory))
+    refused = memory.refusal_seen >= memory.asked_at
+    return refused or tick.now > memory.asked_at + max(
+        settings.LAUNCH_DEADLINE_S, tick.pools[pool_id].cold_start_s
+    )
 
 
 def _settled(tick: Tick, memory: PoolMemory) -> bool:

@@ -71,8 +71,8 @@ class Tick:
         return 0 if observation is None else max(0, observation.size - self.machines(pool_id))
 
     def open(self, pool_id: str) -> bool:
-        """Whether its cloud was observed and takes commands now."""
-        return pool_id in self.seen and self.pools[pool_id].cloud not in self._busy
+        """Whether it was observed and takes commands now."""
+        return pool_id in self.seen and pool_id not in self._busy
 
     def refills(self, pool_id: str) -> bool:
         """Whether its cloud replaces lost machines by itself."""

@@ -1,0 +1,75 @@
+"""`assignments/<pool_id>.json`: which bundle the machines of a pool run, written here and read by their node agents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+import structlog
+
+from lb.bucket import Bucket, ObjectNotFound
+from lb.decide import Assign
+from lb.decide.observed import Assignment
+
+log = structlog.get_logger(__name__)
+
+
+class Assignments:
+    """The assignments as they are in the bucket. Only the leader writes them, so one read of each is enough."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._known: dict[str, Assignment] = {}
+
+    def forget(self) -> None:
+        """Reads everything anew: somebody else may have written in the meantime."""
+        self._known.clear()
+
+    async def of(self, pool_ids: Iterable[str]) -> tuple[Assignment, ...]:
+        """The assignments of those pools. Raises BucketError: an assignment that can't be read is not an empty one."""
+        for pool_id in pool_ids:
+            if pool_id not in self._known:
+                self._known[pool_id] = await self._read(pool_id)
+        return tuple(self._known[i] for i in pool_ids)
+
+    async def apply(self, commands: Sequence[Assign]) -> None:
+        """Carries the commands out, each pool in one write. Raises BucketError."""
+        ordered = sorted(commands, key=lambda c: c.pool_id)  # stable: the order within a pool stays
+        for pool_id, of_pool in groupby(ordered, key=lambda c: c.pool_id):
+            before = self._known.get(pool_id, Assignment(pool_id))
+            after = changed(before, list(of_pool))
+            content = {
+                "schema": 1,
+                "pool_id": pool_id,
+                "default": after.default,
+                "instances": dict(sorted(after.instances.items())),
+            }
+            await self._bucket.put(_path(pool_id), json.dumps(content, indent=1).encode())
+            self._known[pool_id] = after
+
+    async def _read(self, pool_id: str) -> Assignment:
+        try:
+            content = json.loads(await self._bucket.get(_path(pool_id)))
+            return Assignment(pool_id, content["default"], dict(content["instances"]))
+        except ObjectNotFound:
+            return Assignment(pool_id)
+        except (ValueError, KeyError, TypeError) as e:
+            log.warning("an assignment is unreadable and written anew", pool_id=pool_id, error=str(e))
+            return Assignment(pool_id)
+
+
+def changed(before: Assignment, commands: Sequence[Assign]) -> Assignment:
+    """The assignment of one pool after the commands.
+
+    A new default comes with the names of all machines that keep another bundle, so others need not be named any more.
+    """
+    named = {c.instance_id: c.sha256 for c in commands if c.instance_id is not None}
+    defaults = [c.sha256 for c in commands if c.instance_id is None]
+    default = defaults[-1] if defaults else before.default
+    instances = named if defaults else before.instances | named
+    return Assignment(before.pool_id, default, {i: s for i, s in instances.items() if s != default})
+
+
+def _path(pool_id: str) -> str:
+    return f"assignments/{pool_id}.json"

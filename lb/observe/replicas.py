@@ -1,0 +1,258 @@
+"""Watching replicas: two small tasks for each ask its node agent and probe its engine, at their own pace.
+
+A tick never waits for them; it reads what they found last. A change is told at once, so that a dead replica leaves the
+edges without waiting for a tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import httpx
+
+from lb.decide.observed import AgentState, Health, ProbeState
+from lb.observe.http import refused
+from lb.observe.load import in_flight, metric_names
+from spec.desired import Probe
+
+AGENT_EVERY_S = 0.5
+AGENT_EVERY_MAX_S = 5.0
+AGENTS_PER_S = 200.0
+"""All agents together are asked at most this often, so that a large fleet does not need a core of its own."""
+AGENT_TIMEOUT_S = 2.0
+SILENT_AFTER = 3
+FAST_S = 0.5
+"""Between probes of an engine that is not ready: it gets its first request this soon after it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how to ask one replica. Without an `agent_port` only the engine is asked."""
+
+    instance_id: str
+    address: str
+    port: int
+    agent_port: int | None
+    probe: Probe
+    engine: str | None = None
+    draining: bool = False
+
+
+class Watcher:
+    """Keeps a watch on every target and the last health of each."""
+
+    def __init__(self, client: httpx.AsyncClient, on_change: Callable[[str], None]) -> None:
+        self._client = client
+        self._on_change = on_change
+        self._watches: dict[str, _Watch] = {}
+
+    def follow(self, targets: Mapping[str, Target]) -> None:
+        """Watches exactly these from now on, by replica id."""
+        every_s = min(max(AGENT_EVERY_S, len(targets) / AGENTS_PER_S), AGENT_EVERY_MAX_S)
+        for replica_id in self._watches.keys() - targets.keys():
+            self._watches.pop(replica_id).stop()
+        for replica_id, target in targets.items():
+            watch = self._watches.get(replica_id)
+            if watch is not None and watch.moved(target):
+                watch.stop()
+                watch = None
+            if watch is None:
+                watch = _Watch(self._client, replica_id, target, self._on_change)
+                self._watches[replica_id] = watch
+            watch.aim(target, every_s)
+
+    def health(self) -> tuple[Health, ...]:
+        """What is known of every target, in the order of their ids."""
+        return tuple(self._watches[i].health for i in sorted(self._watches))
+
+    def health_of(self, replica_id: str) -> Health | None:
+        """What is known of that replica; None when it is not watched."""
+        watch = self._watches.get(replica_id)
+        return None if watch is None else watch.health
+
+    async def close(self) -> None:
+        """Ends every watch."""
+        watches = list(self._watches.values())
+        self._watches.clear()
+        for watch in watches:
+            watch.stop()
+        await asyncio.gather(*(t for w in watches for t in w.tasks), return_exceptions=True)
+
+
+class _Watch:
+    """The two tasks of one replica."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, replica_id: str, target: Target, on_change: Callable[[str], None]
+    ) -> None:
+        self.target = target
+        self.every_s = AGENT_EVERY_S
+        self.health = Health(replica_id, AgentState.NONE if target.agent_port is None else AgentState.UNKNOWN)
+        self._client = client
+        self._on_change = on_change
+        self._misses = 0
+        self._may_probe = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self.tasks = [asyncio.create_task(self._probe_forever())]
+        if target.agent_port is not None:
+            self.tasks.append(asyncio.create_task(self._ask_forever()))
+        else:
+            self._may_probe.set()
+
+    def moved(self, target: Target) -> bool:
+        """Whether the replica is to be asked at another address than before."""
+        now, then = target, self.target
+        return (now.address, now.port, now.agent_port) != (then.address, then.port, then.agent_port)
+
+    def aim(self, target: Target, every_s: float) -> None:
+        """Asks as the target says from now on; whoever drains is asked at once whether it is idle."""
+        if target.draining and not self.target.draining:
+            self._urgent.set()
+        self.target, self.every_s = target, every_s
+
+    def stop(self) -> None:
+        """Ends both tasks."""
+        for task in self.tasks:
+            task.cancel()
+
+    # ------------------------------------------------------------ the agent
+
+    async def _ask_forever(self) -> None:
+        url = f"http://{_host(self.target.address)}:{self.target.agent_port}/v1/node"
+        while True:
+            await self._ask(url)
+            await asyncio.sleep(self.every_s)
+
+    async def _ask(self, url: str) -> None:
+        try:
+            response = await self._client.get(url, timeout=AGENT_TIMEOUT_S)
+            node = json.loads(response.content) if response.status_code == httpx.codes.OK else None
+        except httpx.TransportError as e:
+            if refused(e):
+                self._agent_is(AgentState.REFUSED)
+            else:
+                self._miss()
+        except ValueError:
+            self._miss()
+        else:
+            self._take(node)
+
+    def _take(self, node: object) -> None:
+        if not isinstance(node, dict) or not isinstance(node.get("phase"), str):
+            self._miss()
+        elif node.get("instance_id") != self.target.instance_id:
+            self._agent_is(AgentState.REFUSED)  # the address belongs to another machine now
+        else:
+            self._misses = 0
+            new = replace(
+                self.health,
+                agent=AgentState.ANSWERS,
+                phase=node["phase"],
+                bundle=node.get("bundle"),
+                message=str(node.get("message") or ""),
+            )
+            if (new.phase, new.bundle) != (
+                self.health.phase,
+                self.health.bundle,
+            ):  # another engine: ask it anew
+                new = replace(new, probe=ProbeState.UNKNOWN, failures=0, detail="", in_flight=None)
+            self._set(new)
+            if new.phase == "running":
+                if not self._may_probe.is_set():
+                    self._urgent.set()
+                self._may_probe.set()
+            else:
+                self._may_probe.clear()
+
+    def _miss(self) -> None:
+        self._misses += 1
+        if self._misses >= SILENT_AFTER:
+            self._agent_is(AgentState.SILENT)
+
+    def _agent_is(self, state: AgentState) -> None:
+        self._misses = 0
+        self._set(replace(self.health, agent=state))
+
+    # ------------------------------------------------------------ the engine
+
+    async def _probe_forever(self) -> None:
+        while True:
+            await self._may_probe.wait()
+            before = self.health
+            state, detail = await self._probe()
+            load = await self._load() if self.target.draining and state is ProbeState.OK else None
+            if (before.phase, before.bundle) == (self.health.phase, self.health.bundle):
+                self._probed(state, detail, load)
+            pause = self.target.probe.interval_s if state is ProbeState.OK else FAST_S
+            await self._sleep(min(pause, FAST_S) if self.target.draining else pause)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until the next probe is due, or something has made it urgent."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._urgent.wait()
+        self._urgent.clear()
+
+    async def _probe(self) -> tuple[ProbeState, str]:
+        probe = self.target.probe
+        url = f"http://{_host(self.target.address)}:{self.target.port}{probe.path}"
+        body = None if probe.method == "GET" or probe.body is None else json.dumps(probe.body).encode()
+        headers = ({} if body is None else {"content-type": "application/json"}) | probe.headers
+        try:
+            async with (
+                asyncio.timeout(probe.timeout_s),
+                self._client.stream(
+                    probe.method, url, headers=headers, content=body, timeout=None
+                ) as response,
+            ):
+                if response.is_success:
+                    await _drop(response)
+                    return ProbeState.OK, ""
+                return ProbeState.FAILING, f"{probe.method} {probe.path} answers {response.status_code}"
+        except TimeoutError:
+            return ProbeState.FAILING, f"{probe.method} {probe.path}: no answer within {probe.timeout_s:g} s"
+        except httpx.TransportError as e:
+            if refused(e):
+                return ProbeState.REFUSED, f"nothing listens on port {self.target.port}"
+            return ProbeState.FAILING, f"{probe.method} {probe.path}: the connection broke"
+        except (httpx.InvalidURL, httpx.DecodingError, ValueError) as e:
+            return ProbeState.FAILING, f"{probe.method} {probe.path}: {e}"
+
+    async def _load(self) -> int | None:
+        names = metric_names(self.target.engine)
+        if names is None:
+            return None
+        url = f"http://{_host(self.target.address)}:{names.port or self.target.port}{names.path}"
+        try:
+            response = await self._client.get(url, timeout=AGENT_TIMEOUT_S)
+            return in_flight(response.text, names) if response.is_success else None
+        except (httpx.HTTPError, ValueError):
+            return None
+
+    def _probed(self, state: ProbeState, detail: str, load: int | None) -> None:
+        failures = 0
+        if state is ProbeState.FAILING:
+            failures = min(self.health.failures + 1, self.target.probe.failure_threshold)
+        self._set(replace(self.health, probe=state, failures=failures, detail=detail, in_flight=load))
+
+    def _set(self, health: Health) -> None:
+        if health != self.health:
+            self.health = health
+            self._on_change(health.replica_id)
+
+
+async def _drop(response: httpx.Response) -> None:
+    """Reads the body to its end so that the connection can be used again; a long one is not worth it."""
+    size = 0
+    async for chunk in response.aiter_raw():
+        size += len(chunk)
+        if size > 1 << 20:
+            return
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address

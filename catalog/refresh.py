@@ -73,9 +73,14 @@ class _Prices:
 
 
 def refresh(old: Sequence[Offer], quotes: Iterable[Quote], *, as_of: str, source: str) -> Refreshed:
-    """The table after today's quotes. `as_of`: ISO date. Rows of clouds without any quote stay as they are."""
+    """The table after today's quotes. `as_of`: ISO date.
+
+    Rows of clouds without any quote stay as they are. Where the source has no spot price of a cloud at all, the old
+    ones stay, and with them the older date of the row.
+    """
     priced = _by_machine(quotes)
     clouds = {key[0] for key in priced}
+    with_spot = {key[0] for key, prices in priced.items() if prices.spot is not None}
     band = _bands(old)
     kept: list[Offer] = []
     vanished: list[Offer] = []
@@ -94,6 +99,8 @@ def refresh(old: Sequence[Offer], quotes: Iterable[Quote], *, as_of: str, source
             continue
         used.add(key)
         new = _priced(offer, priced[key], lowest_spot.get(key), as_of=as_of, source=source)
+        if offer.cloud not in with_spot and offer.spot_usd_hour is not None:
+            new = replace(new, spot_usd_hour=offer.spot_usd_hour, as_of=offer.as_of, source=offer.source)
         if reason := _implausible(new, band) or _jumped(offer, new):
             refused.append(Refusal(_words(offer), reason))
             kept.append(offer)

@@ -107,9 +107,10 @@ def choose(
         few = [c for c in group if c.best.market is not Market.SPOT]
         chosen += _spread(spot, max_pools - reserve - len(chosen), regions)
         chosen += _few(few, min(ON_DEMAND_POOLS, max_pools - len(chosen)), regions)
-    if chosen and fallback:
-        near = [c for c in on_demand if c.region in regions.open]
-        chosen += _few(near or on_demand, min(ON_DEMAND_POOLS, max_pools - len(chosen)), regions)
+    if fallback and any(c.best.market is Market.SPOT for c in chosen):
+        more = [c for c in on_demand if c not in chosen]
+        near = [c for c in more if c.region in regions.open]
+        chosen += _few(near or more, min(ON_DEMAND_POOLS, max_pools - len(chosen)), regions)
     return tuple(sorted(chosen, key=lambda c: c.best.rank))
 
 

@@ -37,12 +37,12 @@ def test_every_canonical_name_is_its_own_alias_in_any_case():
 
 
 def test_an_unknown_name_offers_the_nearest_one():
-    with pytest.raises(UnknownAccelerator, match="nobody has an accelerator `A100-80BG`.*`A100-80GB`"):
+    with pytest.raises(UnknownAccelerator, match=r"nobody has an accelerator `A100-80BG`.*`A100-80GB`"):
         kind_of("A100-80BG")
 
 
 def test_an_unknown_name_that_is_like_none_lists_the_known_ones():
-    with pytest.raises(UnknownAccelerator, match="Known: .*A10G.*"):
+    with pytest.raises(UnknownAccelerator, match=r"Known: .*A10G.*"):
         kind_of("zzz")
 
 

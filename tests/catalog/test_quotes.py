@@ -27,8 +27,24 @@ def published(tmp_path, monkeypatch):
     return publish
 
 
-def row(name="a2-ultragpu-1g", gpu="A100", memory="80", vendor="nvidia", spot="False", price="5.1", count="1"):
-    return f'{name},us-central1-a,{price},12,170,{count},{gpu},{memory},{spot},,{vendor},,x86,{{}}'
+def row(**changes):
+    cells = {
+        "name": "a2-ultragpu-1g",
+        "location": "us-central1-a",
+        "price": "5.1",
+        "cpu": "12",
+        "memory": "170",
+        "count": "1",
+        "gpu": "A100",
+        "gpu_memory": "80",
+        "spot": "False",
+        "disk": "",
+        "vendor": "nvidia",
+        "flags": "",
+        "arch": "x86",
+        "data": "{}",
+    }
+    return ",".join((cells | changes).values())
 
 
 def test_quotes_speak_the_tables_words(published):
@@ -44,7 +60,11 @@ def test_quotes_speak_the_tables_words(published):
 def test_machines_without_a_known_accelerator_are_passed_over(published):
     published(
         aws=[],
-        gcp=[row(gpu="RTX9999"), row(gpu="", memory="", vendor="", count="0"), row(vendor="amd", gpu="MI300X")],
+        gcp=[
+            row(gpu="RTX9999"),
+            row(gpu="", gpu_memory="", vendor="", count="0"),
+            row(vendor="amd", gpu="MI300X"),
+        ],
     )
     assert fetch(["gcp"]).quotes == ()
 

@@ -177,5 +177,10 @@ def test_the_table_is_replaced_whole(tmp_path):
 
 
 def test_a_table_that_can_not_be_written_is_said(tmp_path):
-    with pytest.raises(OutsideError, match="can't be written"):
+    with pytest.raises(OutsideError, match=r"can't be written"):
         write(tmp_path / "none" / "prices.csv", [offer()])
+
+
+def test_a_source_without_spot_prices_of_a_cloud_leaves_them_and_their_date():
+    (kept,) = refresh([offer()], quotes_of(offer(), on_demand=0.77), **TODAY).offers
+    assert (kept.on_demand_usd_hour, kept.spot_usd_hour, kept.as_of) == (0.77, 0.28, "2024")

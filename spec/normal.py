@@ -193,10 +193,9 @@ def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
         found.append((("num_nodes",), "each replica runs on one node"))
     if isinstance(written.workdir, dict):
         found.append((("workdir",), "only a directory beside the service file is taken along"))
-    if resources.image_id is not None and _image(resources) is None:
-        found.append(
-            (("resources", "image_id"), "machines start from Tradewind's image; `docker:` ones are run")
-        )
+    if resources.image_id is not None:
+        instead = "machines start from Tradewind's image, and run commands: start containers in `run`"
+        found.append((("resources", "image_id"), instead))
     if service.load_balancing_policy == "instance_aware_least_load":
         found.append((("service", "load_balancing_policy"), "`least_load` is used"))
     if service.replica_policy is not None and service.replicas is not None:

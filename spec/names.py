@@ -23,9 +23,7 @@ class PoolKind(StrEnum):
     PROCESS = "process"
 
 
-def pool_id(
-    *, service: str, cloud: str, place: str, accelerator: str, count: int, market: Market
-) -> str:
+def pool_id(*, service: str, cloud: str, place: str, accelerator: str, count: int, market: Market) -> str:
     """`{service}.{cloud}.{zone or region}.{accelerator}x{count}.{market}`.
 
     The id is stable: it names the pool in Pulumi, in the state bucket and in every log line.

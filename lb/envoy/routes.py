@@ -123,8 +123,8 @@ def _retries() -> dict[str, Any]:
     """Another replica is asked while no byte of the answer was sent on.
 
     `reset` repeats work that may have begun; for inference that costs time and no correctness. The many selection
-    attempts make sure that a replica that failed, which looks idle to the balancer, is really left out, also when
-    there are only two.
+    attempts (some microseconds) make sure that a replica that failed, which looks idle to the balancer, is really
+    left out, also when there are only two: 32 attempts still failed 14-27 of 500 requests.
     """
     previous = type_url("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate")
     return {
@@ -134,7 +134,7 @@ def _retries() -> dict[str, Any]:
         "retry_host_predicate": [
             {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": previous}}
         ],
-        "host_selection_retry_max_attempts": "32",
+        "host_selection_retry_max_attempts": "256",
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.250s"},
     }
 

@@ -334,12 +334,17 @@ class TestFailures:
         assert sum(ejected.values()) >= 1
         assert len(fakes[1].requests) < 100
 
-    def test_an_engines_own_500_reaches_the_caller_and_ejects_nobody(self, edge, fakes):
+    def test_an_engines_own_500s_reach_the_caller_and_do_not_eject_it_at_once(self, edge, fakes):
         fakes[0].status = 500
         edge.serve(service("chat", fakes[0].endpoint()))
-        answers = [edge.client.post("/x") for _ in range(10)]
+        answers = [edge.client.post("/x") for _ in range(8)]
         assert {a.status_code for a in answers} == {500}
         assert {a.json()["replica"] for a in answers} == {"a"}
+
+    def test_a_broken_replica_that_fails_fast_does_not_draw_all_requests(self, edge, fakes):
+        fakes[1].status = 500
+        edge.serve(service("chat", *(f.endpoint() for f in fakes)))
+        assert statuses(edge, 300).count(500) < 60  # ten in a row eject it; on its return again
 
     def test_addresses_of_replicas_are_not_told(self, edge):
         port = free_port()

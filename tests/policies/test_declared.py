@@ -1,5 +1,6 @@
 """The readers against the components whose resources they read, so that neither can change alone."""
 
+import asyncio
 from pathlib import Path
 
 import pulumi
@@ -46,8 +47,12 @@ class Monitor(MockMonitor, pulumi.runtime.Mocks):
 @pytest.fixture
 def monitor():
     monitor = Monitor()
+    loop = asyncio.new_event_loop()  # Pulumi takes the thread's, which another test may have closed
+    asyncio.set_event_loop(loop)
     pulumi.runtime.set_mocks(monitor, monitor=monitor)
-    return monitor
+    yield monitor
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def pool(zone, market, price):

@@ -37,6 +37,10 @@ class Source(Protocol):
         """The status of this moment."""
         ...
 
+    def leader(self) -> bool:
+        """Whether this process leads."""
+        ...
+
     def stuck(self) -> bool:
         """Whether the loop has stopped turning."""
         ...
@@ -52,9 +56,8 @@ def make_app(
     """The application; `token` is what callers must show as `Authorization: Bearer ...`."""
 
     async def health(_: Request) -> Response:
-        status = source.status()
         stuck = source.stuck()
-        body = {"status": "stuck" if stuck else "ok", "leader": status.controller.leader}
+        body = {"status": "stuck" if stuck else "ok", "leader": source.leader()}
         return JSONResponse(body, status_code=503 if stuck else 200)
 
     async def metrics_text(_: Request) -> Response:
@@ -91,7 +94,7 @@ async def _snapshot(request: Request, source: Source, publisher: Publisher, long
     version = _VERSION.fullmatch(after)
     if after and version is None:
         return _error(400, f"after={after!r} is not a version; use EPOCH.SEQ, as in after=3.17")
-    if not source.status().controller.leader:
+    if not source.leader():
         return _error(503, "this controller is not the leader; the bucket has the last snapshot")
     edge_id = request.path_params["edge_id"]
     known = source.edge_ids()

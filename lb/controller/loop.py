@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Mapping
 
+import httpx
 import structlog
 
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
+from lb.clouds.protocol import Driver
+from lb.controller.term import Parts, Term
+from lb.journal import JournalTaken
 from lb.lease import Lease, LeaseLost
 from lb.metrics import Metrics
-from lb.observe.desired import DesiredReader, DesiredReading
 from lb.snapshots import Publisher
 from spec.status import ControllerStatus, Status
 
 log = structlog.get_logger(__name__)
 
-STUCK_AFTER_S = 30.0
+STUCK_AFTER_S = 40.0
+TURN_LIMIT_S = 30.0
+"""A turn that takes longer is broken off: something hangs that should have timed out by itself."""
 STATUS_EVERY_S = 5.0
+BREATH_S = 0.05
+"""Between what wakes the loop and its turn, so that things that happen together are decided together."""
 
 
 class Controller:
@@ -30,6 +39,8 @@ class Controller:
         bucket: Bucket,
         lease: Lease,
         clock: Clock,
+        drivers: Mapping[str, Driver],
+        client: httpx.AsyncClient,
         publisher: Publisher,
         metrics: Metrics,
         tick_s: float,
@@ -37,71 +48,141 @@ class Controller:
         self._bucket = bucket
         self._lease = lease
         self._clock = clock
-        self._publisher = publisher
         self._metrics = metrics
         self._tick_s = tick_s
-        self._desired = DesiredReader(bucket, stack)
-        self._reading = DesiredReading(None, "the desired state was not read yet")
-        self._stopping = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._parts = Parts(
+            stack, bucket, lease, clock, drivers, client, publisher, metrics, wake=self._wake.set
+        )
+        self._term: Term | None = None
+        self._stopping = False
         self._turned_at = clock.monotonic()
         self._ticked_at: float | None = None
-        self._status_at = 0.0
+        self._status_at: float | None = None
+        self._written: Status | None = None
 
     def stop(self) -> None:
-        """Ends `run` after the present tick."""
-        self._stopping.set()
+        """Ends `run` after the present turn."""
+        self._stopping = True
+        self._wake.set()
 
     async def run(self) -> None:
-        """Turns until `stop`."""
-        while not self._stopping.is_set():
+        """Turns until `stop`; then gives the lease back. Replicas keep running."""
+        while not self._stopping:
             self._turned_at = self._clock.monotonic()
             try:
-                await self._turn()
+                async with asyncio.timeout(TURN_LIMIT_S):
+                    await self._turn()
+            except (BucketError, TimeoutError) as e:
+                log.warning("a turn failed", error=str(e) or "it took too long")
             except Exception:  # the outermost loop: nothing may end the controller
                 log.exception("a turn failed")
-            try:
-                async with asyncio.timeout(self._tick_s):
-                    await self._stopping.wait()
-            except TimeoutError:
-                continue
-        await self._lease.release()
+            await self._pause()
+        await self._end_term()
+        with contextlib.suppress(BucketError):
+            await self._write_status(alive=False)
+            await self._lease.release()
+
+    # ------------------------------------------------------------ one turn
 
     async def _turn(self) -> None:
-        if self._lease.epoch is None or self._lease.expired:
-            if not await self._lease.acquire():
-                return
-            assert self._lease.epoch is not None
-            self._publisher.begin(self._lease.epoch)
         try:
-            await self._lease.renew_if_due()
-        except LeaseLost as e:
+            await self._lead()
+            if self._term is None:
+                return
+            await self._term.tick()
+            self._ticked_at = self._clock.monotonic()
+            self._metrics.last_tick.set(self._clock.now())
+            await self._write_status_if_due()
+        except (LeaseLost, JournalTaken) as e:
             log.warning("not the leader any more", reason=str(e))
-            return
-        self._reading = await self._desired.read()
-        self._ticked_at = self._clock.monotonic()
-        if self._clock.monotonic() >= self._status_at + STATUS_EVERY_S:
-            self._status_at = self._clock.monotonic()
-            try:
-                await self._bucket.put("status.json", self.status().model_dump_json(indent=1).encode())
-            except BucketError as e:
-                log.warning("cannot write the status", error=str(e))
+            await self._end_term()
 
-    # ------------------------------------------------------------ what the API shows
+    async def _lead(self) -> None:
+        """Renews the lease or tries to win one; a term begins and ends with its epoch.
+
+        While nobody else leads and only the bucket fails, the term goes on: replicas are watched and the edges told, but
+        the executor sends nothing, because it can't confirm the lease.
+        """
+        epoch = self._lease.epoch
+        try:
+            if epoch is None or self._lease.expired:
+                await self._lease.acquire()
+            else:
+                await self._lease.renew_if_due()
+        except BucketError as e:
+            log.warning("the lease can't be renewed", error=str(e))
+        if self._lease.epoch is None:
+            await self._end_term()
+        elif self._term is None or self._lease.epoch != epoch:
+            await self._end_term()
+            term = Term(self._parts, self._lease.epoch)
+            await term.begin()
+            self._term = term
+        self._metrics.leader.set(self._term is not None)
+        self._metrics.epoch.set(self._lease.epoch or 0)
+
+    async def _end_term(self) -> None:
+        term, self._term = self._term, None
+        if term is not None:
+            await term.close()
+
+    async def _pause(self) -> None:
+        """Until the next tick is due, or something has happened that can't wait for it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._tick_s):
+                await self._wake.wait()
+                if not self._stopping:
+                    await asyncio.sleep(BREATH_S)
+        self._wake.clear()
+
+    # ------------------------------------------------------------ what is told
+
+    async def _write_status_if_due(self) -> None:
+        status = self.status()
+        changed = self._written is None or _gist(status) != _gist(self._written)
+        due = self._status_at is None or self._clock.monotonic() >= self._status_at + STATUS_EVERY_S
+        if changed or due:
+            try:
+                await self._write_status(alive=True)
+            except BucketError as e:
+                self._metrics.bucket_failures.labels("status").inc()
+                log.warning("cannot write the status; it is tried again", error=str(e))
+
+    async def _write_status(self, *, alive: bool) -> None:
+        if self._lease.epoch is None:
+            return
+        status = self.status()
+        if not alive:
+            controller = status.controller.model_copy(update={"alive": False, "leader": False})
+            status = (self._written or status).model_copy(
+                update={"controller": controller, "written_at": status.written_at}
+            )
+        await self._bucket.put("status.json", status.model_dump_json(indent=1).encode())
+        self._written, self._status_at = status, self._clock.monotonic()
 
     def status(self) -> Status:
         """The status of this moment."""
+        term = self._term
+        desired = term.reading.desired if term else None
         age = None if self._ticked_at is None else max(0.0, self._clock.monotonic() - self._ticked_at)
         return Status(
-            usd_hour=0.0,
+            services=term.services() if term else (),
+            usd_hour=term.usd_hour() if term else 0.0,
             controller=ControllerStatus(
                 alive=True,
-                leader=self._lease.epoch is not None,
+                leader=term is not None,
                 last_tick_age_s=age,
-                frozen=self._reading.frozen,
+                frozen=term.reading.frozen if term else None,
             ),
             written_at=self._clock.now(),
-            generation=self._reading.desired.generation if self._reading.desired else None,
+            generation=desired.generation if desired else None,
+            reasons=tuple(term.reasons) if term else (),
         )
+
+    def leader(self) -> bool:
+        """Whether this process leads."""
+        return self._term is not None
 
     def stuck(self) -> bool:
         """Whether the loop stands still."""
@@ -109,5 +190,10 @@ class Controller:
 
     def edge_ids(self) -> tuple[str, ...] | None:
         """The edges of the desired state; None while there is none."""
-        desired = self._reading.desired
+        desired = self._term.reading.desired if self._term else None
         return None if desired is None else tuple(e.id for e in desired.edges)
+
+
+def _gist(status: Status) -> tuple[object, ...]:
+    """What of a status is worth writing it at once."""
+    return status.services, status.controller.frozen, status.generation

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import structlog
@@ -13,36 +12,37 @@ from lb import log as logs
 from lb.api import bind, make_app, make_server
 from lb.bucket import open_bucket
 from lb.clock import SystemClock
-from lb.config import ControllerConfig, read_config, read_token
+from lb.clouds.local import LocalDriver
+from lb.clouds.protocol import Driver
+from lb.config import CloudsConfig, ControllerConfig, read_config, read_token
 from lb.controller.loop import Controller
 from lb.lease import Lease, this_process
 from lb.metrics import Metrics
+from lb.observe.http import make_client
 from lb.snapshots import Publisher
-from spec.errors import TradewindError
 
 log = structlog.get_logger(__name__)
 
 
 def main(config_path: Path) -> int:
-    """Runs until SIGTERM or SIGINT; returns the exit code. Errors of the user's are one line on standard error."""
+    """Runs until SIGTERM or SIGINT; returns the exit code. Raises TradewindError when it can't start."""
     logs.configure()
-    try:
-        config = read_config(config_path)
-        asyncio.run(_run(config, read_token(config.token_file)))
-    except TradewindError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
+    config = read_config(config_path)
+    asyncio.run(_run(config, read_token(config.token_file)))
     return 0
 
 
 async def _run(config: ControllerConfig, token: str) -> None:
     bucket, clock, metrics = open_bucket(config.bucket), SystemClock(), Metrics()
     publisher = Publisher(bucket)
+    client = make_client()
     controller = Controller(
         stack=config.stack,
         bucket=bucket,
         lease=Lease(bucket, clock, me=this_process()),
         clock=clock,
+        drivers=drivers_of(config.clouds),
+        client=client,
         publisher=publisher,
         metrics=metrics,
         tick_s=config.tick_s,
@@ -60,4 +60,13 @@ async def _run(config: ControllerConfig, token: str) -> None:
             publisher.close()
             server.should_exit = True
             await serving
+            await client.aclose()
     log.info("stopped", stack=config.stack)
+
+
+def drivers_of(clouds: CloudsConfig) -> dict[str, Driver]:
+    """The driver of each configured cloud, by the cloud's name."""
+    drivers: dict[str, Driver] = {}
+    if clouds.local is not None:
+        drivers["local"] = LocalDriver(clouds.local.home)
+    return drivers

@@ -46,7 +46,7 @@ class Tick:
                 self.by_pool[replica.pool_id][replica_id] = replica
         self.appeared: dict[str, int] = {}
         self.commands: list[Command] = []
-        self.reasons: list[str] = []
+        self.reasons: dict[str, None] = {}
 
     # ------------------------------------------------------------ reading
 
@@ -94,8 +94,7 @@ class Tick:
 
     def say(self, reason: str) -> None:
         """Adds a reason, once."""
-        if reason not in self.reasons:
-            self.reasons.append(reason)
+        self.reasons[reason] = None
 
     def order(self, command: Command, reason: str) -> None:
         """Adds a command and its reason."""

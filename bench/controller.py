@@ -1,0 +1,250 @@
+"""What the controller costs: one decision over a large fleet, and a whole idle controller beside two replicas.
+
+python bench/controller.py            both
+python bench/controller.py decide     only the decision
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
+from lb.decide import Health, Memory, Observed, decide
+from lb.decide.observed import AgentState, Assignment, ProbeState
+from local.cloud import LocalCloud
+from spec.desired import Desired, Edge, Pool, Prices, Probe, Scaling, Service, dump
+from spec.names import Market, PoolKind, replica_id
+from spec.service import ServiceSpec
+
+ROOT = Path(__file__).resolve().parent.parent
+POOLS, REPLICAS = 50, 1000
+IDLE_S = 30.0
+PORT = 18993
+
+
+def a_pool(zone: str, region: str, most: int) -> Pool:
+    return Pool(
+        id=f"chat.local.{zone}.L4x1.spot",
+        service="chat",
+        kind=PoolKind.PROCESS,
+        cloud="local",
+        region=region,
+        zone=zone,
+        market=Market.SPOT,
+        accelerator="L4",
+        accelerator_count=1,
+        instance_types=("local-l4",),
+        max_size=most,
+        prices=Prices(spot=0.2, on_demand=0.7),
+    )
+
+
+def a_desired(bundle, pools, replicas: int) -> Desired:
+    service = Service(
+        name="chat",
+        bundle=bundle,
+        probe=Probe(initial_delay_s=60, interval_s=10),
+        scaling=Scaling(min_replicas=replicas, max_replicas=replicas),
+    )
+    edge = Edge(id="edge", endpoint="http://127.0.0.1:18080")
+    return Desired(
+        schema=1, env="bench", generation="1", services=(service,), pools=tuple(pools), edges=(edge,)
+    )
+
+
+# ---------------------------------------------------------------- one decision
+
+
+def bench_decide() -> list[tuple[str, str, str]]:
+    from spec.desired import Bundle
+
+    bundle = Bundle(sha256="a" * 64, run="serve", port=8000)
+    pools = [a_pool(f"local-r{n}-a", f"local-r{n}", 40) for n in range(POOLS)]
+    desired = a_desired(bundle, pools, REPLICAS)
+    observed = fleet(pools, bundle.sha256)
+    memory = Memory()
+    for tick in range(3):  # until all are ready
+        memory = decide(desired, observed, memory, float(tick)).memory
+    calm = decide(desired, observed, memory, 10.0)
+    assert not calm.commands, calm.reasons
+    assert all(r.state == "ready" for r in memory.replicas.values())
+    lost = [
+        PoolObservation(o.pool_id, o.size, o.instances[: len(o.instances) // 2], prices=o.prices)
+        for o in observed.pools
+    ]
+    storm = Observed(pools=tuple(lost), health=observed.health, assignments=observed.assignments)
+    return [
+        timed("decide, nothing to do", lambda: decide(desired, observed, memory, 10.0)),
+        timed("decide, half of the fleet lost", lambda: decide(desired, storm, memory, 10.0)),
+        timed("decide, memory lost", lambda: decide(desired, observed, Memory(), 10.0)),
+    ]
+
+
+def fleet(pools, sha256: str) -> Observed:
+    per_pool = REPLICAS // POOLS
+    observations, health = [], []
+    for n, pool in enumerate(pools):
+        instances = tuple(
+            Instance(f"i-{n:03d}{k:04d}", InstancePhase.RUNNING, "127.0.0.1", 18100, 18101, 0.0)
+            for k in range(per_pool)
+        )
+        observations.append(PoolObservation(pool.id, per_pool, instances, prices=pool.prices))
+        health += [
+            Health(
+                replica_id(cloud="local", region=pool.region, instance=i.instance_id),
+                AgentState.ANSWERS,
+                "running",
+                sha256,
+                probe=ProbeState.OK,
+            )
+            for i in instances
+        ]
+    assignments = tuple(Assignment(p.id, sha256) for p in pools)
+    return Observed(pools=tuple(observations), health=tuple(health), assignments=assignments)
+
+
+def timed(what: str, function, times: int = 15) -> tuple[str, str, str]:
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        function()
+        taken.append((time.perf_counter() - started) * 1000)
+    return f"{what} ({REPLICAS} replicas, {POOLS} pools)", f"{statistics.median(taken):.1f} ms", "<= 50 ms"
+
+
+# ---------------------------------------------------------------- a whole controller
+
+
+def bench_idle() -> list[tuple[str, str, str]]:
+    with tempfile.TemporaryDirectory(prefix="tradewind-bench-") as folder:
+        home = Path(folder).resolve()
+        cloud = prepare(home)
+        log = (home / "controller.log").open("w")
+        started = time.monotonic()
+        controller = subprocess.Popen(
+            [sys.executable, "-m", "lb", "controller", "--config", str(home / "controller.json")],
+            cwd=ROOT,
+            stderr=log,
+        )
+        try:
+            healthy_s = wait_for(lambda: get("/health")) - started
+            ready_s = wait_for(lambda: ready() == 2, limit_s=60) - started
+            time.sleep(3)
+            before, at = cpu_s(controller.pid), time.monotonic()
+            time.sleep(IDLE_S)
+            share = (cpu_s(controller.pid) - before) / (time.monotonic() - at)
+            rss = rss_mib(controller.pid)
+        finally:
+            controller.terminate()
+            controller.wait()
+            log.close()
+            for declared in cloud.pools():
+                cloud.delete_pool(declared.pool_id)
+    return [
+        ("start to health", f"{healthy_s:.2f} s", ""),
+        ("start to 2 ready replicas", f"{ready_s:.1f} s", ""),
+        (f"idle processor time over {IDLE_S:g} s", f"{100 * share:.2f} % of a core", "< 2 %"),
+        ("memory", f"{rss:.0f} MiB", "<= 150 MiB"),
+    ]
+
+
+def prepare(home: Path) -> LocalCloud:
+    from spec import bundle
+
+    run = f'exec {sys.executable} -m engines.sim --port "$TRADEWIND_PORT" --model demo --load-time-s 0.2'
+    built = bundle.build(
+        ServiceSpec(name="chat", file="bench", options=(), run=f"cd {ROOT} && {run}", port=8000, engine="sim")
+    )
+    state = home / "state"
+    pools = [a_pool(z, z[:-2], 4) for z in ("local-east-a", "local-east-b", "local-west-a")]
+    write(state / "bundles" / f"{built.bundle.sha256}.tar.gz", built.archive)
+    write(state / "desired" / "bench.json", dump(a_desired(built.bundle, pools, 2)).encode())
+    write(home / "token", b"token")
+    config = {
+        "stack": "bench",
+        "env": "bench",
+        "bucket": f"file://{state}",
+        "port": PORT,
+        "token_file": str(home / "token"),
+        "clouds": {"local": {"home": str(home)}},
+    }
+    write(home / "controller.json", json.dumps(config).encode())
+    cloud = LocalCloud(home)
+    for pool in pools:
+        cloud.declare_pool(
+            pool.id,
+            region=pool.region,
+            zone=pool.zone or "",
+            market=pool.market,
+            max_size=pool.max_size,
+            argv=[sys.executable, "-m", "lb", "node"],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+            bucket=f"file://{state}",
+            trace=ROOT / "local" / "traces" / "calm.csv",
+        )
+    return cloud
+
+
+def write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def get(path: str) -> bytes:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{PORT}{path}", headers={"authorization": "Bearer token"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as response:
+        return response.read()
+
+
+def ready() -> int:
+    services = json.loads(get("/v1/status"))["services"]
+    return services[0]["ready"] if services else 0
+
+
+def wait_for(condition, limit_s: float = 20) -> float:
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return time.monotonic()
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise SystemExit("it did not come about in time")
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def main() -> None:
+    rows = bench_decide()
+    if sys.argv[1:] != ["decide"]:
+        rows += bench_idle()
+    table = Table("controller", "measured", "goal")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""One term of leadership: from winning the lease to losing it, tick by tick.
+
+A tick has three phases: observe, decide, act. What it starts from is recovered from the journal when the term begins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import httpx
+import structlog
+
+from lb.act.assignments import Assignments
+from lb.act.executor import Executor
+from lb.bucket import Bucket, BucketError
+from lb.clock import Clock
+from lb.clouds.protocol import Driver, PoolObservation
+from lb.controller.view import endpoints_of, price_of, serves, services_status, targets_of
+from lb.decide import Decision, Memory, Observed, decide
+from lb.decide.observed import AgentState, Assignment, ProbeState
+from lb.journal import Entry, Journal
+from lb.lease import Lease
+from lb.metrics import Metrics
+from lb.observe.clouds import CloudObserver
+from lb.observe.desired import DesiredReader, DesiredReading
+from lb.observe.keys import KeysReader
+from lb.observe.replicas import Watcher
+from lb.snapshots import Publisher, services_of
+from spec.snapshot import Key
+from spec.status import ReplicaState, ServiceStatus
+
+log = structlog.get_logger(__name__)
+
+FIRST_LOOK_S = 10.0
+"""At the start of a term the edges keep what they have until every replica has been asked, or for this long."""
+REASONS_KEPT = 50
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a term works with; all of it outlives the term."""
+
+    stack: str
+    bucket: Bucket
+    lease: Lease
+    clock: Clock
+    drivers: Mapping[str, Driver]
+    client: httpx.AsyncClient
+    publisher: Publisher
+    metrics: Metrics
+    wake: Callable[[], None]
+
+
+class Term:
+    """The leader's work in one epoch."""
+
+    def __init__(self, parts: Parts, epoch: int) -> None:
+        self._parts = parts
+        self._epoch = epoch
+        self._journal = Journal(parts.bucket)
+        self._assignments = Assignments(parts.bucket)
+        self._clouds = CloudObserver(parts.drivers, parts.metrics)
+        self._watcher = Watcher(parts.client, self._on_health)
+        self._executor = Executor(
+            drivers=parts.drivers,
+            lease=parts.lease,
+            assignments=self._assignments,
+            clock=parts.clock,
+            metrics=parts.metrics,
+            on_done=parts.wake,
+        )
+        self._desired = DesiredReader(parts.bucket, parts.stack)
+        self._keys = KeysReader(parts.bucket)
+        self._began = parts.clock.monotonic()
+        self._began_at = parts.clock.now()
+        self._reading = DesiredReading(None, "the desired state was not read yet")
+        self._decision = Decision((), Memory())
+        self._assigned: dict[str, Assignment] = {}
+        self._pools: dict[str, PoolObservation] = {}
+        self._edge_keys: tuple[Key, ...] = ()
+        self._looked = False
+        self._routed: frozenset[str] = frozenset()
+        self._told: set[str] = set()
+        self.reasons: deque[str] = deque(maxlen=REASONS_KEPT)
+
+    # ------------------------------------------------------------ its course
+
+    async def begin(self) -> None:
+        """Recovers the memory, and starts to publish under the new epoch. Raises BucketError."""
+        recovered = await self._journal.begin(self._epoch)
+        self._desired = DesiredReader(self._parts.bucket, self._parts.stack, recovered.desired)
+        if recovered.at is not None:
+            memory = recovered.memory.resumed(written_at=recovered.at, now=self._now())
+            self._decision = Decision((), memory)
+        self._parts.publisher.begin(self._epoch)
+        log.info("term begins", epoch=self._epoch, replicas=len(self._decision.memory.replicas))
+
+    async def tick(self) -> None:
+        """Observes, decides, acts. Raises BucketError when the assignments can't be read, and JournalTaken."""
+        with self._timed("observe"):
+            observed = await self._observe()
+        desired = self._reading.desired
+        if desired is None:
+            return
+        with self._timed("decide"):
+            decision = decide(desired, observed, self._decision.memory, self._now())
+        self._watcher.follow(targets_of(desired, decision.memory))
+        with self._timed("act"):
+            await self._write_down(observed, decision)
+            self._decision = decision
+            self._say(decision.reasons)
+            self._publish()
+            await self._executor.carry_out(decision.commands, {p.id: p for p in desired.pools})
+            await self._write_snapshots()
+        self._measure(observed)
+
+    async def close(self) -> None:
+        """Waits for calls that were made, and ends every task."""
+        await self._executor.close()
+        await self._watcher.close()
+        await self._clouds.close()
+
+    def _now(self) -> float:
+        """Epoch seconds that no setting of the clock can move during a term."""
+        return self._began_at + self._parts.clock.monotonic() - self._began
+
+    # ------------------------------------------------------------ the phases
+
+    async def _observe(self) -> Observed:
+        self._reading = await self._desired.read()
+        self._edge_keys = await self._keys.read()
+        outcomes, busy = (
+            self._executor.collect(),
+            self._executor.busy(),
+        )  # before the clouds: they then show them
+        pools = self._reading.desired.pools if self._reading.desired else ()
+        observations = await self._clouds.observe(pools)
+        assignments = await self._assignments.of([p.id for p in pools])
+        self._pools = {o.pool_id: o for o in observations}
+        self._assigned = {a.pool_id: a for a in assignments}
+        return Observed(
+            frozen=self._reading.frozen,
+            pools=observations,
+            health=self._watcher.health(),
+            assignments=assignments,
+            outcomes=outcomes,
+            busy=busy,
+            refills=self._clouds.refills(),
+        )
+
+    async def _write_down(self, observed: Observed, decision: Decision) -> None:
+        desired = self._reading.desired
+        entry = Entry(
+            at=self._now(),
+            generation=desired.generation if desired else None,
+            observed=observed,
+            commands=decision.commands,
+            reasons=decision.reasons,
+            memory=decision.memory,
+            desired=desired,
+        )
+        try:
+            await self._journal.append(entry)
+        except BucketError as e:
+            self._parts.metrics.bucket_failures.labels("journal").inc()
+            log.warning("cannot write the journal; it is tried again", error=str(e))
+
+    async def _write_snapshots(self) -> None:
+        try:
+            await self._parts.publisher.write()
+        except BucketError as e:
+            self._parts.metrics.bucket_failures.labels("snapshot").inc()
+            log.warning("cannot write the snapshots; it is tried again", error=str(e))
+
+    # ------------------------------------------------------------ the edges
+
+    def _on_health(self, replica_id: str) -> None:
+        """A replica that must leave the edges does so now; the rest is for the next tick, which comes at once."""
+        desired, replica = self._reading.desired, self._decision.memory.replicas.get(replica_id)
+        if desired is not None and replica is not None and replica_id in self._routed:
+            assignment = self._assigned.get(replica.pool_id)
+            assigned = assignment.of(replica.instance.instance_id) if assignment else None
+            if not serves(desired, replica, self._watcher.health_of(replica_id), assigned):
+                self._publish()
+        self._parts.wake()
+
+    def _publish(self) -> None:
+        desired = self._reading.desired
+        if desired is None or not self._has_looked():
+            return
+        endpoints = endpoints_of(desired, self._decision.memory, self._assigned, self._watcher.health_of)
+        self._routed = frozenset(e.replica_id for found in endpoints.values() for e in found)
+        changed = self._parts.publisher.publish(
+            [e.id for e in desired.edges], services_of(desired, endpoints), self._edge_keys
+        )
+        if changed:
+            self._parts.metrics.snapshots.inc()
+            log.info("snapshot", endpoints={name: len(found) for name, found in endpoints.items()})
+
+    def _has_looked(self) -> bool:
+        """Whether enough is known to tell the edges something better than what they have."""
+        if not self._looked:
+            waited = self._parts.clock.monotonic() >= self._began + FIRST_LOOK_S
+            self._looked = waited or (self._all_seen() and self._all_asked())
+        return self._looked
+
+    def _all_seen(self) -> bool:
+        return all(o.error is None for o in self._pools.values())
+
+    def _all_asked(self) -> bool:
+        health = {h.replica_id: h for h in self._watcher.health()}
+        for replica_id, replica in self._decision.memory.replicas.items():
+            known = health.get(replica_id)
+            if replica.ended or replica.instance.address is None or replica.state is ReplicaState.FAILED:
+                continue
+            if known is None or known.agent is AgentState.UNKNOWN:
+                return False
+            if known.phase in (None, "running") and known.probe is ProbeState.UNKNOWN:
+                if known.agent in (AgentState.ANSWERS, AgentState.NONE):
+                    return False
+            elif known.probe is ProbeState.OK and replica.state in (
+                ReplicaState.PENDING,
+                ReplicaState.STARTING,
+            ):
+                return False  # a healthy one that the next tick makes ready
+        return True
+
+    # ------------------------------------------------------------ what is told
+
+    @property
+    def reading(self) -> DesiredReading:
+        """The desired state, and why it is frozen."""
+        return self._reading
+
+    def services(self) -> tuple[ServiceStatus, ...]:
+        """The services with their replicas."""
+        desired = self._reading.desired
+        if desired is None:
+            return ()
+        return services_status(
+            desired,
+            self._decision.memory,
+            targets=self._decision.targets,
+            pools=self._pools,
+            assignments=self._assigned,
+            health_of=self._watcher.health_of,
+        )
+
+    def usd_hour(self) -> float:
+        """What runs costs now, with the fixed costs; machines without a known price are left out."""
+        desired = self._reading.desired
+        if desired is None:
+            return 0.0
+        pools = {p.id: p for p in desired.pools}
+        running = [r for r in self._decision.memory.replicas.values() if not r.ended and r.pool_id in pools]
+        prices = [price_of(pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
+        return desired.fixed_usd_hour + sum(p for p in prices if p is not None)
+
+    def _say(self, reasons: tuple[str, ...]) -> None:
+        """Keeps and logs what was not said in the tick before."""
+        at = datetime.fromtimestamp(self._now(), UTC).strftime("%H:%M:%SZ")
+        for reason in reasons:
+            if reason not in self._told:
+                self.reasons.appendleft(f"{at} {reason}")
+                log.info("decision", reason=reason)
+        self._told = set(reasons)
+
+    def _measure(self, observed: Observed) -> None:
+        metrics = self._parts.metrics
+        metrics.frozen.set(observed.frozen is not None)
+        metrics.usd_hour.set(self.usd_hour())
+        metrics.replicas.clear()
+        for service in self.services():
+            metrics.desired.labels(service.name).set(service.desired)
+            for replica in service.replicas:
+                metrics.replicas.labels(service.name, replica.pool, replica.state.value).inc()
+
+    @contextmanager
+    def _timed(self, phase: str) -> Generator[None]:
+        started = time.perf_counter()
+        yield
+        self._parts.metrics.tick_s.labels(phase).observe(time.perf_counter() - started)

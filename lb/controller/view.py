@@ -1,0 +1,124 @@
+"""What follows from the memory of a decision without another decision: whom to watch, where to route, what to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lb.clouds.protocol import PoolObservation
+from lb.decide.lifecycle import Verdict, judge
+from lb.decide.memory import Drain, Memory, ReplicaMemory
+from lb.decide.observed import Assignment, Health
+from lb.observe.replicas import Target
+from spec.desired import Desired, Pool
+from spec.snapshot import Endpoint
+from spec.status import ReplicaState, ReplicaStatus, ServiceStatus
+
+_SERVING = frozenset({ReplicaState.READY, ReplicaState.DRAINING})
+
+
+def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
+    """Every replica that has an address and is not over, by replica id."""
+    services = {s.name: s for s in desired.services}
+    return {
+        rid: Target(
+            instance_id=r.instance.instance_id,
+            address=r.instance.address,
+            port=r.instance.port,
+            agent_port=r.instance.agent_port,
+            probe=services[r.service].probe,
+            engine=services[r.service].bundle.engine,
+            draining=r.state is ReplicaState.DRAINING,
+        )
+        for rid, r in memory.replicas.items()
+        if r.service in services
+        and not r.ended
+        and r.state is not ReplicaState.FAILED
+        and r.instance.address is not None
+        and r.instance.port is not None
+    }
+
+
+def serves(desired: Desired, replica: ReplicaMemory, health: Health | None, assigned: str | None) -> bool:
+    """Whether the edges may send requests to it at this moment; what is newer than its state counts too."""
+    if replica.state not in _SERVING or replica.drain is Drain.IDLE or replica.ended:
+        return False
+    verdict, _ = judge(health, desired.service(replica.service).probe, assigned)
+    return verdict not in (Verdict.OUT, Verdict.BROKEN)
+
+
+def endpoints_of(
+    desired: Desired,
+    memory: Memory,
+    assignments: Mapping[str, Assignment],
+    health_of: Callable[[str], Health | None],
+) -> dict[str, list[Endpoint]]:
+    """The endpoints of each service."""
+    found: dict[str, list[Endpoint]] = {s.name: [] for s in desired.services}
+    for rid, replica in memory.replicas.items():
+        if replica.service not in found or replica.instance.address is None or replica.instance.port is None:
+            continue
+        assignment = assignments.get(replica.pool_id)
+        assigned = assignment.of(replica.instance.instance_id) if assignment else None
+        if serves(desired, replica, health_of(rid), assigned):
+            found[replica.service].append(
+                Endpoint(
+                    replica_id=rid,
+                    address=replica.instance.address,
+                    port=replica.instance.port,
+                    draining=replica.state is ReplicaState.DRAINING,
+                )
+            )
+    return found
+
+
+def services_status(
+    desired: Desired,
+    memory: Memory,
+    *,
+    targets: Mapping[str, int],
+    pools: Mapping[str, PoolObservation],
+    assignments: Mapping[str, Assignment],
+    health_of: Callable[[str], Health | None],
+) -> tuple[ServiceStatus, ...]:
+    """Every service with its replicas, in the order of the desired state."""
+    endpoint = desired.edges[0].endpoint if desired.edges else ""
+    declared = {p.id: p for p in desired.pools}
+    of_service: dict[str, list[ReplicaStatus]] = {s.name: [] for s in desired.services}
+    for rid, replica in sorted(memory.replicas.items()):
+        pool = declared.get(replica.pool_id)
+        if pool is None or replica.ended:
+            continue
+        health, assignment = health_of(rid), assignments.get(pool.id)
+        assigned = assignment.of(replica.instance.instance_id) if assignment else None
+        of_service[replica.service].append(
+            ReplicaStatus(
+                id=rid,
+                pool=pool.id,
+                cloud=pool.cloud,
+                region=pool.region,
+                zone=pool.zone,
+                market=pool.market,
+                accelerator=f"{pool.accelerator}:{pool.accelerator_count}",
+                state=replica.state,
+                since=replica.since,
+                bundle=(health.bundle if health else None) or assigned or "",
+                usd_hour=price_of(pool, pools.get(pool.id)),
+                reason=replica.reason,
+            )
+        )
+    return tuple(
+        ServiceStatus(
+            name=s.name,
+            endpoint=endpoint,
+            ready=sum(r.state is ReplicaState.READY for r in of_service[s.name]),
+            desired=targets.get(s.name, 0),
+            replicas=tuple(of_service[s.name]),
+        )
+        for s in desired.services
+    )
+
+
+def price_of(pool: Pool, observation: PoolObservation | None) -> float | None:
+    """USD per hour of one machine: the cloud's price of now, or the one that was planned with."""
+    live = observation.prices.of(pool.market) if observation and observation.prices else None
+    return pool.price_usd_hour if live is None else live

@@ -37,8 +37,13 @@ class Candidate:
 
     @property
     def best(self) -> Place:
-        """The cheapest place, by which the pool is ranked."""
+        """The cheapest place."""
         return self.places[0]
+
+    @property
+    def price(self) -> float:
+        """USD per hour of the dearest place: what the pool may cost, and what it is ranked by once chosen."""
+        return max(p.price for p in self.places)
 
     @property
     def offers(self) -> tuple[Offer, ...]:
@@ -111,7 +116,7 @@ def choose(
         more = [c for c in on_demand if c not in chosen]
         near = [c for c in more if c.region in regions.open]
         chosen += _few(near or more, min(ON_DEMAND_POOLS, max_pools - len(chosen)), regions)
-    return tuple(sorted(chosen, key=lambda c: c.best.rank))
+    return tuple(sorted(chosen, key=lambda c: (c.best.preference, c.price, c.best.rank)))
 
 
 class _Regions:
@@ -133,14 +138,14 @@ def _not_cheaper(chosen: Sequence[Candidate], later: list[Candidate]) -> list[Ca
 
     The controller goes by price, so a cheaper later choice would win over what the user prefers.
     """
-    floor = max((c.best.price for c in chosen), default=0.0)
+    floor = max((c.price for c in chosen), default=0.0)
     return [c for c in later if c.best.price >= floor]
 
 
 def _bargains(spot: list[Candidate], on_demand: Sequence[Candidate]) -> list[Candidate]:
     """Spot capacity that costs as much as on demand is none; kept when there is nothing else."""
     limit = min((c.best.price for c in on_demand), default=float("inf"))
-    return [c for c in spot if c.best.price < limit] or spot
+    return [c for c in spot if c.price < limit] or spot
 
 
 def _spread(ranked: Sequence[Candidate], pools: int, regions: _Regions) -> list[Candidate]:

@@ -3,7 +3,3 @@
 It is beside the requests' way, never in it: Envoy goes on serving while the agent, the controller or both are gone.
 The agent never starts or stops Envoy.
 """
-
-from lb.edge.run import main
-
-__all__ = ["main"]

@@ -1,4 +1,4 @@
-"""Puts the agent together, runs it until SIGTERM, and turns errors into messages and exit codes."""
+"""Puts the agent together and runs it until SIGTERM."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import signal
-import sys
 from pathlib import Path
 
 from lb import log
@@ -20,17 +19,15 @@ from lb.edge.follow import Follower
 from lb.edge.metrics import Metrics
 from lb.edge.sources import Controller, InBucket
 from lb.envoy import names
-from spec.errors import TradewindError
 
 
 def main(config_path: Path) -> int:
-    """Runs the agent; gives the exit code of the process: 0 after SIGTERM or SIGINT."""
+    """Runs the agent; 0 after SIGTERM or SIGINT.
+
+    Raises InputError for a bad config, OutsideError when the port is taken or another agent has the directory.
+    """
     log.configure()
-    try:
-        asyncio.run(_run(read_config(config_path)))
-    except TradewindError as e:
-        print(f"error: {e}", file=sys.stderr)
-        return e.exit_code
+    asyncio.run(_run(read_config(config_path)))
     return 0
 
 

@@ -47,12 +47,12 @@ class Monitor(MockMonitor, pulumi.runtime.Mocks):
 @pytest.fixture
 def monitor():
     monitor = Monitor()
-    loop = asyncio.new_event_loop()  # Pulumi takes the thread's, which another test may have closed
-    asyncio.set_event_loop(loop)
+    try:
+        asyncio.get_event_loop_policy().get_event_loop()
+    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
+        asyncio.set_event_loop(asyncio.new_event_loop())
     pulumi.runtime.set_mocks(monitor, monitor=monitor)
-    yield monitor
-    asyncio.set_event_loop(None)
-    loop.close()
+    return monitor
 
 
 def pool(zone, market, price):

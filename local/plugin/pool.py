@@ -38,6 +38,7 @@ class Pool:
         Field("instanceTypes", "list"),
         Field("accelerator", "string"),
         Field("acceleratorCount", "integer", minimum=1),
+        Field("capacityUnits", "number", minimum=0),
         Field("priceUsdHour", "number", minimum=0),
         Field("capacityUnits", "number", minimum=0),
     )

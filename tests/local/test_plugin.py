@@ -480,6 +480,7 @@ def declared(registry):
             "instanceTypes": ["local-l4"],
             "accelerator": "L4",
             "acceleratorCount": 1,
+            "capacityUnits": 0.5,
             "priceUsdHour": 0.2,
         } | changes
 

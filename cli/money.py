@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.planner import plan
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +11,7 @@ from catalog.load import load
 from cli.context import Context
 from planner.constraints import Constraints
 from planner.plan import Plan
+from planner.planner import plan
 from planner.pricing import Cost
 from spec.read import read_services
 from spec.service import ServiceSpec

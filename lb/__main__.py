@@ -22,7 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the part that the arguments name; returns its exit code. Wrong usage exits with 2."""
     parser = argparse.ArgumentParser(prog="python -m lb", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("part", choices=PARTS)
-    parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="the part's configuration (JSON)")
+    parser.add_argument(
+        "--config", required=True, type=Path, metavar="FILE", help="the part's configuration (JSON)"
+    )
     args = parser.parse_args(argv)
     run = importlib.import_module(PARTS[args.part]).main
     if args.part == "node":  # reports its own errors, without anything from outside its folder

@@ -37,7 +37,7 @@ class Probe(Wire):
 
     method: Literal["GET", "POST"] = "GET"
     path: str = "/health"
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     body: Any = None
     """JSON value that is sent with POST."""
     initial_delay_s: Seconds = 1200
@@ -123,7 +123,7 @@ class Pool(Wire):
     accelerator: str
     accelerator_count: int = Field(ge=1)
     instance_types: tuple[str, ...]
-    resource: dict[str, str] = {}
+    resource: dict[str, str] = Field(default_factory=dict)
     """What the driver needs to find the group in its cloud."""
     capacity_units: float = Field(1.0, gt=0)
     max_size: int = Field(ge=0)

@@ -81,6 +81,7 @@ class Instance:
         agent_port: the port of its node agent.
         launched_at: epoch seconds; billing starts here.
         preempt_at: epoch seconds of an announced preemption; None when none is announced.
+
     """
 
     instance_id: str

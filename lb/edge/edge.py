@@ -20,7 +20,7 @@ from spec.snapshot import Snapshot
 _log = structlog.get_logger()
 
 
-class Refused(Exception):  # noqa: N818 - it states what happened to a snapshot
+class Refused(Exception):
     """A snapshot is not taken over; `reason` is a word for metrics."""
 
     def __init__(self, reason: str, message: str) -> None:

@@ -18,7 +18,7 @@ _TIMEOUT = httpx.Timeout(5.0, read=40.0)
 Version = tuple[int, int]
 
 
-class Unavailable(Exception):  # noqa: N818 - it states what is the case
+class Unavailable(Exception):
     """Nothing can be learned from a source now; the message says why."""
 
 

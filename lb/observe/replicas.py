@@ -17,6 +17,7 @@ import httpx
 from lb.decide.observed import AgentState, Health, ProbeState
 from lb.observe.http import refused
 from lb.observe.load import in_flight, metric_names
+from lb.observe.node import NodeRefused, NodeSilent, ask_node
 from spec.desired import Probe
 
 AGENT_EVERY_S = 0.5
@@ -122,51 +123,37 @@ class _Watch:
     # ------------------------------------------------------------ the agent
 
     async def _ask_forever(self) -> None:
-        url = f"http://{_host(self.target.address)}:{self.target.agent_port}/v1/node"
+        assert self.target.agent_port is not None
         while True:
-            await self._ask(url)
+            try:
+                node = await ask_node(self.target.address, self.target.agent_port, timeout_s=AGENT_TIMEOUT_S)
+            except NodeRefused:
+                self._agent_is(AgentState.REFUSED)
+            except NodeSilent:
+                self._miss()
+            else:
+                self._take(node)
             await asyncio.sleep(self.every_s)
 
-    async def _ask(self, url: str) -> None:
-        try:
-            response = await self._client.get(url, timeout=AGENT_TIMEOUT_S)
-            node = json.loads(response.content) if response.status_code == httpx.codes.OK else None
-        except httpx.TransportError as e:
-            if refused(e):
-                self._agent_is(AgentState.REFUSED)
-            else:
-                self._miss()
-        except ValueError:
+    def _take(self, node: Mapping[str, object]) -> None:
+        phase, bundle = node.get("phase"), node.get("bundle")
+        if not isinstance(phase, str) or not isinstance(bundle, str | None):
             self._miss()
-        else:
-            self._take(node)
-
-    def _take(self, node: object) -> None:
-        if not isinstance(node, dict) or not isinstance(node.get("phase"), str):
-            self._miss()
-        elif node.get("instance_id") != self.target.instance_id:
+            return
+        if node.get("instance_id") != self.target.instance_id:
             self._agent_is(AgentState.REFUSED)  # the address belongs to another machine now
-        else:
-            self._misses = 0
-            new = replace(
-                self.health,
-                agent=AgentState.ANSWERS,
-                phase=node["phase"],
-                bundle=node.get("bundle"),
-                message=str(node.get("message") or ""),
-            )
-            if (new.phase, new.bundle) != (
-                self.health.phase,
-                self.health.bundle,
-            ):  # another engine: ask it anew
-                new = replace(new, probe=ProbeState.UNKNOWN, failures=0, detail="", in_flight=None)
-            self._set(new)
-            if new.phase == "running":
-                if not self._may_probe.is_set():
-                    self._urgent.set()
-                self._may_probe.set()
-            else:
-                self._may_probe.clear()
+            return
+        self._misses = 0
+        message = str(node.get("message") or "")
+        new = replace(self.health, agent=AgentState.ANSWERS, phase=phase, bundle=bundle, message=message)
+        if (phase, bundle) != (self.health.phase, self.health.bundle):  # another engine: ask it anew
+            new = replace(new, probe=ProbeState.UNKNOWN, failures=0, detail="", in_flight=None)
+        self._set(new)
+        if phase != "running":
+            self._may_probe.clear()
+        elif not self._may_probe.is_set():
+            self._urgent.set()
+            self._may_probe.set()
 
     def _miss(self) -> None:
         self._misses += 1

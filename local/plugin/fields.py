@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,7 +65,7 @@ def unknown(value: Any) -> bool:
 
 
 def check(
-    fields: tuple[Field, ...], outputs: tuple[str, ...], raw: Mapping[str, Any], type_name: str
+    fields: tuple[Field, ...], outputs: Collection[str], raw: Mapping[str, Any], type_name: str
 ) -> tuple[dict[str, Any], list[Failure]]:
     """The inputs with their defaults, and everything that is wrong with them.
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pulumi.runtime.rpc import UNKNOWN
 
 from local.files import write_atomic
-from local.plugin.fields import Failure, Field, unknown
+from local.plugin.fields import Failure, Field, Type, unknown
 from local.plugin.resource import OperationError, Properties
 
 
@@ -23,7 +23,7 @@ class File:
     """`content` is text, `contentBase64` bytes; exactly one of them is given."""
 
     token: ClassVar[str] = "tradewind:local:File"  # noqa: S105  a type's name
-    outputs: ClassVar[tuple[str, ...]] = ("sha256",)
+    outputs: ClassVar[dict[str, Type]] = {"sha256": "string"}
     delete_first: ClassVar[bool] = False
     fields: ClassVar[tuple[Field, ...]] = (
         Field("path", "string", required=True, replaces=True),

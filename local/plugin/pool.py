@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from local.cloud import LocalCloud
 from local.errors import CloudError
-from local.plugin.fields import Failure, Field, unknown
+from local.plugin.fields import Failure, Field, Type, unknown
 from local.plugin.resource import OperationError, Properties
 from local.pools import MARKETS, POOL_ID
 from local.processes import ProcessError
@@ -20,7 +20,7 @@ class Pool:
     """What describes the shape and its price is only recorded: policies and people read it."""
 
     token: ClassVar[str] = "tradewind:local:Pool"  # noqa: S105  a type's name
-    outputs: ClassVar[tuple[str, ...]] = ()
+    outputs: ClassVar[dict[str, Type]] = {}
     delete_first: ClassVar[bool] = True
     fields: ClassVar[tuple[Field, ...]] = (
         Field("home", "string", required=True, replaces=True),

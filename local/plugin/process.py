@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pulumi.runtime.rpc import UNKNOWN
 
 from local.plugin import ports
-from local.plugin.fields import Failure, Field, unknown
+from local.plugin.fields import Failure, Field, Type, unknown
 from local.plugin.readiness import log_size, wait_ready
 from local.plugin.resource import CancelledError, OperationError, Properties
 from local.processes import KINDS, NAME, Entry, Launch, ProcessError, Registry
@@ -27,7 +27,7 @@ class Process:
     """A change of what it runs from restarts it; a dead one shows as a change of `pid`."""
 
     token: ClassVar[str] = "tradewind:local:Process"  # noqa: S105  a type's name
-    outputs: ClassVar[tuple[str, ...]] = ("pid", "startTime")
+    outputs: ClassVar[dict[str, Type]] = {"pid": "integer", "startTime": "string"}
     delete_first: ClassVar[bool] = True
     fields: ClassVar[tuple[Field, ...]] = (
         Field("home", "string", required=True, replaces=True),

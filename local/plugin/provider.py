@@ -154,11 +154,9 @@ def _answering(context: grpc.ServicerContext) -> Generator[None]:
         yield
     except (OperationError, OSError) as e:
         context.abort(grpc.StatusCode.UNKNOWN, str(e))
-    except Exception as e:  # the outermost loop of a request: the engine must get an answer
-        if context.code() is None:
-            traceback.print_exc()
-            context.abort(grpc.StatusCode.INTERNAL, f"a defect in the tradewind provider: {e!r}")
-        raise
+    except Exception as e:  # noqa: BLE001  the outermost loop of a request: the engine must get an answer
+        traceback.print_exc()
+        context.abort(grpc.StatusCode.INTERNAL, f"a defect in the tradewind provider: {e!r}")
 
 
 def _resource(urn: str) -> Resource:
@@ -177,5 +175,5 @@ def _schema(resource: Resource) -> dict[str, Any]:
     return {
         "inputProperties": inputs,
         "requiredInputs": [field.name for field in resource.fields if field.required],
-        "properties": {**inputs, **{name: {"type": "string"} for name in resource.outputs}},
+        "properties": {**inputs, **{name: {"type": type_} for name, type_ in resource.outputs.items()}},
     }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from threading import Event
 from typing import Any, ClassVar, Protocol
 
-from local.plugin.fields import Failure, Field
+from local.plugin.fields import Failure, Field, Type
 
 Properties = dict[str, Any]
 
@@ -27,14 +27,14 @@ class Resource(Protocol):
 
     Attributes:
         token: the type's name; part of every stack's state, so it never changes.
-        outputs: properties beyond the inputs, known only once the resource is there.
+        outputs: types of the properties beyond the inputs, known only once the resource is there.
         delete_first: whether a replacement can't exist beside the old one.
 
     """
 
     token: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
-    outputs: ClassVar[tuple[str, ...]]
+    outputs: ClassVar[dict[str, Type]]
     delete_first: ClassVar[bool]
 
     def check(self, inputs: Properties) -> list[Failure]:

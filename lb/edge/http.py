@@ -94,6 +94,8 @@ def _shows(header: str, token: Callable[[], str]) -> bool:
 
 def _envoy_metrics(socket: Path) -> bytes:
     """Envoy's own, which Prometheus could not read from a unix socket; nothing while no Envoy runs."""
+    if not socket.exists():
+        return b""
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=5.0) as client:
             answer = client.get(f"http://envoy{_ENVOY_STATS}")

@@ -17,6 +17,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -134,10 +135,10 @@ def _page(context: Context, found: Status) -> RenderableType:
             f"`make up STACK={context.stack}` starts it again; replicas and edges run on without it"
         )
     elif found.controller.frozen:
-        parts.append(f"[yellow]controller: frozen[/], changes nothing: {found.controller.frozen}")
+        parts.append(f"[yellow]controller: frozen[/], changes nothing: {escape(found.controller.frozen)}")
     else:
         parts.append("controller: " + ("leading" if found.controller.leader else "waiting to lead"))
-    parts += [f"[dim]{reason}[/]" for reason in found.reasons[:8]]
+    parts += [f"[dim]{escape(reason)}[/]" for reason in found.reasons[:8]]
     return Group(*parts)
 
 
@@ -168,7 +169,7 @@ def _table(service: ServiceStatus) -> Table:
 
 
 def _troubles(service: ServiceStatus) -> list[RenderableType]:
-    return [f"[yellow]{r.id}[/]: {r.state.value}: {r.reason}" for r in service.replicas if r.reason]
+    return [f"[yellow]{r.id}[/]: {r.state.value}: {escape(r.reason)}" for r in service.replicas if r.reason]
 
 
 _COLOURS = {

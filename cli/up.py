@@ -20,6 +20,7 @@ from cli.events import VERBS, Report
 from cli.repair import repair, update_lock
 from local.files import write_atomic
 from local.processes import Registry
+from planner.plan import Plan
 from policies.config import policy_config
 from spec.errors import OutsideError, RefusedError
 
@@ -42,7 +43,7 @@ def up(
 ) -> None:
     """Bring the stack up: preview, judge, change what differs, wait, print how to use it."""
     context = Context(stack)
-    money.plan_of(context)  # wrong input ends here, before anything is started
+    plan = money.plan_of(context)  # wrong input ends here, before anything is started
     with update_lock(context):
         key = secrets.ensure(context)
         session = _Session.open(context)
@@ -50,13 +51,12 @@ def up(
         _refuse(planned)
         if planned.changes:
             session.up()
-        outputs = session.outputs()
-        _leave_for_scripts(context, outputs["endpoint"], key)
+        _leave_for_scripts(context, key)
     if wait:
         from cli.status import wait_until_ready
 
         wait_until_ready(context)
-    _print_ready(context, outputs, key, changed=bool(planned.changes))
+    _print_ready(context, plan, key, changed=bool(planned.changes))
 
 
 def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
@@ -148,10 +148,6 @@ class _Session:
             self.stack.destroy(on_event=report)
             self.stack.workspace.remove_stack(self.context.stack, preserve_config=True)
 
-    def outputs(self) -> dict[str, Any]:
-        with _translated():
-            return {name: output.value for name, output in self.stack.outputs().items()}
-
     @property
     def _packs(self) -> list[str]:
         """An executable, which every CLI can run; the folder form needs a current language host."""
@@ -198,7 +194,7 @@ def _print_changes(report: Report) -> None:
         out.print(f"  {'refused' if v.mandatory else 'note'}: {v.policy}: {v.message}", markup=False)
 
 
-def _as_json(report: Report, plan: money.Plan) -> dict[str, Any]:
+def _as_json(report: Report, plan: Plan) -> dict[str, Any]:
     return {
         "changes": [
             {"op": c.op.value, "urn": c.urn, "type": c.type, "diff": list(c.diff)} for c in report.changes
@@ -211,30 +207,30 @@ def _as_json(report: Report, plan: money.Plan) -> dict[str, Any]:
     }
 
 
-def _leave_for_scripts(context: Context, endpoint: str, key: str) -> None:
+def _leave_for_scripts(context: Context, key: str) -> None:
     """`.tradewind/{endpoint,key}` are of the stack that came up last; each stack keeps its own beside its state."""
     for folder in (context.home, context.root / ".tradewind"):
-        write_atomic(folder / "endpoint", f"{endpoint}\n".encode())
+        write_atomic(folder / "endpoint", f"{context.config.local.endpoint}\n".encode())
         write_atomic(folder / "key", f"{key}\n".encode(), mode=0o600)
 
 
-def _print_ready(context: Context, outputs: dict[str, Any], key: str, *, changed: bool) -> None:
+def _print_ready(context: Context, plan: Plan, key: str, *, changed: bool) -> None:
     """What one needs to use the stack; the curl line works as pasted, from any folder."""
-    endpoint, cost = outputs["endpoint"], outputs["cost"]
+    local, cost = context.config.local, plan.cost
     key_file = context.root / ".tradewind" / "key"
     body = json.dumps(
         {"model": money.first_model(context), "messages": [{"role": "user", "content": "Hello"}]}
     )
     lines = (
         f"stack {context.stack}: {'up' if changed else 'up, no change'}",
-        f"  endpoint  {endpoint}/v1",
+        f"  endpoint  {local.endpoint}/v1",
         f"  API key   {key}",
         f"            in {key_file}; ./tw keys show prints it",
-        f"  status    ./tw status, or http://127.0.0.1:{context.config.local.controller_port}/v1/status",
-        f"  price     {cost['expected_usd_hour']:.2f} USD/hour expected, {cost['worst_usd_hour']:.2f} at worst",
+        f"  status    ./tw status, or {local.controller_url}/v1/status",
+        f"  price     {cost.expected_usd_hour:.2f} USD/hour expected, {cost.worst_usd_hour:.2f} at worst",
         "  try it:",
         (
-            f'curl -s {endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" '
+            f'curl -s {local.endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" '
             f"-H 'Content-Type: application/json' -d '{body}'"
         ),
     )

@@ -29,7 +29,7 @@ class Controller(pulumi.ComponentResource):
         super().__init__("tradewind:controller:Controller", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
         port = args.config.local.controller_port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = args.config.local.controller_url
         settings = {
             "stack": args.env,
             "env": args.env,

@@ -31,17 +31,12 @@ class EdgeArgs:
     config: StackConfig
 
 
-def endpoint_of(config: StackConfig) -> str:
-    """Where callers reach the edge of a local stack."""
-    return f"http://127.0.0.1:{config.local.edge_port}"
-
-
 class Edge(pulumi.ComponentResource):
     """Envoy starts after the agent has written its first files; only an edited bootstrap restarts it."""
 
     def __init__(self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:edge:Edge", name, {}, opts)
-        self.endpoint = endpoint_of(args.config)
+        self.endpoint = args.config.local.endpoint
         envoy = self._envoy(name, args, after=[self._agent(name, args), args.controller])
         self.register_outputs({"endpoint": self.endpoint, "pid": envoy.pid})
 

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from spec.bundle import build
 
 from components.controller import Controller, ControllerArgs
 from components.desired import desired_state
-from components.edge import Edge, EdgeArgs, endpoint_of
+from components.edge import Edge, EdgeArgs
 from components.local import Host
 from components.service import Service, ServiceArgs
 from components.state import State, StateArgs
 from planner.plan import Plan
 from spec import desired
+from spec.bundle import build
 from spec.service import ServiceSpec
 from spec.snapshot import Keys
 from spec.stack import StackConfig
@@ -38,7 +38,7 @@ class Environment(pulumi.ComponentResource):
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:environment:Environment", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        edge = desired.Edge(id=f"edge-{args.plan.env}", endpoint=endpoint_of(args.config))
+        edge = desired.Edge(id=f"edge-{args.plan.env}", endpoint=args.config.local.endpoint)
         built = {spec.name: build(spec) for spec in args.specs}
         wanted = desired_state(
             args.plan,

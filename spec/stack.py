@@ -55,6 +55,16 @@ class LocalCloud(_Config):
     controller_port: Port = 18083
     trace: str = "local/traces/calm.csv"
 
+    @property
+    def endpoint(self) -> str:
+        """Where callers reach the edge: an origin, to which `/v1/...` is added."""
+        return f"http://127.0.0.1:{self.edge_port}"
+
+    @property
+    def controller_url(self) -> str:
+        """Where the controller answers its health, status and metrics."""
+        return f"http://127.0.0.1:{self.controller_port}"
+
 
 class StackConfig(_Config):
     """Everything that a stack can configure."""

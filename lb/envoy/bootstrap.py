@@ -12,8 +12,9 @@ from typing import Any
 
 from lb.envoy import listener, names
 
-MAX_CONNECTIONS = 20_000
-"""Callers' connections to one edge; more are refused instead of running out of file descriptors or memory."""
+MAX_CONNECTIONS = 8_000
+"""Callers' connections to one edge; more are refused instead of running out of memory or of file descriptors, of
+which each busy one needs two (Envoy raises its own limit to the hard one, often 20,000 in containers)."""
 
 
 def render(

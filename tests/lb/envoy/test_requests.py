@@ -3,6 +3,7 @@
 import concurrent.futures
 import hashlib
 import json
+import socket
 import threading
 
 import httpx
@@ -158,6 +159,20 @@ class TestOpenPaths:
         assert answer.status_code == 204
         assert "authorization" in answer.headers["access-control-allow-headers"]
         assert answer.headers["access-control-allow-origin"] == "*"
+
+
+def test_a_caller_can_not_steer_envoy_by_its_headers(edge, fakes):
+    edge.serve(service("chat", fakes[0].endpoint()))
+    told = {"x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-retry-on": "5xx", "x-envoy-max-retries": "99"}
+    assert edge.client.get("/x", headers=told).status_code == 200
+    assert not told.keys() & fakes[0].requests[-1]["headers"].keys()
+
+
+def test_http2_without_tls_is_spoken_on_the_same_port(edge):
+    preface, settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0"
+    with socket.create_connection(("127.0.0.1", edge.envoy.port), timeout=DEADLINE_S) as caller:
+        caller.sendall(preface + settings)
+        assert caller.recv(9)[3] == 4  # the type of the answer's first frame: SETTINGS
 
 
 class TestOneService:

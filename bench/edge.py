@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def edge(directory: Path, upstream: int, services: int) -> Iterator[tuple[int, int]]:
+def edge(directory: Path, upstream: int, services: int) -> Generator[tuple[int, int]]:
     """A whole edge: the bootstrap and files that the stack and the agent write."""
     port = free_port()
     files = Edge(edge_id="bench", directory=directory, metrics=Metrics())
@@ -177,7 +177,7 @@ def edge(directory: Path, upstream: int, services: int) -> Iterator[tuple[int, i
 
 
 @contextlib.contextmanager
-def envoy(folder: Path, name: str, config: str, port: int) -> Iterator[int]:
+def envoy(folder: Path, name: str, config: str, port: int) -> Generator[int]:
     """A running Envoy with one worker; its pid."""
     path = folder / f"{name}.json"
     path.write_text(config)

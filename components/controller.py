@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 
 import pulumi
 
-from components.code import controller_hash
+from components.code import code_hash
 from components.local import File, Host, Process
 from spec.stack import StackConfig
 
@@ -48,7 +47,7 @@ class Controller(pulumi.ComponentResource):
             host=args.host,
             kind="controller",
             argv=[args.host.python, "-m", "lb", "controller", "--config", path],
-            code_hash=hashlib.sha256(f"{controller_hash(args.host.root)}{text}".encode()).hexdigest(),
+            code_hash=code_hash(args.host.root, text),
             ready_url=f"{self.url}/health",
             listens=port,
             port_config_key="controllerPort",

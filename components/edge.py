@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.code import edge_agent_hash
+from components.code import code_hash
 from components.local import File, Host, Process
 from lb.envoy import binary, bootstrap
 from spec.stack import StackConfig
@@ -60,7 +60,7 @@ class Edge(pulumi.ComponentResource):
             host=args.host,
             kind="edge-agent",
             argv=[args.host.python, "-m", "lb", "edge", "--config", path],
-            code_hash=hashlib.sha256(f"{edge_agent_hash(args.host.root)}{text}".encode()).hexdigest(),
+            code_hash=code_hash(args.host.root, text),
             ready_url=f"http://127.0.0.1:{port}/health",
             listens=port,
             port_config_key="edgeAgentPort",

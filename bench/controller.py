@@ -159,7 +159,8 @@ def bench_idle() -> list[tuple[str, str, str]]:
     ]
 
 
-def prepare(home: Path) -> LocalCloud:
+def prepare(home: Path, port: int = PORT) -> LocalCloud:
+    """A local cloud with three pools, a desired state of two replicas, and a controller's config."""
     from spec import bundle
 
     run = f'exec {sys.executable} -m engines.sim --port "$TRADEWIND_PORT" --model demo --load-time-s 0.2'
@@ -175,7 +176,7 @@ def prepare(home: Path) -> LocalCloud:
         "stack": "bench",
         "env": "bench",
         "bucket": f"file://{state}",
-        "port": PORT,
+        "port": port,
         "token_file": str(home / "token"),
         "clouds": {"local": {"home": str(home)}},
     }

@@ -1,0 +1,320 @@
+"""The whole controller in one process, with a fake cloud and replicas on loopback."""
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+
+from lb.bucket import BucketError, open_bucket
+from lb.clock import SystemClock
+from lb.clouds.protocol import Unreachable
+from lb.controller import loop as loop_module
+from lb.controller import term as term_module
+from lb.controller.loop import Controller
+from lb.lease import Holder, Lease
+from lb.metrics import Metrics
+from lb.observe import replicas as replicas_module
+from lb.observe.http import make_client
+from lb.snapshots import Publisher
+from spec.desired import Probe, dump
+from spec.snapshot import Snapshot
+from spec.status import Status
+from tests.lb.fakes import FakeDriver
+from tests.lb.servers import Server, until
+from tests.lb.world import a_desired, a_service
+
+PROBE = Probe(interval_s=0.05, timeout_s=0.5, replace_after_s=60)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(replicas_module, "AGENT_EVERY_S", 0.02)
+    monkeypatch.setattr(replicas_module, "FAST_S", 0.02)
+    monkeypatch.setattr(loop_module, "BREATH_S", 0.005)
+
+
+class Node:
+    """A machine on loopback: an agent that obeys its assignment, and an engine."""
+
+    async def start(self, stage):
+        self.stage = stage
+        self.instance_id = None
+        self.agent = await Server(self._say).start()
+        self.engine = await Server(lambda *_: (200, b"ok")).start()
+        return self
+
+    def _say(self, *_):
+        for pool_id, machines in self.stage.driver.machines.items():
+            for instance_id, instance in machines.items():
+                if instance.agent_port == self.agent.port:
+                    return 200, {
+                        "instance_id": instance_id,
+                        "phase": "running",
+                        "bundle": self.stage.assigned(pool_id, instance_id),
+                        "message": "",
+                    }
+        return 404, {}
+
+    async def kill_engine(self):
+        await self.engine.stop()
+
+
+class Stage:
+    """A bucket, a cloud with prepared machines, and controllers that come and go."""
+
+    def __init__(self, folder, nodes):
+        self.folder = folder
+        self.bucket = open_bucket(f"file://{folder}")
+        self.nodes = nodes
+        self.driver = FakeDriver(ports=[(n.engine.port, n.agent.port) for n in nodes])
+        self.dead = set()
+        self.publishers = []
+
+    def assigned(self, pool_id, instance_id):
+        with contextlib.suppress(OSError):
+            found = json.loads((self.folder / "assignments" / f"{pool_id}.json").read_text())
+            return found["instances"].get(instance_id, found["default"])
+        return None
+
+    async def declare(self, desired=None):
+        await self.bucket.put(
+            "desired/dev.json", dump(desired or a_desired([a_service(probe=PROBE)])).encode()
+        )
+
+    @contextlib.asynccontextmanager
+    async def controller(self, name="one", *, ends="well"):
+        publisher = Publisher(self.bucket)
+        self.publishers.append(publisher)
+        async with make_client() as client:
+            controller = Controller(
+                stack="dev",
+                bucket=self.bucket,
+                lease=Lease(
+                    self.bucket,
+                    SystemClock(),
+                    me=Holder("h", 1, name),
+                    dead=lambda h: h.start_time in self.dead,
+                ),
+                clock=SystemClock(),
+                drivers={"local": self.driver},
+                client=client,
+                publisher=publisher,
+                metrics=Metrics(),
+                tick_s=0.05,
+            )
+            running = asyncio.create_task(controller.run())
+            try:
+                yield controller
+            finally:
+                if ends == "well":
+                    controller.stop()
+                    await running
+                else:  # as after SIGKILL: nothing is given back
+                    running.cancel()
+                    await asyncio.gather(running, return_exceptions=True)
+                    await controller._end_term()
+                    self.dead.add(name)
+
+    def endpoints(self):
+        published = self.publishers[-1].newest("edge-1")
+        return None if published is None else len(published.snapshot.services[0].endpoints)
+
+    def ready(self, controller):
+        services = controller.status().services
+        return services[0].ready if services else 0
+
+
+@pytest.fixture
+def stage(tmp_path):
+    @contextlib.asynccontextmanager
+    async def make(machines=3):
+        nodes = []
+        stage = Stage(tmp_path, nodes)
+        nodes += [await Node().start(stage) for _ in range(machines)]
+        stage.driver.ports = [(n.engine.port, n.agent.port) for n in nodes]
+        try:
+            yield stage
+        finally:
+            for node in nodes:
+                await node.agent.stop()
+                await node.engine.stop()
+
+    return make
+
+
+def test_a_desired_state_becomes_ready_replicas_in_a_snapshot(stage):
+    async def story():
+        async with stage() as s, s.controller() as controller:
+            await s.declare()
+            await until(lambda: s.ready(controller) == 2)
+            await until(lambda: s.endpoints() == 2)
+            await until((s.folder / "edges/edge-1/snapshot.json").exists)
+            snapshot = Snapshot.model_validate_json((s.folder / "edges/edge-1/snapshot.json").read_bytes())
+            assert snapshot.epoch == 1
+
+    asyncio.run(story())
+
+
+def test_without_a_desired_state_nothing_happens_and_the_status_says_why(stage):
+    async def story():
+        async with stage() as s, s.controller() as controller:
+            await until(lambda: controller.status().controller.last_tick_age_s is not None)
+            await asyncio.sleep(0.1)
+            assert s.driver.calls == []
+            assert "desired/dev.json" in controller.status().controller.frozen
+            assert s.endpoints() is None
+            assert not controller.stuck()
+
+    asyncio.run(story())
+
+
+def test_a_killed_engine_leaves_the_snapshot_within_a_second(stage):
+    async def story():
+        async with stage() as s, s.controller() as controller:
+            await s.declare()
+            await until(lambda: s.endpoints() == 2)
+            s.driver.answers.clear()  # even while the cloud says nothing
+            await s.nodes[0].kill_engine()
+            await until(lambda: s.endpoints() == 1, 1.0)
+            s.driver.answers.set()
+            await until(lambda: s.ready(controller) == 1)
+
+    asyncio.run(story())
+
+
+def test_a_restarted_controller_neither_loses_nor_doubles_a_replica_nor_empties_an_edge(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller("one", ends="killed"):
+                await s.declare()
+                await until(lambda: s.endpoints() == 2)
+            calls = [c for c in s.driver.calls if c[0] != "observe"]
+            for n in range(5):
+                async with s.controller(f"again-{n}", ends="killed") as controller:
+                    await until(lambda: s.endpoints() is not None)
+                    assert s.endpoints() == 2
+                    assert s.publishers[-1].newest("edge-1").snapshot.version == (n + 2, 1)
+                    await until(lambda: s.ready(controller) == 2)
+            assert [c for c in s.driver.calls if c[0] != "observe"] == calls
+
+    asyncio.run(story())
+
+
+def test_a_controller_whose_journal_was_lost_finds_its_replicas_again(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller("one", ends="killed"):
+                await s.declare()
+                await until(lambda: s.endpoints() == 2)
+            await s.bucket.delete(*[o.path for o in await s.bucket.objects("journal")])
+            calls = [c for c in s.driver.calls if c[0] != "observe"]
+            async with s.controller("two") as controller:
+                await until(lambda: s.endpoints() is not None)
+                assert s.endpoints() == 2
+                await until(lambda: s.ready(controller) == 2)
+            assert [c for c in s.driver.calls if c[0] != "observe"] == calls
+
+    asyncio.run(story())
+
+
+def test_a_desired_state_that_breaks_while_nobody_runs_keeps_what_the_journal_knows(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller("one"):
+                await s.declare()
+                await until(lambda: s.endpoints() == 2)
+            await s.bucket.put("desired/dev.json", b"{")
+            async with s.controller("two") as controller:
+                await until(lambda: s.ready(controller) == 2)
+                assert controller.status().controller.frozen
+                await until(lambda: s.endpoints() == 2)
+
+    asyncio.run(story())
+
+
+def test_of_two_controllers_one_leads_and_the_other_takes_over(stage):
+    async def story():
+        async with stage() as s, s.controller("one") as one:
+            await s.declare()
+            await until(lambda: s.ready(one) == 2)
+            async with s.controller("two") as two:
+                await asyncio.sleep(0.15)
+                assert (one.leader(), two.leader(), two.stuck()) == (True, False, False)
+                one.stop()
+                await until(two.leader)
+                await until(lambda: s.ready(two) == 2)
+            assert sum(c[0] == "set_size" for c in s.driver.calls) == 2
+
+    asyncio.run(story())
+
+
+def test_a_leader_that_is_followed_by_another_steps_down(stage):
+    async def story():
+        async with stage() as s, s.controller("one") as one:
+            await until(one.leader)
+            s.dead.add("one")  # wrongly believed
+            async with s.controller("two") as two:
+                await until(two.leader)
+                one._parts.lease._renewed -= 60
+                s.dead.clear()
+                await until(lambda: not one.leader())
+
+    asyncio.run(story())
+
+
+def test_a_full_disk_stops_neither_the_watch_over_replicas_nor_the_edges(stage, monkeypatch):
+    async def story():
+        async with stage() as s, s.controller() as controller:
+            await s.declare()
+            await until(lambda: s.endpoints() == 2)
+
+            async def full(path, data):
+                raise BucketError("no space left on device")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(s.bucket, "put", full)
+                patch.setattr(s.bucket, "create_if_absent", full)
+                await s.nodes[0].kill_engine()
+                await until(lambda: s.endpoints() == 1, 1.0)
+                await until(lambda: s.ready(controller) == 1)
+            await until(
+                lambda: json.loads((s.folder / "status.json").read_text())["services"][0]["ready"] == 1
+            )
+            written = Snapshot.model_validate_json((s.folder / "edges/edge-1/snapshot.json").read_bytes())
+            assert len(written.services[0].endpoints) == 1
+
+    asyncio.run(story())
+
+
+def test_a_cloud_that_does_not_answer_at_the_start_leaves_the_edges_what_they_have(stage, monkeypatch):
+    async def story():
+        monkeypatch.setattr(term_module, "FIRST_LOOK_S", 60)
+        async with stage() as s:
+            async with s.controller("one"):
+                await s.declare()
+                await until(lambda: s.endpoints() == 2)
+            await s.bucket.delete(*[o.path for o in await s.bucket.objects("journal")])
+            s.driver.next_error = Unreachable("down")
+            s.driver.answers.clear()
+            async with s.controller("two") as controller:
+                await until(lambda: controller.status().generation is not None)
+                await asyncio.sleep(0.1)
+                assert s.endpoints() is None
+                s.driver.answers.set()
+                await until(lambda: s.endpoints() == 2)
+
+    asyncio.run(story())
+
+
+def test_a_controller_that_ends_says_so_in_the_status_and_leaves_replicas_alone(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller() as controller:
+                await s.declare()
+                await until(lambda: s.ready(controller) == 2)
+            status = Status.model_validate_json((s.folder / "status.json").read_bytes())
+            assert (status.controller.alive, status.services[0].ready) == (False, 2)
+            assert not any(c[0] == "terminate" for c in s.driver.calls)
+
+    asyncio.run(story())

@@ -1,0 +1,144 @@
+"""The controller as a process, with real machines of the local cloud: killed, doubled, stopped."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from bench.controller import ROOT, prepare
+
+pytestmark = pytest.mark.e2e
+
+
+class Stack:
+    """A home with a local cloud, and controllers started on it."""
+
+    def __init__(self, home):
+        self.home = home
+        self.port = free_port()
+        self.cloud = prepare(home, self.port)
+        self.started = []
+
+    def start(self, config="controller.json"):
+        with (self.home / "log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lb", "controller", "--config", str(self.home / config)],
+                cwd=ROOT,
+                stderr=log,
+            )
+        self.started.append(process)
+        return process
+
+    def get(self, path, port=None):
+        url = f"http://127.0.0.1:{port or self.port}{path}"
+        request = urllib.request.Request(url, headers={"authorization": "Bearer token"})
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return response.read()
+
+    def status(self, port=None):
+        return json.loads(self.get("/v1/status", port))
+
+    def ready(self, port=None):
+        services = self.status(port)["services"]
+        return services[0]["ready"] if services else 0
+
+    def machines(self):
+        return {m.instance_id for view in self.cloud.observe() for m in view.machines}
+
+    def end(self):
+        for process in self.started:
+            process.kill()
+            process.wait()
+        for declared in self.cloud.pools():
+            self.cloud.delete_pool(declared.pool_id)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(condition, limit_s=30.0):
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError("it did not come about in time")
+
+
+@pytest.fixture
+def stack(tmp_path):
+    stack = Stack(tmp_path)
+    try:
+        yield stack
+    finally:
+        stack.end()
+
+
+def test_it_serves_survives_a_kill_without_a_new_machine_and_stops_without_ending_one(stack):
+    first = stack.start()
+    until(lambda: stack.ready() == 2)
+    machines = stack.machines()
+    first.kill()
+    first.wait()
+    assert stack.machines() == machines
+    second = stack.start()
+    until(lambda: stack.ready() == 2)
+    assert stack.status()["controller"]["leader"]
+    assert stack.machines() == machines
+
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(timeout=15) == 0
+    assert stack.machines() == machines
+    assert json.loads((stack.home / "state" / "status.json").read_text())["controller"]["alive"] is False
+
+
+def test_a_killed_machine_is_replaced(stack):
+    stack.start()
+    until(lambda: stack.ready() == 2)
+    before = stack.machines()
+    victim = min(before)
+    stack.cloud.registry.end(victim, 0)
+    until(lambda: len(stack.machines()) == 2 and victim not in stack.machines())
+    assert len(stack.machines() - before) == 1
+    until(lambda: stack.ready() == 2)
+
+
+def test_a_second_controller_waits_with_open_health_and_takes_over(stack):
+    first = stack.start()
+    until(lambda: stack.status()["controller"]["leader"])
+    other = free_port()
+    config = json.loads((stack.home / "controller.json").read_text())
+    (stack.home / "second.json").write_text(json.dumps({**config, "port": other}))
+    stack.start("second.json")
+    until(lambda: stack.get("/health", other))
+    assert not stack.status(other)["controller"]["leader"]
+    first.kill()
+    first.wait()
+    until(lambda: stack.status(other)["controller"]["leader"], 5)
+
+
+def test_a_port_that_is_taken_ends_it_with_one_line_and_exit_code_3(stack):
+    stack.start()
+    until(lambda: stack.get("/health"))
+    done = subprocess.run(
+        [sys.executable, "-m", "lb", "controller", "--config", str(stack.home / "controller.json")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert f"cannot listen on 127.0.0.1:{stack.port}" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -159,14 +159,27 @@ def bench_idle() -> list[tuple[str, str, str]]:
     ]
 
 
-def prepare(home: Path, port: int = PORT) -> LocalCloud:
-    """A local cloud with three pools, a desired state of two replicas, and a controller's config."""
+def build(version: str = "1"):
+    """The bundle of a simulated engine; another version is another bundle."""
     from spec import bundle
 
     run = f'exec {sys.executable} -m engines.sim --port "$TRADEWIND_PORT" --model demo --load-time-s 0.2'
-    built = bundle.build(
-        ServiceSpec(name="chat", file="bench", options=(), run=f"cd {ROOT} && {run}", port=8000, engine="sim")
+    return bundle.build(
+        ServiceSpec(
+            name="chat",
+            file="bench",
+            options=(),
+            run=f"cd {ROOT} && {run}",
+            envs={"VERSION": version},
+            port=8000,
+            engine="sim",
+        )
     )
+
+
+def prepare(home: Path, port: int = PORT) -> LocalCloud:
+    """A local cloud with three pools, a desired state of two replicas, and a controller's config."""
+    built = build()
     state = home / "state"
     pools = [a_pool(z, z[:-2], 4) for z in ("local-east-a", "local-east-b", "local-west-a")]
     write(state / "bundles" / f"{built.bundle.sha256}.tar.gz", built.archive)

@@ -90,7 +90,8 @@ class Journal:
         objects = sorted((int(m[1]), int(m[2]), o) for o, m in found if m)
         self._present = deque((o.path, o.size) for _, _, o in objects)
         self._bytes = sum(size for _, size in self._present)
-        self._epoch, self._seq, self._last, self._generation = epoch, 0, None, None
+        self._epoch, self._last, self._generation = epoch, None, None
+        self._seq = max((seq for e, seq, _ in objects if e == epoch), default=0)
         return await self._recover()
 
     async def append(self, entry: Entry) -> bool:
@@ -100,7 +101,7 @@ class Journal:
         """
         if not self._changed(entry):
             return False
-        starts = self._seq % SEGMENT == 0
+        starts = self._last is None or self._seq % SEGMENT == 0
         kept = entry.desired if starts or entry.generation != self._generation else None
         raw = encode(replace(entry, desired=kept))
         self._seq += 1  # also when the write fails: it may have arrived all the same

@@ -61,7 +61,9 @@ class Publisher:
         self._closed = False
 
     def begin(self, epoch: int) -> None:
-        """Starts a new epoch of leadership; what an earlier one published is no longer told."""
+        """Starts an epoch of leadership; what an earlier one published is no longer told."""
+        if epoch == self._epoch:
+            return  # begun anew within the same one: its numbers must go on
         self._epoch = epoch
         self._seq = 0
         self._current.clear()

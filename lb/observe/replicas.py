@@ -26,6 +26,7 @@ AGENTS_PER_S = 200.0
 """All agents together are asked at most this often, so that a large fleet does not need a core of its own."""
 AGENT_TIMEOUT_S = 2.0
 SILENT_AFTER = 3
+PROBES_AT_ONCE = 256
 FAST_S = 0.5
 """Between probes of an engine that is not ready: it gets its first request this soon after it is."""
 
@@ -49,6 +50,7 @@ class Watcher:
     def __init__(self, client: httpx.AsyncClient, on_change: Callable[[str], None]) -> None:
         self._client = client
         self._on_change = on_change
+        self._slots = asyncio.Semaphore(PROBES_AT_ONCE)
         self._watches: dict[str, _Watch] = {}
 
     def follow(self, targets: Mapping[str, Target]) -> None:
@@ -62,7 +64,7 @@ class Watcher:
                 watch.stop()
                 watch = None
             if watch is None:
-                watch = _Watch(self._client, replica_id, target, self._on_change)
+                watch = _Watch(self._client, self._slots, replica_id, target, self._on_change)
                 self._watches[replica_id] = watch
             watch.aim(target, every_s)
 
@@ -88,12 +90,18 @@ class _Watch:
     """The two tasks of one replica."""
 
     def __init__(
-        self, client: httpx.AsyncClient, replica_id: str, target: Target, on_change: Callable[[str], None]
+        self,
+        client: httpx.AsyncClient,
+        slots: asyncio.Semaphore,
+        replica_id: str,
+        target: Target,
+        on_change: Callable[[str], None],
     ) -> None:
         self.target = target
         self.every_s = AGENT_EVERY_S
         self.health = Health(replica_id, AgentState.NONE if target.agent_port is None else AgentState.UNKNOWN)
         self._client = client
+        self._slots = slots
         self._on_change = on_change
         self._misses = 0
         self._may_probe = asyncio.Event()
@@ -170,7 +178,8 @@ class _Watch:
         while True:
             await self._may_probe.wait()
             before = self.health
-            state, detail = await self._probe()
+            async with self._slots:
+                state, detail = await self._probe()
             load = await self._load() if self.target.draining and state is ProbeState.OK else None
             if (before.phase, before.bundle) == (self.health.phase, self.health.bundle):
                 self._probed(state, detail, load)

@@ -130,6 +130,18 @@ def test_two_writers_of_one_epoch_are_noticed(bucket):
     asyncio.run(story())
 
 
+def test_a_journal_that_is_begun_again_in_its_epoch_goes_on_counting(bucket):
+    async def story():
+        some = [entry for _, entry in entries()]
+        for entry in some[:2]:
+            journal = Journal(bucket)
+            await journal.begin(1)
+            assert await journal.append(entry)
+        assert len(await bucket.objects("journal")) == 2
+
+    asyncio.run(story())
+
+
 def test_the_journal_stays_bounded_and_what_is_left_can_be_replayed(bucket):
     async def story():
         journal = Journal(bucket, kept_entries=250)

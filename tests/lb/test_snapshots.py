@@ -76,6 +76,13 @@ def test_a_new_epoch_tells_nothing_before_it_knows_something(publisher):
     assert publisher.newest("e").snapshot.version == (4, 1)
 
 
+def test_an_epoch_that_is_begun_again_goes_on_counting(publisher):
+    publisher.publish(["e"], services("a"), KEYS)
+    publisher.begin(3)
+    publisher.publish(["e"], services("b"), KEYS)
+    assert publisher.newest("e").snapshot.version == (3, 2)
+
+
 def test_closing_ends_every_wait(publisher):
     async def story():
         waiting = asyncio.create_task(publisher.newer_than("e", (0, 0), 60))

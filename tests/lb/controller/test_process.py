@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 
-from bench.controller import ROOT, prepare
+from bench.controller import ROOT, build, prepare, write
+from spec.desired import dump, parse
 
 pytestmark = pytest.mark.e2e
 
@@ -42,6 +43,16 @@ class Stack:
 
     def status(self, port=None):
         return json.loads(self.get("/v1/status", port))
+
+    def change_bundle(self, version):
+        built = build(version)
+        path = self.home / "state" / "desired" / "bench.json"
+        desired = parse(path.read_bytes())
+        services = tuple(s.model_copy(update={"bundle": built.bundle}) for s in desired.services)
+        changed = desired.model_copy(update={"services": services, "generation": version})
+        write(self.home / "state" / "bundles" / f"{built.bundle.sha256}.tar.gz", built.archive)
+        write(path, dump(changed).encode())
+        return built.bundle.sha256
 
     def ready(self, port=None):
         services = self.status(port)["services"]
@@ -112,6 +123,23 @@ def test_a_killed_machine_is_replaced(stack):
     until(lambda: len(stack.machines()) == 2 and victim not in stack.machines())
     assert len(stack.machines() - before) == 1
     until(lambda: stack.ready() == 2)
+
+
+def test_an_edited_service_reaches_every_replica_on_its_machine_one_at_a_time(stack):
+    stack.start()
+    until(lambda: stack.ready() == 2)
+    machines = stack.machines()
+    sha256 = stack.change_bundle("2")
+    seen = set()
+
+    def updated():
+        replicas = stack.status()["services"][0]["replicas"]
+        seen.add(sum(r["state"] == "ready" for r in replicas))
+        return all((r["state"], r["bundle"]) == ("ready", sha256) for r in replicas)
+
+    until(updated)
+    assert min(seen) >= 1
+    assert stack.machines() == machines
 
 
 def test_a_second_controller_waits_with_open_health_and_takes_over(stack):

@@ -66,7 +66,7 @@ def _next_in_turn(tick: Tick, service: Service, target: int, counted: dict[str, 
     rid, replica = min(old, key=lambda x: (x[1].state is S.READY, x[1].instance.launched_at, x[0]))
     others_ready = all(r.state is S.READY for i, r in counted.items() if i != rid)
     if not others_ready or (replica.state is S.READY and len(counted) < target):
-        tick.say(f"{service.name}: {len(old)} replicas wait for their update until all others are ready")
+        tick.say(f"{service.name}: the next update waits until all others are ready; {len(old)} to go")
         return set()
     tick.say(f"{rid}: its turn to be updated to {service.bundle.sha256[:12]}")
     if replica.state is S.READY:
@@ -87,9 +87,10 @@ def _assign(tick: Tick, pool: Pool, sha256: str, moved: set[str]) -> None:
         current = assignment.of(instance_id)
         wanted = sha256 if rid in moved or current is None else current
         if wanted != current or (new_default and wanted != sha256):
-            tick.order(Assign(pool.id, instance_id, wanted), f"{rid}: runs {wanted[:12]}")
+            verb = "keeps" if wanted == current else "gets"
+            tick.order(Assign(pool.id, instance_id, wanted), f"{rid}: {verb} bundle {wanted[:12]}")
     if new_default:
-        tick.order(Assign(pool.id, None, sha256), f"{pool.id}: new machines run {sha256[:12]}")
+        tick.order(Assign(pool.id, None, sha256), f"{pool.id}: new machines run bundle {sha256[:12]}")
 
 
 def _is_old(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:

@@ -156,12 +156,12 @@ class _Watch:
         new = replace(self.health, agent=AgentState.ANSWERS, phase=phase, bundle=bundle, message=message)
         if (phase, bundle) != (self.health.phase, self.health.bundle):  # another engine: ask it anew
             new = replace(new, probe=ProbeState.UNKNOWN, failures=0, detail="", in_flight=None)
-        self._set(new)
-        if phase != "running":
-            self._may_probe.clear()
-        elif not self._may_probe.is_set():
             self._urgent.set()
+        self._set(new)
+        if phase == "running":
             self._may_probe.set()
+        else:
+            self._may_probe.clear()
 
     def _miss(self) -> None:
         self._misses += 1

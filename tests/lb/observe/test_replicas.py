@@ -164,6 +164,7 @@ def test_another_bundle_makes_the_last_probe_worthless():
             replica.node = {**replica.node, "bundle": "b"}
             await until(lambda: replica.health.bundle == "b")
             assert replica.health.probe is not ProbeState.OK
+            await until(lambda: replica.health.probe is ProbeState.FAILING, 1.0)  # asked anew at once
 
     asyncio.run(story())
 

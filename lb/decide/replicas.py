@@ -59,7 +59,7 @@ def _take_machines(tick: Tick, pool: Pool, observation: PoolObservation) -> None
         for i in observation.instances
     }
     known = tick.by_pool[pool.id]
-    for rid in sorted(known):
+    for rid in list(known):
         if rid not in there or not is_there(there[rid].phase):
             _lose(tick, rid, known.pop(rid))
     for rid in sorted(there):
@@ -69,6 +69,8 @@ def _take_machines(tick: Tick, pool: Pool, observation: PoolObservation) -> None
         elif is_there(instance.phase):
             tick.put(rid, ReplicaMemory(pool.service, pool.id, instance, S.PENDING, tick.now))
             tick.appeared[pool.id] = tick.appeared.get(pool.id, 0) + 1
+    if pool.id in tick.appeared:
+        tick.by_pool[pool.id] = dict(sorted(known.items()))
 
 
 def _lose(tick: Tick, rid: str, replica: ReplicaMemory) -> None:

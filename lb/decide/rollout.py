@@ -80,7 +80,7 @@ def _next_in_turn(tick: Tick, service: Service, target: int, counted: dict[str, 
 def _assign(tick: Tick, pool: Pool, sha256: str, moved: set[str]) -> None:
     assignment = tick.assignment(pool.id)
     new_default = assignment.default != sha256
-    for rid, replica in sorted(tick.by_pool[pool.id].items()):
+    for rid, replica in tick.by_pool[pool.id].items():
         if replica.ended:
             continue
         instance_id = replica.instance.instance_id

@@ -40,8 +40,8 @@ class Tick:
 
         self.pool_memory = {i: memory.pools.get(i, PoolMemory()) for i in self.pools}
         self.service_memory = {s.name: _of_bundle(memory, s) for s in self.services.values()}
-        self.by_pool: dict[str, dict[str, ReplicaMemory]] = {i: {} for i in self.pools}
-        for replica_id, replica in memory.replicas.items():
+        self.by_pool: dict[str, dict[str, ReplicaMemory]] = {i: {} for i in self.pools}  # sorted by replica id
+        for replica_id, replica in sorted(memory.replicas.items()):
             if replica.pool_id in self.by_pool:
                 self.by_pool[replica.pool_id][replica_id] = replica
         self.appeared: dict[str, int] = {}
@@ -57,7 +57,7 @@ class Tick:
     def replicas_of(self, service: Service) -> Iterator[tuple[str, ReplicaMemory]]:
         """Replica ids and replicas of a service that still hold a machine, in a stable order."""
         for pool in self.pools_of(service):
-            for replica_id, replica in sorted(self.by_pool[pool.id].items()):
+            for replica_id, replica in self.by_pool[pool.id].items():
                 if not replica.ended:
                     yield replica_id, replica
 

@@ -226,8 +226,10 @@ def _print_ready(context: Context, plan: Plan, key: str, *, changed: bool) -> No
         f"  endpoint  {local.endpoint}/v1",
         f"  API key   {key}",
         f"            in {key_file}; ./tw keys show prints it",
-        f"  status    ./tw status; {local.controller_url}/v1/status with the token in "
-        f"{context.home / 'secrets' / 'controller-token'}",
+        (
+            f"  status    ./tw status; {local.controller_url}/v1/status with the token in "
+            f"{context.home / 'secrets' / 'controller-token'}"
+        ),
         f"  price     {cost.expected_usd_hour:.2f} USD/hour expected, {cost.worst_usd_hour:.2f} at worst",
         "  try it:",
         (

@@ -98,7 +98,7 @@ def services_status(
                 region=pool.region,
                 zone=pool.zone,
                 market=pool.market,
-                accelerator=f"{pool.accelerator}:{pool.accelerator_count}",
+                accelerator=pool.accelerator,
                 state=replica.state,
                 since=replica.since,
                 bundle=(health.bundle if health else None) or assigned or "",

@@ -64,7 +64,7 @@ def a_replica(name="i-1", state=ReplicaState.READY, reason="", bundle=SHA):
         region="local-east",
         zone="local-east-a",
         market=Market.SPOT,
-        accelerator="L4:1",
+        accelerator="L4",
         state=state,
         since=time.time() - 100,
         bundle=bundle,

@@ -40,7 +40,9 @@ class Tick:
 
         self.pool_memory = {i: memory.pools.get(i, PoolMemory()) for i in self.pools}
         self.service_memory = {s.name: _of_bundle(memory, s) for s in self.services.values()}
-        self.by_pool: dict[str, dict[str, ReplicaMemory]] = {i: {} for i in self.pools}  # sorted by replica id
+        self.by_pool: dict[str, dict[str, ReplicaMemory]] = {
+            i: {} for i in self.pools
+        }  # sorted by replica id
         for replica_id, replica in sorted(memory.replicas.items()):
             if replica.pool_id in self.by_pool:
                 self.by_pool[replica.pool_id][replica_id] = replica

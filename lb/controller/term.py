@@ -259,7 +259,7 @@ class Term:
         pools = {p.id: p for p in desired.pools}
         running = [r for r in self._decision.memory.replicas.values() if not r.ended and r.pool_id in pools]
         prices = [price_of(pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
-        return desired.fixed_usd_hour + sum(p for p in prices if p is not None)
+        return round(desired.fixed_usd_hour + sum(p for p in prices if p is not None), 6)
 
     def _say(self, reasons: tuple[str, ...]) -> None:
         """Keeps and logs what was not said in the tick before."""

@@ -13,22 +13,22 @@ help:  ## this list
 	@echo "  STACK=name chooses the stack (dev when not given)"
 
 setup:  ## install everything into .venv and ~/.cache/tradewind; other targets do it by themselves
-	@$(PY) tools/setup.py
+	@"$(PY)" tools/setup.py
 
 setup-dev:
-	@$(PY) tools/setup.py --dev
+	@"$(PY)" tools/setup.py --dev
 
 up: setup  ## bring the stack up, wait until it serves, print endpoint, key and price
-	@./tw up --stack $(STACK)
+	@./tw up --stack "$(STACK)"
 
 down: setup  ## remove everything that the stack started
-	@./tw down --stack $(STACK)
+	@./tw down --stack "$(STACK)"
 
 preview: setup  ## what `make up` would change, in resources and dollars
-	@./tw preview --stack $(STACK)
+	@./tw preview --stack "$(STACK)"
 
 status: setup  ## replicas, their states and what they cost
-	@./tw status --stack $(STACK)
+	@./tw status --stack "$(STACK)"
 
 test: setup-dev  ## all tests, end-to-end ones too
 	@.venv/bin/python -m pytest $(TESTS)
@@ -39,7 +39,9 @@ check: setup-dev  ## format, lint, types
 bench: setup-dev  ## all benchmarks, as tables
 	@for b in bench/[a-z]*.py; do echo "== $$b"; PYTHONPATH=. .venv/bin/python $$b || exit 1; done
 
-clean: down  ## remove what the stack started, and .venv, state and caches of this checkout
+clean:  ## remove what all stacks started, and .venv, state and caches of this checkout
+	@for lock in .tradewind/*/update.lock; do \
+		[ ! -e "$$lock" ] || ./tw down --stack "$$(basename "$$(dirname "$$lock")")" || exit 1; done
 	@rm -rf .venv .tradewind .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,24 +106,37 @@ def _install(python: Path) -> Path:
         "PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))"
     )
     try:
-        subprocess.run(
-            [python, "-c", code, root, VERSION],
-            capture_output=True,
-            text=True,
-            timeout=INSTALLER_TIMEOUT_S,
-            check=True,
-        )
+        _run_whole([python, "-c", code, root, VERSION], INSTALLER_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         shutil.rmtree(root, ignore_errors=True)
         raise _Failed(f"no answer within {INSTALLER_TIMEOUT_S} s") from None
     except subprocess.CalledProcessError as e:
         shutil.rmtree(root, ignore_errors=True)
-        last = (e.stderr or e.stdout).strip().splitlines()[-1:] or ["no output"]
-        raise _Failed(f"not reachable from here ({last[0][:160]})") from None
+        raise _Failed(f"not reachable from here ({_last_line(e.output)[:160]})") from None
     if not _usable(root / "bin"):
         shutil.rmtree(root, ignore_errors=True)
         raise _Failed("the installer ended without a usable CLI")
     return _publish(root)
+
+
+def _run_whole(command: list[str | Path], timeout_s: float) -> str:
+    """Its output; the installer is a script with children, which must not outlive it."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            out, _ = process.communicate(timeout=timeout_s)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode != 0:
+        raise subprocess.CalledProcessError(process.returncode, command, out)
+    return out
 
 
 def _build(_python: Path) -> Path:
@@ -133,7 +147,8 @@ def _build(_python: Path) -> Path:
     """
     if not shutil.which("go"):
         raise _Failed("Go is not on PATH")
-    cache_dir().mkdir(parents=True, exist_ok=True)
+    for left in cache_dir().glob(f"pulumi-{VERSION}.*"):
+        shutil.rmtree(left, ignore_errors=True)  # of a build that was killed: the lock is ours
     root = Path(tempfile.mkdtemp(prefix=f"pulumi-{VERSION}.", dir=cache_dir()))
     (root / "bin").mkdir()
     sdk = "github.com/pulumi/pulumi/sdk/v3"
@@ -175,7 +190,7 @@ def _go(cwd: Path, *args: str) -> str:
         ["go", *args], check=False, cwd=cwd, env=_go_environment(), capture_output=True, text=True
     )
     if done.returncode != 0:
-        raise _Failed(f"go {args[0]}: {done.stderr.strip().splitlines()[-1:] or ['failed']}")
+        raise _Failed(f"go {args[0]}: {_last_line(done.stderr)}")
     return done.stdout
 
 
@@ -210,6 +225,10 @@ def _progress(name: str, done: int, total: int, seconds: float) -> None:
         _say(f"  {name}: compiled {done} of about {total} packages, {seconds:.0f} s")
 
 
+def _last_line(text: str) -> str:
+    return next(reversed(text.strip().splitlines()), "no message")
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -218,5 +237,9 @@ def _say(text: str) -> None:
 def _locked(path: Path) -> Generator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as f:
-        fcntl.flock(f, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("waiting for another set-up that gets the Pulumi CLI ...")
+            fcntl.flock(f, fcntl.LOCK_EX)
         yield

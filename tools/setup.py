@@ -1,7 +1,7 @@
 """`python3 tools/setup.py [--dev]`: makes `.venv` with the pinned dependencies, and gets the Pulumi CLI.
 
-Runs before anything is installed, so: standard library only, and nothing before the version check that an old
-Python could not parse. Safe to run again: a stamp of what was installed makes the second run take milliseconds.
+Runs before anything is installed, so: standard library only, and no syntax that an old Python could not parse, or
+its user would never see the message. Safe to run again: a stamp of what was installed makes that take milliseconds.
 """
 
 import sys
@@ -29,108 +29,147 @@ NEEDED_GIB = 3.0
 """1.3 GiB of packages, their bytecode, and room for the state of the local cloud."""
 
 
+class _Stop(Exception):
+    """The set-up can't go on; `code` is the exit code."""
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def main() -> int:
     """Exit code 0 when everything is there, 1 for a machine that can't hold it, 3 when something outside failed."""
-    dev = "--dev" in sys.argv[1:]
     sys.path.insert(0, str(ROOT))
     from tools import pulumi_cli
 
-    with _locked():
-        wanted = _wanted(dev)
-        if not wanted <= _installed():
-            if not VENV.exists() and not _has_space(ROOT):
-                return 1
-            if not _install(wanted):
-                return 3
     try:
+        with _locked() as lock:
+            _bring_up_to_date(lock, dev="--dev" in sys.argv[1:])
         pulumi_cli.get(VENV / "bin" / "python")
-    except pulumi_cli.NoPulumi as e:
-        print(f"error: {e}", file=sys.stderr)
+    except _Stop as e:
+        _say(f"error: {e}")
+        return e.code
+    except (pulumi_cli.NoPulumi, OSError) as e:  # OSError: a read-only checkout, a full disk
+        _say(f"error: {e}")
         return 3
     return 0
 
 
+def is_current(*, dev: bool = False) -> bool:
+    """Whether `.venv` holds what the lock files of today say."""
+    return set(_wanted(dev)) <= _installed()
+
+
+def _bring_up_to_date(lock: IO[str], *, dev: bool) -> None:
+    wanted, installed = _wanted(dev), _installed()
+    if set(wanted) <= installed:
+        return
+    if not installed or not installed <= set(wanted):
+        _make_environment(lock)
+        installed = set()
+    for line in wanted:
+        if line not in installed:
+            _install(line, lock)
+
+
 def _locked() -> IO[str]:
-    """Two set-ups at once: the second waits, finds everything done and goes on."""
+    """Two set-ups at once: the second waits, finds everything done and goes on.
+
+    Installers inherit the lock, so one that outlives a killed set-up is waited for as well.
+    """
     state = ROOT / ".tradewind"
     state.mkdir(exist_ok=True)
     f = (state / "setup.lock").open("w")
-    fcntl.flock(f, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _say("waiting for another set-up of this checkout to end ...")
+        fcntl.flock(f, fcntl.LOCK_EX)
     return f
 
 
-def _wanted(dev: bool) -> set[str]:
-    """`<hash of interpreter and lock> <lock>` for each lock file that should be installed."""
-    python = f"{sys.version_info[:2]} {sys.prefix}".encode()
+def _wanted(dev: bool) -> list[str]:
+    """`<hash of interpreter and lock> <lock>` for each lock file, in the order in which they are installed.
+
+    The base interpreter counts, not an environment that happens to be active, least of all `.venv` itself.
+    """
+    python = f"{sys.version_info[:2]} {sys.base_prefix}".encode()
     names = ["requirements.txt", "requirements-dev.txt"] if dev else ["requirements.txt"]
-    return {
+    return [
         f"{hashlib.sha256(python + (ROOT / name).read_bytes()).hexdigest()[:16]} {name}" for name in names
-    }
+    ]
 
 
 def _installed() -> set[str]:
+    """The lines of the stamp; nothing when the environment has lost its interpreter to an upgrade of the system."""
     try:
-        return set(STAMP.read_text().splitlines())
+        return set(STAMP.read_text().splitlines()) if (VENV / "bin" / "python").exists() else set()
     except OSError:
         return set()
 
 
-def _has_space(where: Path) -> bool:
-    free = shutil.disk_usage(where).free / 2**30
-    if free >= NEEDED_GIB:
-        return True
-    print(
-        f"error: {where} has {free:.1f} GiB free, the dependencies need {NEEDED_GIB:.0f} GiB. "
-        "Free some space, or clone to a larger disk.",
-        file=sys.stderr,
-    )
-    return False
+def _make_environment(lock: IO[str]) -> None:
+    """A fresh one, when there is none, it belongs to other locks, or a killed set-up left it unfinished."""
+    if VENV.is_symlink():
+        VENV.unlink()  # somebody else's environment is left alone
+    elif VENV.exists():
+        _say(f"{VENV.name} is of another or an unfinished set-up: making it anew")
+        STAMP.unlink(missing_ok=True)  # first: what is half removed must not look finished
+        shutil.rmtree(VENV)
+    free = shutil.disk_usage(ROOT).free / 2**30
+    if free < NEEDED_GIB:
+        raise _Stop(
+            f"{ROOT} has {free:.1f} GiB free, the dependencies need {NEEDED_GIB:.0f} GiB. "
+            "Free some space, or clone to a larger disk.",
+            code=1,
+        )
+    _say(f"making {VENV.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
+    # pip must be inside: the Pulumi language host asks it for the program's packages.
+    if not _run([_base_python(), "-m", "venv", str(VENV)], lock):
+        raise _Stop(
+            "python -m venv failed; on Debian and Ubuntu install the package python3-venv, "
+            "then run the same command again",
+            code=3,
+        )
 
 
-def _install(wanted: set[str]) -> bool:
-    """A fresh environment when there is none or it belongs to other locks; else only what is missing is added."""
-    missing = sorted(wanted - _installed())
-    if not _installed() <= wanted or not (VENV / "bin" / "python").exists():
-        shutil.rmtree(VENV, ignore_errors=True)
-        missing = sorted(wanted)
-        _say(f"making {VENV.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
-        # pip must be inside: the Pulumi language host asks it for the program's packages.
-        if subprocess.run([sys.executable, "-m", "venv", VENV], check=False).returncode != 0:
-            _say("error: python -m venv failed; on Debian and Ubuntu install the package python3-venv")
-            return False
+def _base_python() -> str:
+    """The interpreter beneath an active environment: that one may be the `.venv` that is being replaced."""
+    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    return str(base) if base.exists() else sys.executable
+
+
+def _install(line: str, lock: IO[str]) -> None:
+    """Installs the lock file of one line of the stamp, and adds the line when that is done."""
+    name = line.split()[1]
+    size = " (about 1.3 GiB; some minutes the first time)" if name == "requirements.txt" else ""
+    _say(f"installing {name}{size}")
+    started = time.monotonic()
+    quiet = [] if sys.stderr.isatty() else ["-q"]
+    if not _run([*_installer(), *quiet, "--require-hashes", "-r", str(ROOT / name)], lock):
+        raise _Stop(
+            f"{name} could not be installed; see the installer's message above, then run the same command again",
+            code=3,
+        )
+    _say(f"installed {name} in {time.monotonic() - started:.0f} s")
+    with STAMP.open("a") as f:
+        f.write(line + "\n")
+
+
+def _installer() -> list[str]:
+    python = str(VENV / "bin" / "python")
     uv = shutil.which("uv")
-    for line in missing:
-        name = line.split()[1]
-        started = time.monotonic()
-        _say(
-            f"installing {name} (about 1.3 GiB and two minutes the first time)"
-            if name == "requirements.txt"
-            else f"installing {name}"
-        )
-        installer = (
-            [uv, "pip", "install", "--python", VENV / "bin" / "python"]
-            if uv
-            else [
-                VENV / "bin" / "python",
-                "-m",
-                "pip",
-                "install",
-                "--disable-pip-version-check",
-                "--progress-bar",
-                "on" if sys.stderr.isatty() else "off",
-            ]
-        )
-        quiet = [] if sys.stderr.isatty() else ["-q"]
-        done = subprocess.run([*installer, *quiet, "--require-hashes", "-r", ROOT / name], check=False)
-        if done.returncode != 0:
-            _say(
-                f"error: {name} could not be installed; see the installer's message above, then run the same command again"
-            )
-            return False
-        _say(f"installed {name} in {time.monotonic() - started:.0f} s")
-        with STAMP.open("a") as f:
-            f.write(line + "\n")
-    return True
+    if uv:
+        return [uv, "pip", "install", "--python", python]
+    progress = "on" if sys.stderr.isatty() else "off"
+    return [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", progress]
+
+
+def _run(command: list[str], lock: IO[str]) -> bool:
+    """Whether it ended well. A user's own `pip install --user` habit, set for good, would fail in an environment."""
+    environment = {**os.environ, "PIP_USER": "0"}
+    done = subprocess.run(command, check=False, pass_fds=[lock.fileno()], env=environment)
+    return done.returncode == 0
 
 
 def _say(text: str) -> None:

@@ -252,7 +252,7 @@ class _Waiting:
         if self.missing:
             self._give_up_if_pointless(found)
             return False
-        self.missing = _edge_lacks(found) or ""
+        self.missing = _edge_lacks(self.context, found) or ""
         return not self.missing
 
     def failure(self, headline: str) -> str:
@@ -301,7 +301,7 @@ class _Waiting:
     def _log_of(self, replica: ReplicaStatus) -> str:
         """The last lines of the machine's logs, while they are there."""
         machine = self.context.home / "machines" / replica.id.rpartition(":")[2]
-        for path in (machine / "work" / "engine.log", machine / "engine.log", machine / "log"):
+        for path in (machine / "engine.log", machine / "log"):
             lines = _tail(path)
             if lines:
                 return f"\n    {path}:" + "".join(f"\n    | {line}" for line in lines)
@@ -320,16 +320,23 @@ class _Waiting:
         progress.update(bar, completed=service.ready, total=service.desired, states=" ".join(states))
 
 
-def _edge_lacks(found: Status) -> str | None:
-    """Why the endpoints do not answer yet; None when they do."""
+def _edge_lacks(context: Context, found: Status) -> str | None:
+    """Why the endpoints do not serve yet; None when they do.
+
+    An edge learns of a ready replica a moment after the controller says so; with the key of a local stack one real
+    request tells whether it has.
+    """
     import httpx
 
-    for endpoint in sorted({s.endpoint for s in found.services if s.endpoint}):
+    for endpoint in sorted({s.endpoint for s in found.services if s.endpoint and s.desired}):
         try:
             answer = httpx.get(f"{endpoint}/edge/ready", timeout=2, trust_env=False)
+            if answer.is_success and context.key_file.is_file():
+                key = {"Authorization": f"Bearer {context.key_file.read_text().strip()}"}
+                answer = httpx.get(f"{endpoint}/v1/models", headers=key, timeout=5, trust_env=False)
         except httpx.HTTPError as e:
             return f"its edge at {endpoint} does not answer: {e}"
-        if not answer.is_success:
+        if answer.is_server_error:
             return f"its edge at {endpoint} answers {answer.status_code}: {answer.text.strip()[:200]}"
     return None
 

@@ -253,6 +253,7 @@ class LocalCloud:
             "instance_id": instance_id,
             "bucket": declared.bucket,
             "work_dir": str(folder / "work"),
+            "log_dir": str(folder),
             **place,
             **where,
         }

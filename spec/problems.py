@@ -122,7 +122,10 @@ def _where_it_belongs(name: str, parent: Sequence[str | int], model: type[BaseMo
         return near
     elsewhere = [path for path in _paths(model) if path.rpartition(".")[2] == name]
     if elsewhere:
-        return f"It belongs in `{elsewhere[0].rpartition('.')[0] or 'the file itself'}`."
+        section = elsewhere[0].rpartition(".")[0]
+        return (
+            f"It belongs in `{section}`." if section else "It belongs at the top of the file, not indented."
+        )
     return f"Known here: {', '.join(known)}." if known else None
 
 

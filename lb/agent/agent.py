@@ -112,7 +112,7 @@ class Agent:
             Phase.FAILED,
             bundle=started.bundle.sha256,
             exit_code=code,
-            message=f"{what} has ended with exit code {code}; its output is in {self._config.work_dir / 'engine.log'}",
+            message=f"{what} has ended with exit code {code}; its output is in {self._config.engine_log}",
         )
 
     def shut_down(self) -> None:
@@ -181,7 +181,7 @@ def launcher(config: NodeConfig) -> Launch:
     """The real Launch of a machine."""
 
     def launch(script: str, *, bundle: Bundle, env: Mapping[str, str]) -> Running:
-        log = config.work_dir / "engine.log"
+        log = config.engine_log
         return Process(script, cwd=bundle.workdir, env=env, log=log, grace_s=config.grace_s - _AGENT_MARGIN_S)
 
     return launch

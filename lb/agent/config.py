@@ -23,9 +23,10 @@ class NodeConfig:
         port: the engine's; it is told through TRADEWIND_PORT.
         agent_port: the agent's own.
         bucket: URL of the state bucket.
-        work_dir: the agent's own folder: bundles, logs.
+        work_dir: the agent's own folder: bundles, and logs where `log_dir` does not say otherwise.
         accelerator_count: of the machine; None = as the bundle says.
         secrets_dir: holds one file per secret, named like it; None = the machine has no secrets.
+        log_dir: where the engine's output is written, to be read when the rest is gone; None = the work folder.
         grace_s: within this many seconds of a SIGTERM the engine and the agent are gone.
 
     """
@@ -42,7 +43,13 @@ class NodeConfig:
     work_dir: Path
     accelerator_count: int | None = None
     secrets_dir: Path | None = None
+    log_dir: Path | None = None
     grace_s: int = 5
+
+    @property
+    def engine_log(self) -> Path:
+        """What `setup` and `run` print."""
+        return (self.log_dir or self.work_dir) / "engine.log"
 
 
 def load(path: Path) -> NodeConfig:
@@ -60,6 +67,7 @@ def load(path: Path) -> NodeConfig:
         )
     fields = _Fields(path, raw)
     work_dir, secrets_dir = fields.text("work_dir"), fields.optional_text("secrets_dir")
+    log_dir = fields.optional_text("log_dir")
     return NodeConfig(
         cloud=fields.text("cloud"),
         region=fields.text("region"),
@@ -73,6 +81,7 @@ def load(path: Path) -> NodeConfig:
         work_dir=Path(work_dir).absolute(),
         accelerator_count=fields.number("accelerator_count", low=0) if "accelerator_count" in raw else None,
         secrets_dir=Path(secrets_dir) if secrets_dir else None,
+        log_dir=Path(log_dir).absolute() if log_dir else None,
         grace_s=fields.number("grace_s", low=1) if "grace_s" in raw else NodeConfig.grace_s,
     )
 

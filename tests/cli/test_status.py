@@ -219,7 +219,7 @@ def test_wait_says_what_is_missing_and_ends_with_3(context, situation, words):
 
 
 def test_wait_shows_the_last_lines_of_a_failing_engine(context):
-    log = context.home / "machines" / "i-1" / "work" / "engine.log"
+    log = context.home / "machines" / "i-1" / "engine.log"
     log.parent.mkdir(parents=True)
     log.write_text("loading\nout of memory\n")
     write(context, a_replica(state=ReplicaState.FAILED, reason="exit code 1"))

@@ -106,6 +106,7 @@ def test_a_machine_has_an_address_a_node_file_and_an_agent(cloud, declare):
         "agent_port": machine.agent_port,
         "bucket": "file:///state",
         "work_dir": str(folder / "work"),
+        "log_dir": str(folder),
     }
     assert machine.instance_id.startswith("i-")
     assert machine.agent_port == machine.port + 1

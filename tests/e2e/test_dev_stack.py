@@ -1,5 +1,6 @@
 """The life of the dev stack, through the real Pulumi engine, Envoy, controller and engines, as a user meets it."""
 
+import json
 import os
 import signal
 import socket
@@ -108,6 +109,24 @@ def test_an_edit_of_the_code_restarts_the_controller_and_never_a_replica(stack):
     stack.tw("up", check=0)
     assert stack.entry("controller")["pid"] != pid
     assert stack.entry("edge-envoy")["pid"] == envoy
+    assert stack.machines() == machines
+
+
+def test_sizes_belong_to_the_controller_whatever_an_update_changes(stack):
+    """The local cloud's part of the proof that each kind of pool owes."""
+    machines = stack.machines()
+    service = stack.root / "services" / "chat.yaml"
+    before = service.read_text()
+    service.write_text(before.replace("tradewind:\n", "tradewind:\n  surge: 2\n"))
+    changes = json.loads(stack.tw("preview", "--json", check=0).stdout)["changes"]
+    assert any("maxSize" in line for c in changes for line in c["diff"]), "the pools change"
+    stack.tw("up", check=0)
+    pools = [json.loads(p.read_text()) for p in (stack.home / "cloud" / "pools").glob("*.json")]
+    assert sorted(p["size"] for p in pools) == [0, 1, 1]
+    assert stack.machines() == machines
+    assert json.loads(stack.tw("preview", "--json", check=0).stdout)["changes"] == []
+    service.write_text(before)
+    stack.tw("up", check=0)
     assert stack.machines() == machines
 
 

@@ -24,7 +24,9 @@ _EXPECTED = {
     "missing": "is missing",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
     "float_type": "must be a number",
+    "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be `true` or `false`",
     "string_type": "must be text",
@@ -32,6 +34,7 @@ _EXPECTED = {
     "model_type": "must be a map of fields",
     "dict_type": "must be a map of names and values",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
     "too_short": "must not be empty",
     "greater_than_equal": "must be at least {ge:g}",
     "greater_than": "must be above {gt:g}",
@@ -74,7 +77,7 @@ def _problem(error: dict[str, Any], root: Node, model: type[BaseModel], file: st
     if error["type"] == "extra_forbidden":
         hint = _where_it_belongs(str(loc[-1]), loc[:-1], model)
         return Problem(file, field, "is not a known field.", line, hint=hint)
-    message, hint = _expected(error)
+    message, hint = expected(error)
     if error["type"] == "missing" or not _may_be_shown(node, loc):
         return Problem(file, field, f"{message}.", line, hint=hint)
     if isinstance(node.value, dict | list) and node.text is None:
@@ -84,7 +87,8 @@ def _problem(error: dict[str, Any], root: Node, model: type[BaseModel], file: st
     return Problem(file, field, f"{message}, not `{shown(node)}`.", line, value, _nearer(error, node) or hint)
 
 
-def _expected(error: Mapping[str, Any]) -> tuple[str, str | None]:
+def expected(error: Mapping[str, Any]) -> tuple[str, str | None]:
+    """One error of pydantic as the end of "FIELD ...", and the way out where there is one."""
     context = error.get("ctx") or {}
     cause = context.get("error")
     if isinstance(cause, Wrong):

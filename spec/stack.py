@@ -6,17 +6,21 @@ the same two files itself, so that `tw plan --stack dev` needs no engine. Both e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from spec.base import Port, Usd, Written
 from spec.desired import OnExhausted
 from spec.errors import InputError, Problem, SpecError, did_you_mean
+from spec.problems import expected
+from spec.quantities import Wrong
 
 NAMESPACE = "tradewind"
 
@@ -27,6 +31,14 @@ class _Config(Written):
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, alias_generator=to_camel, populate_by_name=True
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_values(cls, value: Any) -> Any:
+        """No setting is one, and `true` would pass for the number 1."""
+        if isinstance(value, bool):
+            raise Wrong("must be a number, a text, a list or a map")
+        return value
 
 
 class Limits(_Config):
@@ -53,7 +65,20 @@ class LocalCloud(_Config):
     edge_port: Port = 18080
     edge_agent_port: Port = 18081
     controller_port: Port = 18083
-    trace: str = "local/traces/calm.csv"
+    trace: str = Field("local/traces/calm.csv", min_length=1)
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> LocalCloud:
+        ports = {
+            "edgePort": self.edge_port,
+            "edgeAgentPort": self.edge_agent_port,
+            "controllerPort": self.controller_port,
+        }
+        for port in ports.values():
+            same = [name for name, other in ports.items() if other == port]
+            if len(same) > 1:
+                raise Wrong(f"gives port {port} to {' and '.join(same)}", "Each needs a port of its own.")
+        return self
 
     @property
     def endpoint(self) -> str:
@@ -69,7 +94,7 @@ class LocalCloud(_Config):
 class StackConfig(_Config):
     """Everything that a stack can configure."""
 
-    services: tuple[str, ...] = Field(("services/chat.yaml",), min_length=1)
+    services: tuple[Annotated[str, Field(min_length=1)], ...] = Field(("services/chat.yaml",), min_length=1)
     clouds: tuple[Cloud, ...] = Field(("local",), min_length=1)
     regions: tuple[str, ...] = ()
     max_pools_per_service: int = Field(24, ge=1, le=500)
@@ -93,7 +118,9 @@ def parse(values: Mapping[str, Any], *, file: str) -> StackConfig:
     try:
         return StackConfig.model_validate(dict(values))
     except ValidationError as e:
-        raise SpecError([_problem(error, file) for error in e.errors(include_url=False)]) from None
+        errors = e.errors(include_url=False)
+        inner = {error["loc"][:-1] for error in errors}  # a list whose items are wrong also counts as empty
+        raise SpecError([_problem(error, file) for error in errors if error["loc"] not in inner]) from None
 
 
 def load_stack(root: Path, stack: str) -> StackConfig:
@@ -105,46 +132,62 @@ def load_stack(root: Path, stack: str) -> StackConfig:
         raise InputError(f"no stack `{stack}`: {path.name} does not exist. {hint}")
     values = {
         key.removeprefix(f"{NAMESPACE}:"): declared["default"]
-        for key, declared in (_yaml(root / "Pulumi.yaml").get("config") or {}).items()
+        for key, declared in _config(root / "Pulumi.yaml").items()
         if isinstance(declared, dict) and "default" in declared
     }
-    for key, value in (_yaml(path).get("config") or {}).items():
-        namespace, _, name = str(key).rpartition(":")
+    return parse({**values, **_ours(path)}, file=path.name)
+
+
+def _ours(path: Path) -> dict[str, Any]:
+    """The settings of our namespace; those of the clouds' own providers are Pulumi's business."""
+    found: dict[str, Any] = {}
+    for key, value in _config(path).items():
+        namespace, _, name = key.rpartition(":")
         if namespace in ("", NAMESPACE):
-            values[name] = value
-    return parse(values, file=path.name)
+            found[name] = value
+        elif hint := did_you_mean(namespace, [NAMESPACE]):
+            raise SpecError([Problem(path.name, key, "is not a known setting.", hint=hint)])
+    return found
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as e:
+        line = e.problem_mark.line + 1 if e.problem_mark else None
+        problem = f"is not valid YAML: {e.problem or e.context or 'broken'}."
+        raise SpecError([Problem(path.name, "", problem, line)]) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        reason = " ".join(str(e).split())
-        raise InputError(f"{path.name} can't be read: {reason}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path.name} is not a mapping of settings")
-    return content
+        raise InputError(f"{path.name} can't be read: {' '.join(str(e).split())}") from None
+    config = content.get("config", {}) if isinstance(content, dict) else content
+    if not isinstance(config, dict | None):
+        raise InputError(f"{path.name}: `config` must be a map of settings and values, not `{config}`")
+    return {str(key): value for key, value in (config or {}).items()}
 
 
 def _problem(error: Any, file: str) -> Problem:
     """One pydantic error in the words of the config file."""
-    where = [str(part) for part in error["loc"]]
-    known = _known_below(where[:-1])
-    unknown = error["type"] == "extra_forbidden"
-    return Problem(
-        file=file,
-        field=f"{NAMESPACE}:{'.'.join(where)}",
-        value=error.get("input"),
-        message="is not a known setting." if unknown else f"{error['msg']}; it is `{error.get('input')}`.",
-        hint=(did_you_mean(where[-1], known) or f"Known: {', '.join(known)}.") if unknown and known else None,
-    )
+    loc = error["loc"]
+    field = f"{NAMESPACE}:{loc[0]}" + "".join(f"[{x}]" if isinstance(x, int) else f".{x}" for x in loc[1:])
+    value = error.get("input")
+    if error["type"] == "extra_forbidden":
+        known = _known_below(loc[:-1])
+        hint = did_you_mean(str(loc[-1]), known) or f"Known: {', '.join(known)}."
+        return Problem(file, field, "is not a known setting.", hint=hint)
+    message, hint = expected(error)
+    if error["type"] in {"literal_error", "enum"}:
+        hint = did_you_mean(str(value), re.findall(r"'([^']+)'", error["ctx"]["expected"]))
+    shown = f", not `{_shown(value)}`" if value not in ("", []) and not isinstance(value, dict) else ""
+    return Problem(file, field, f"{message}{shown}.", value=value, hint=hint)
 
 
-def _known_below(where: list[str]) -> tuple[str, ...]:
+def _shown(value: object) -> str:
+    """As one would write it in YAML."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def _known_below(where: Sequence[str | int]) -> tuple[str, ...]:
     model: Any = StackConfig
     for part in where:
-        field = next((f for n, f in model.model_fields.items() if to_camel(n) == part), None)
-        model = field.annotation if field else None
-        if not hasattr(model, "model_fields"):
-            return ()
+        model = next(f for n, f in model.model_fields.items() if to_camel(n) == part).annotation
     return tuple(to_camel(n) for n in model.model_fields)

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from spec.errors import InputError
 from spec.stack import StackConfig, load_stack
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: the program is never installed as a package."""
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+"""Pulumi's rule, less names that begin like hidden files and options."""
+
+TAKEN = {"backend", "pulumi", "endpoint", "key", "setup.lock"}
+"""What lies in `.tradewind/` beside the folders of the stacks."""
+
 
 @dataclass(frozen=True)
 class Context:
-    """One stack of this checkout."""
+    """One stack of this checkout. Raises InputError for a name that no stack can have."""
 
     stack: str = "dev"
     root: Path = ROOT
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.stack):
+            raise InputError(
+                f"--stack {self.stack!r}: a stack is named with letters, digits, `-`, `_` and `.`, at most 100"
+            )
+        if self.stack.lower() in TAKEN:
+            raise InputError(f"--stack {self.stack}: that name is taken in .tradewind/; choose another")
 
     @property
     def home(self) -> Path:

@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from cli.context import Context
 from lb.envoy import binary
 from local.processes import Registry
 from spec.errors import OutsideError, TradewindError
-from tools import pulumi_cli
+from tools import pulumi_cli, setup
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def doctor(
         out.print_json(json.dumps({"findings": [asdict(f) for f in findings]}))
     else:
         for f in findings:
-            out.print(f"{'[green]ok[/]     ' if f.ok else '[red]missing[/]'} {f.name}: {f.found}")
+            mark = "[green]ok[/]     " if f.ok else "[red]missing[/]"
+            out.print(f"{mark} {escape(f.name)}: {escape(f.found)}")
             if not f.ok:
                 out.print(f"          {f.way_out}", markup=False)
     missing = [f.name for f in findings if not f.ok]
@@ -58,7 +60,10 @@ def doctor(
 
 def _tools(context: Context) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11, 3.12 or 3.13")
+    yield Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+    current = setup.is_current()
+    found = "as requirements.txt says" if current else "not those of requirements.txt"
+    yield Finding("dependencies", current, found, "run: make setup")
     folder = pulumi_cli.find()
     yield Finding("Pulumi CLI", folder is not None, str(folder or "not found"), "run: make setup")
     try:
@@ -73,19 +78,15 @@ def _stack(context: Context) -> Iterator[Finding]:
     try:
         local = context.config.local
     except TradewindError as e:
-        yield Finding(f"stack {context.stack}", ok=False, found=str(e), way_out="correct that file")
+        yield Finding(f"stack {context.stack}", ok=False, found=str(e), way_out="correct what it names")
         return
     registry = Registry(context.home)
     running = {e.kind for e in registry.entries() if registry.alive(e)}
-    for kind, name in (
-        ("controller", "controllerPort"),
-        ("edge-agent", "edgeAgentPort"),
-        ("envoy", "edgePort"),
+    for kind, setting, port in (
+        ("controller", "controllerPort", local.controller_port),
+        ("edge-agent", "edgeAgentPort", local.edge_agent_port),
+        ("envoy", "edgePort", local.edge_port),
     ):
-        port = getattr(
-            local,
-            {"controllerPort": "controller_port", "edgeAgentPort": "edge_agent_port"}.get(name, "edge_port"),
-        )
         if kind in running:
             yield Finding(f"port {port}", ok=True, found=f"our {kind} listens")
         else:
@@ -94,7 +95,7 @@ def _stack(context: Context) -> Iterator[Finding]:
                 f"port {port}",
                 ok=free,
                 found="free" if free else "in use by another program",
-                way_out=f"set tradewind:local.{name} in Pulumi.{context.stack}.yaml to a free port",
+                way_out=f"set tradewind:local.{setting} in Pulumi.{context.stack}.yaml to a free port",
             )
 
 

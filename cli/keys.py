@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def show(stack: Annotated[str, typer.Option(help="Stack whose key to print.")] = "dev") -> None:
     """Print the API key of the stack, to paste it or to hand it to another program."""
-    path = Context(stack).key_file
-    if not path.is_file():
-        raise InputError(f"stack `{stack}` has no API key yet; ./tw up --stack {stack} makes one")
-    print(path.read_text().strip())
+    try:
+        print(Context(stack).key_file.read_text().strip())
+    except FileNotFoundError:
+        raise InputError(f"stack `{stack}` has no API key yet; ./tw up --stack {stack} makes one") from None

@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import traceback
+from contextlib import suppress
 
 import typer
 
@@ -21,8 +22,12 @@ app = typer.Typer(
     help="Serve open models from several clouds at the price of spot machines.",
     no_args_is_help=True,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+
+INTERRUPTED = 130
+"""128 + SIGINT, as shells have it."""
 
 COMMANDS = ("up", "plan", "spec", "catalog", "status", "keys", "doctor")
 """Modules of `cli/`, each with `register(app)`; the order is that of `tw --help`."""
@@ -30,21 +35,41 @@ COMMANDS = ("up", "plan", "spec", "catalog", "status", "keys", "doctor")
 
 def main() -> None:
     """Runs one command and exits with its code."""
-    for name in COMMANDS:
-        importlib.import_module(f"cli.{name}").register(app)
     try:
-        app()
-    except TradewindError as e:
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(e.exit_code)
+        for name in COMMANDS:
+            importlib.import_module(f"cli.{name}").register(app)
+        app(prog_name="tw")
+        code = 0
+    except SystemExit as e:  # how the parser ends: 0, 2 for usage, 130 for Ctrl-C
+        code = e.code
+        if code == INTERRUPTED:
+            _say("interrupted")
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        _say("interrupted")
+        code = INTERRUPTED
+    except TradewindError as e:
+        _say(f"error: {e}")
+        code = e.exit_code
     except Exception:  # noqa: BLE001  the outermost frame: nobody above could show it
+        _say(f"error: a defect in tw itself; details are in {_written_down()}")
+        code = 3
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
+        sys.exit(code)
+    # Whoever read our output has gone: what is left in the buffer must not fail once more at the very end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _written_down() -> str:
+    """Where the traceback of the current exception is now; its last line where nothing can be written."""
+    try:
         with tempfile.NamedTemporaryFile("w", prefix="tw-", suffix=".log", delete=False) as f:
             traceback.print_exc(file=f)
-        print(f"error: a defect in tw itself; details are in {f.name}", file=sys.stderr)
-        sys.exit(3)
+    except OSError:
+        return traceback.format_exc().splitlines()[-1]
+    return f.name
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

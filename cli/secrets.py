@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from cli.context import Context
@@ -14,16 +15,11 @@ KEY_ID = "default"
 
 
 def ensure(context: Context) -> str:
-    """Makes what is missing, and returns the caller's API key."""
-    context.home.mkdir(parents=True, exist_ok=True)
+    """Makes what is missing or empty, and returns the caller's API key."""
     folder = context.home / "secrets"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    token = folder / "controller-token"
-    if not token.exists():
-        _write(token, secrets.token_urlsafe(32))
-    if not context.key_file.exists():
-        _write(context.key_file, new_key())
-    key = context.key_file.read_text().strip()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _ensure(folder / "controller-token", lambda: secrets.token_urlsafe(32))
+    key = _ensure(context.key_file, new_key)
     keys = Keys(keys=(hashed(key, key_id=KEY_ID),)).model_dump_json().encode()
     path = context.home / "keys.json"
     if not path.exists() or path.read_bytes() != keys:
@@ -31,5 +27,10 @@ def ensure(context: Context) -> str:
     return key
 
 
-def _write(path: Path, value: str) -> None:
-    write_atomic(path, value.encode() + b"\n", mode=0o600, durable=True)
+def _ensure(path: Path, make: Callable[[], str]) -> str:
+    """An empty secret would let everybody in, so it counts as missing."""
+    value = path.read_text().strip() if path.exists() else ""
+    if not value:
+        value = make()
+        write_atomic(path, value.encode() + b"\n", mode=0o600, durable=True)
+    return value

@@ -13,7 +13,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from local.plugin import ports
 from local.plugin.fields import Failure, Field, Type, unknown
-from local.plugin.readiness import log_size, wait_ready
+from local.plugin.readiness import hangs, log_size, wait_ready
 from local.plugin.resource import CancelledError, OperationError, Properties
 from local.processes import KINDS, NAME, Entry, Launch, ProcessError, Registry
 
@@ -24,7 +24,7 @@ _CANCEL_GRACE_S = 2.0
 
 
 class Process:
-    """A change of what it runs from restarts it; a dead one shows as a change of `pid`."""
+    """A change of what it runs from restarts it; one that is dead or hangs shows as a change of `pid`."""
 
     token: ClassVar[str] = "tradewind:local:Process"  # noqa: S105  a type's name
     outputs: ClassVar[dict[str, Type]] = {"pid": "integer", "startTime": "string"}
@@ -68,19 +68,21 @@ class Process:
         return {**inputs, "pid": UNKNOWN, "startTime": UNKNOWN}
 
     def drift(self, outputs: Mapping[str, Any]) -> dict[str, str]:
-        """A dead process, or another one than the state knows (a killed update left it)."""
+        """A process that is dead, that hangs, or that the state does not know (a killed update left it)."""
         entry = _living(outputs)
         if entry is None:
             return {"pid": "delete"}
-        return {} if _identity(entry) == _identity_in(outputs) else {"pid": "update"}
+        sound = _identity(entry) == _identity_in(outputs) and not _hangs(entry, outputs)
+        return {} if sound else {"pid": "update"}
 
     def ensure(self, inputs: Properties, cancelled: Event) -> Properties:
-        """Adopts a process that runs from the same inputs already; ends any other of that name and starts this one."""
+        """Adopts a process that runs from the same inputs and answers; ends any other of that name and starts this one."""
         registry, log = Registry(Path(inputs["home"])), Path(inputs["log"])
         launch = _launch(inputs)
         try:
             entry = registry.get(launch.name)
-            if entry is None or entry.meta.get(_SPEC) != launch.meta[_SPEC] or not registry.alive(entry):
+            same = entry is not None and entry.meta.get(_SPEC) == launch.meta[_SPEC]
+            if entry is None or not same or not registry.alive(entry) or _hangs(entry, inputs):
                 registry.end(launch.name, inputs["graceS"])
                 _require_free(inputs, registry)
             if cancelled.is_set():
@@ -178,6 +180,10 @@ def _living(outputs: Mapping[str, Any]) -> Entry | None:
     registry = Registry(Path(outputs["home"]))
     entry = registry.get(outputs["name"])
     return entry if entry is not None and registry.alive(entry) else None
+
+
+def _hangs(entry: Entry, properties: Mapping[str, Any]) -> bool:
+    return hangs(entry, url=properties["readyUrl"], grace_s=properties["readyTimeoutS"])
 
 
 def _identity(entry: Entry) -> Properties:

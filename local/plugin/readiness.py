@@ -1,4 +1,6 @@
-"""Waiting for a process to be ready: until it answers, ends, runs out of time, or somebody cancels."""
+"""Whether a process answers: waited for after its start, until it ends, runs out of time, or somebody cancels; and
+looked at later, because a process may be alive and do nothing any more.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,8 @@ from local.processes import Entry, running
 
 _POLL_S = 0.05
 _ANSWER_TIMEOUT_S = 1.0
+_SILENCE_S = 5.0
+"""Nobody who works is silent for so long, on a busy machine neither."""
 _SETTLE_S = 0.3
 """A program that can't start at all (wrong arguments, a port in use) ends within this time."""
 _TAIL_LINES = 10
@@ -32,7 +36,11 @@ def wait_ready(
             raise OperationError(
                 f"{entry.name} (pid {entry.pid}) ended before it was ready{_tail(log, log_start)}"
             )
-        if _answers(url) if url else time.monotonic() - began >= _SETTLE_S:
+        if (
+            _status(url, _ANSWER_TIMEOUT_S) == http.HTTPStatus.OK
+            if url
+            else time.monotonic() - began >= _SETTLE_S
+        ):
             return
         if url and time.monotonic() - began >= timeout_s:
             late = f"{entry.name} (pid {entry.pid}) did not answer {url} with 200 within {timeout_s:g} s"
@@ -41,14 +49,25 @@ def wait_ready(
             raise CancelledError(f"{entry.name} was starting")
 
 
-def _answers(url: str) -> bool:
+def hangs(entry: Entry, *, url: str, grace_s: float) -> bool:
+    """Whether the process answers nothing at all at `url`, though it was started more than `grace_s` seconds ago.
+
+    Any status is an answer: what the process thinks of itself is its own business. False without a URL.
+    """
+    if not url or time.time() < entry.launched_at + grace_s:
+        return False
+    return _status(url, _SILENCE_S) is None
+
+
+def _status(url: str, timeout_s: float) -> int | None:
+    """The status of the answer; None when there is none."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_ANSWER_TIMEOUT_S)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout_s)
     try:
         connection.request("GET", parts.path + (f"?{parts.query}" if parts.query else "") or "/")
-        return connection.getresponse().status == http.HTTPStatus.OK
+        return connection.getresponse().status
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
 

@@ -6,6 +6,7 @@ the names of what changed, with values for numbers and short texts outside of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +32,8 @@ QUIET = {"argv", "env", "content", "contentBase64", "codeHash", "sha256"}
 """Inputs that are too long to read; their name says enough."""
 SHOWN = 48
 """Longest value that is shown."""
+COLOURS = re.compile(r"<\{%.*?%\}>")
+"""Pulumi's own marks, which it leaves to whoever prints."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Report:
                 self.on_done(_change(metadata))
         elif event.policy_event:
             p = event.policy_event
-            message = " ".join(p.message.split())
+            message = " ".join(COLOURS.sub("", p.message).split())
             self.violations.append(Violation(p.policy_name, p.enforcement_level == "mandatory", message))
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
             self._error(event.diagnostic_event.message)
@@ -98,7 +101,7 @@ class Report:
             self.changes.append(_change(metadata))
 
     def _error(self, message: str) -> None:
-        text = message.strip()
+        text = COLOURS.sub("", message).strip()
         if text and text not in self.errors and not text.startswith(("update failed", "preview failed")):
             self.errors.append(text)
 

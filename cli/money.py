@@ -9,10 +9,12 @@ from rich.table import Table
 
 from catalog.load import load
 from cli.context import Context
+from local.trace import Trace, TraceError
 from planner.constraints import Constraints
 from planner.plan import Plan
 from planner.planner import plan
 from planner.pricing import Cost
+from spec.errors import InputError
 from spec.read import read_services
 from spec.service import ServiceSpec
 
@@ -25,8 +27,34 @@ def specs_of(context: Context) -> tuple[ServiceSpec, ...]:
 
 
 def plan_of(context: Context) -> Plan:
-    """The plan that the stack program will compute: same inputs, same function."""
-    return plan(specs_of(context), load(), Constraints.of(context.config), env=context.stack)
+    """The plan that the stack program will compute: same inputs, same function.
+
+    Raises InputError, also for what can be planned and not be brought up.
+    """
+    config = context.config
+    if not config.is_local:
+        raise InputError(
+            f"Pulumi.{context.stack}.yaml: tradewind:clouds: `{', '.join(config.clouds)}` is planned for and priced "
+            "(`./tw plan`), but only `[local]` can be brought up yet."
+        )
+    planned = plan(specs_of(context), load(), Constraints.of(config), env=context.stack)
+    _check_trace(context, planned)
+    return planned
+
+
+def _check_trace(context: Context, planned: Plan) -> None:
+    """The local cloud's capacity comes from a file of the user's: without its zones nothing would ever start."""
+    where = f"Pulumi.{context.stack}.yaml: tradewind:local.trace"
+    try:
+        zones = Trace.load(context.root / context.config.local.trace).zones()
+    except TraceError as e:
+        raise InputError(f"{where}: {e}") from None
+    for pool in (pool for service in planned.services for pool in service.pools):
+        if pool.zone not in zones:
+            raise InputError(
+                f"{where}: {context.config.local.trace} has no row for the zone {pool.zone}, in which the plan puts "
+                f"{pool.id}. Add one, or stay in regions that it has with tradewind:regions; it has {', '.join(zones)}."
+            )
 
 
 def first_model(context: Context) -> str:

@@ -19,16 +19,19 @@ from pulumi import automation as auto
 from cli import pulumi
 from cli.context import Context
 from local import proctable
-from spec.errors import InputError
+from spec.errors import InputError, OutsideError
 
 GRACE_S = 8.0
+KILL_LIMIT_S = 2.0
+POLL_S = 0.05
 
 
 @contextmanager
 def update_lock(context: Context) -> Generator[None]:
     """Held by the one command that changes the stack. Raises InputError when another one holds it."""
-    context.home.mkdir(parents=True, exist_ok=True)
-    with (context.home / "update.lock").open("a+") as f:
+    path = context.home / "update.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as f:
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -37,6 +40,8 @@ def update_lock(context: Context) -> Generator[None]:
                 f"another command is changing the stack `{context.stack}` (pid {f.read().strip() or 'unknown'}); "
                 "wait for it to end, or stop it with Ctrl-C there"
             ) from None
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(f.fileno())):
+            raise InputError(f"the stack `{context.stack}` was just removed; run the same command again")
         f.truncate(0)
         f.write(str(os.getpid()))
         f.flush()
@@ -58,18 +63,17 @@ def repair(context: Context, stack: auto.Stack) -> str | None:
 
 
 def _end_leftovers(context: Context) -> bool:
-    """Interrupts, then kills, whatever carries the marker of this stack's Pulumi."""
-    left = _leftovers(context)
-    for pid in left:
-        _signal(pid, signal.SIGINT)
-    deadline = time.monotonic() + GRACE_S
-    while left and time.monotonic() < deadline:
-        time.sleep(0.1)
-        if not (left := _leftovers(context)):
-            return True
-    for pid in left:
-        _signal(pid, signal.SIGKILL)
-    return bool(left)
+    """Interrupts, then kills, whatever carries the marker of this stack's Pulumi. Returns whether there was any."""
+    found = bool(_leftovers(context))
+    for number, limit_s in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, KILL_LIMIT_S)):
+        left = _leftovers(context)
+        for pid in left:
+            _signal(pid, number)
+        deadline = time.monotonic() + limit_s
+        while left and time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            left = _leftovers(context)
+    return found
 
 
 def _leftovers(context: Context) -> list[int]:
@@ -87,8 +91,14 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _pending_operations(context: Context) -> bool:
+    path = pulumi.checkpoint(context)
     try:
-        state = json.loads(pulumi.checkpoint(context).read_bytes())
+        state = json.loads(path.read_bytes())
     except FileNotFoundError:
         return False
+    except ValueError as e:
+        raise OutsideError(
+            f"Pulumi's state of the stack is damaged: {path}: {e}. Beside it, {path.name}.bak is the one before; "
+            "copy it over and run the same command again."
+        ) from None
     return bool((state.get("checkpoint", {}).get("latest") or {}).get("pending_operations"))

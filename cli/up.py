@@ -1,28 +1,26 @@
-"""`tw up`, `tw preview` and `tw down`: the life of a stack, through Pulumi's Automation API."""
+"""`tw up`, `tw preview` and `tw down`: the life of a stack.
+
+What needs Pulumi's SDK is imported when one of them runs: the other commands start a third of a second sooner.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pulumi import automation as auto
 from rich.console import Console
 
-from cli import money, pulumi, secrets
+from cli import money, secrets
 from cli.context import Context
-from cli.events import VERBS, Report
-from cli.repair import repair, update_lock
 from local.files import write_atomic
 from local.processes import Registry
 from planner.plan import Plan
-from policies.config import policy_config
-from spec.errors import OutsideError, RefusedError
+from spec.errors import RefusedError
+
+if TYPE_CHECKING:
+    from cli.events import Report
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -42,11 +40,14 @@ def up(
     wait: Annotated[bool, typer.Option(help="Wait until every service is ready.")] = True,
 ) -> None:
     """Bring the stack up: preview, judge, change what differs, wait, print how to use it."""
+    from cli.repair import update_lock
+    from cli.session import Session
+
     context = Context(stack)
     plan = money.plan_of(context)  # wrong input ends here, before anything is started
     with update_lock(context):
         key = secrets.ensure(context)
-        session = _Session.open(context)
+        session = Session.open(context)
         planned = session.preview()
         _refuse(planned)
         if planned.changes:
@@ -61,10 +62,12 @@ def up(
 
 def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
     """Show what `tw up` would change, in resources and dollars, and what the policies say. Changes nothing."""
+    from cli.session import Session
+
     context = Context(stack)
     plan = money.plan_of(context)
     secrets.ensure(context)
-    report = _Session.open(context, mend=False).preview()
+    report = Session.open(context, mend=False).preview()
     if as_json:
         out.print_json(json.dumps(_as_json(report, plan)))
     else:
@@ -75,12 +78,15 @@ def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
 
 def down(stack: StackOption = "dev") -> None:
     """Remove everything that the stack started, and its state. Safe to run when nothing is there."""
+    from cli.repair import update_lock
+    from cli.session import Session
+
     context = Context(stack)
     if not context.home.exists():
         out.print(f"stack {stack}: nothing is there")
         return
     with update_lock(context):
-        session = _Session.open(context)
+        session = Session.open(context)
         session.destroy()
         swept = Registry(context.home).sweep()
         if swept:
@@ -91,89 +97,6 @@ def down(stack: StackOption = "dev") -> None:
                 shared.unlink()
         shutil.rmtree(context.home, ignore_errors=True)
     out.print(f"stack {stack}: everything is removed")
-
-
-@dataclass
-class _Session:
-    """One stack, selected, with the CLI to work on it."""
-
-    context: Context
-    cli: pulumi.Cli
-    stack: auto.Stack
-
-    @classmethod
-    def open(cls, context: Context, *, mend: bool = True) -> _Session:
-        cli = pulumi.command(context)
-        with _translated(), cli.interruptible(_say):
-            stack = pulumi.select(context, cli)
-            if mend and (mended := repair(context, stack)):
-                out.print(mended)
-        return cls(context, cli, stack)
-
-    def preview(self) -> Report:
-        """Runs the preview with the policy pack. Raises OutsideError when it fails for another reason than a policy."""
-        report = Report()
-        with out.status("preview ..."), _translated(report):
-            try:
-                with self.cli.interruptible(_say):
-                    self.stack.preview(
-                        on_event=report,
-                        diff=True,
-                        policy_packs=self._packs,
-                        policy_pack_configs=self._limits(),
-                    )
-            except auto.CommandError:
-                if not report.refusals:
-                    raise
-        return report
-
-    def up(self) -> Report:
-        """Changes what differs. Raises OutsideError."""
-        started = time.monotonic()
-        report = Report(
-            on_done=lambda c: (
-                out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/] {VERBS[c.op]}")
-                if not c.type.startswith("pulumi:")
-                else None
-            )
-        )
-        with out.status("update ..."), _translated(report), self.cli.interruptible(_say):
-            self.stack.up(on_event=report, policy_packs=self._packs, policy_pack_configs=self._limits())
-        out.print(f"  done in {time.monotonic() - started:.1f} s")
-        return report
-
-    def destroy(self) -> None:
-        report = Report()
-        with out.status("removing ..."), _translated(report), self.cli.interruptible(_say):
-            self.stack.destroy(on_event=report)
-            self.stack.workspace.remove_stack(self.context.stack, preserve_config=True)
-
-    @property
-    def _packs(self) -> list[str]:
-        """An executable, which every CLI can run; the folder form needs a current language host."""
-        return [str(self.context.root / "policies" / "pack")]
-
-    def _limits(self) -> list[str]:
-        """The pack's configuration comes from the stack's."""
-        path = self.context.home / "policy-config.json"
-        write_atomic(path, json.dumps(policy_config(self.context.config.limits), indent=1).encode())
-        return [str(path)]
-
-
-def _say(text: str) -> None:
-    out.print(text)
-
-
-@contextmanager
-def _translated(report: Report | None = None) -> Generator[None]:
-    """Pulumi's failures as ours: what its diagnostics said, without its transcript."""
-    try:
-        yield
-    except auto.CommandError as e:
-        said = list(report.errors) if report else []
-        if not said:
-            said = [line for line in str(e).splitlines() if "error:" in line][:5] or [str(e)[-2000:]]
-        raise OutsideError("\n".join(said)) from None
 
 
 def _refuse(report: Report) -> None:

@@ -8,6 +8,7 @@ a lock and by one rename, so that two set-ups at once and a killed one leave not
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import re
 import shutil
@@ -44,8 +45,13 @@ def find() -> Path | None:
         folder = Path(on_path).resolve().parent
         if _usable(folder):
             return folder
-    cached = cache_dir() / f"pulumi-{VERSION}" / "bin"
+    cached = _cached()
     return cached if (cached / "pulumi").is_file() else None
+
+
+def version(folder: Path) -> str:
+    """Of a CLI that `find` or `get` returned: asked at most once, and a cached one is known by its name."""
+    return VERSION if folder == _cached() else ".".join(map(str, _ask(folder) or OLDEST))
 
 
 def get(python: Path) -> Path:
@@ -80,8 +86,12 @@ class _Failed(Exception):
 
 
 def _usable(folder: Path) -> bool:
-    if not (folder / "pulumi-language-python").exists():
-        return False
+    return (folder / "pulumi-language-python").exists() and (_ask(folder) or (0,)) >= OLDEST
+
+
+@functools.cache
+def _ask(folder: Path) -> tuple[int, ...] | None:
+    """What `pulumi version` says; None when that fails."""
     try:
         out = subprocess.run(
             [folder / "pulumi", "version"],
@@ -92,9 +102,13 @@ def _usable(folder: Path) -> bool:
             env={**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"},
         ).stdout
     except (OSError, subprocess.SubprocessError):
-        return False
+        return None
     numbers = re.match(r"v?(\d+)\.(\d+)\.(\d+)", out)
-    return bool(numbers) and tuple(map(int, numbers.groups())) >= OLDEST
+    return tuple(map(int, numbers.groups())) if numbers else None
+
+
+def _cached() -> Path:
+    return cache_dir() / f"pulumi-{VERSION}" / "bin"
 
 
 def _install(python: Path) -> Path:

@@ -53,10 +53,12 @@ class Process:
         if found or unknown([inputs.get(name) for name in ("home", "readyUrl", "listens")]):
             return found
         registry = Registry(Path(inputs["home"]))
+        foreign = [a for a in _addresses(inputs) if ports.taken(a) and ports.owner(a, registry) is None]
+        if foreign and registry.get(inputs["name"]) is None and registry.anything_runs(inputs["name"]):
+            return []  # its entry was lost: it is found by its marker, and ended before the port is needed
         return [
-            Failure(name, ports.complaint(address, inputs["portConfigKey"]))
-            for address, name in _addresses(inputs).items()
-            if ports.taken(address) and ports.owner(address, registry) is None
+            Failure(_addresses(inputs)[address], ports.complaint(address, inputs["portConfigKey"]))
+            for address in foreign
         ]
 
     def identify(self, inputs: Properties) -> str:

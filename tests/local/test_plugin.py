@@ -364,6 +364,16 @@ def test_a_create_after_a_killed_plugin_adopts_what_it_finds(stub, process, prog
     assert process.create(**inputs)["pid"] == entry.pid
 
 
+def test_a_process_whose_entry_is_unreadable_is_ended_and_started_again(process, program, registry):
+    inputs = program()
+    before = process.create(**inputs)
+    (registry.home / "processes" / "controller.json").write_text("{")
+    assert kinds(process.diff(**inputs)) == {"pid": "DELETE"}
+    after = process.update(**inputs)
+    assert not alive(before)
+    assert [e.pid for e in registry.entries()] == [after["pid"]]
+
+
 def test_a_create_from_other_inputs_ends_what_it_finds(process, stub, program, registry):
     before = process.create(**program())
     after = Engine(stub, "Process").create(**program(codeHash="two"))

@@ -1,6 +1,7 @@
 """Where the Pulumi CLI comes from: PATH, the installer, a build; and that nothing half-made is ever taken for one."""
 
 import os
+import queue
 import shutil
 import subprocess
 import sys
@@ -194,21 +195,23 @@ def test_what_a_killed_build_left_is_not_taken_and_cleared_by_the_next(machine):
     assert cached() == [f"pulumi-{VERSION}"]
 
 
-def test_a_second_set_up_waits_for_the_first_and_takes_its_result(machine, capfd):
+def test_a_second_set_up_waits_for_the_first_and_takes_its_result(machine, monkeypatch):
     go(machine, build=f"touch {machine}/building; while [ ! -e {machine}/go ]; do sleep 0.02; done")
     python = an_installer(machine, "exit 1")
-    found = []
+    found, said = [], queue.Queue()
+    monkeypatch.setattr(pulumi_cli, "_say", said.put)
     both = [threading.Thread(target=lambda: found.append(pulumi_cli.get(python))) for _ in range(2)]
     for thread in both:
         thread.start()
-    said = ""
-    while "waiting for another set-up" not in said:
-        said += capfd.readouterr().err
+    heard = []
+    while "waiting for another set-up that gets the Pulumi CLI ..." not in heard:
+        heard.append(said.get(timeout=30))
     (machine / "go").touch()
     for thread in both:
         thread.join(30)
     assert found[0] == found[1] == pulumi_cli.find()
-    assert (said + capfd.readouterr().err).count("a build from Go modules") == 1
+    heard += said.queue
+    assert sum("a build from Go modules" in x for x in heard) == 1
 
 
 def test_publishing_replaces_an_unfinished_folder_in_one_step(machine, monkeypatch):

@@ -4,6 +4,9 @@ The holder renews by overwriting its own file, and trusts its own steady clock o
 holder's wall clock either: it takes the next epoch when the holder has released it, when the holder is a dead process
 of this very machine, or when the file has not changed for the lease's whole length on the challenger's own steady clock.
 So no clock that somebody sets can make two act. What expired is never renewed, only taken anew with the next epoch.
+
+Epochs go on growing when the bucket is thrown away, because edges that outlive it refuse lower ones: in an empty bucket
+they begin at the time of day, written down once (`lease/00000000.json`) so that all who start together count from the same.
 """
 
 from __future__ import annotations
@@ -103,10 +106,10 @@ class Lease:
             self._epoch = None
         if epoch and not self._free(epoch, raw):
             return False
-        started = self._clock.monotonic()
-        if not await self._bucket.create_if_absent(_path(epoch + 1), self._record(epoch + 1)):
+        started, next_ = self._clock.monotonic(), epoch + 1 if epoch else await self._first()
+        if not await self._bucket.create_if_absent(_path(next_), self._record(next_)):
             return False
-        self._epoch, self._renewed, self._expires = epoch + 1, started, started + self._ttl_s
+        self._epoch, self._renewed, self._expires = next_, started, started + self._ttl_s
         log.info("leading", epoch=self._epoch)
         await self._bucket.delete(
             *(_path(e) for e in range(max(1, epoch - 2 * KEPT_EPOCHS), epoch - KEPT_EPOCHS))
@@ -154,6 +157,16 @@ class Lease:
         except ObjectNotFound:  # cleaned up in between: a later one exists, seen at the next try
             return max(epochs), b""
 
+    async def _first(self) -> int:
+        """The epoch that an empty bucket begins with: epoch seconds of whoever came first."""
+        mine = json.dumps({"schema": 1, "first_epoch": int(self._clock.now())}).encode()
+        if not await self._bucket.create_if_absent(_path(0), mine):
+            mine = await self._bucket.get(_path(0))
+        try:
+            return max(1, int(json.loads(mine)["first_epoch"]))
+        except (ValueError, KeyError, TypeError):
+            return 1
+
     def _free(self, epoch: int, raw: bytes) -> bool:
         record = _parse(raw)
         if record is not None and (record[1] or record[0] == self._me or self._dead(record[0])):
@@ -187,7 +200,7 @@ def _parse(raw: bytes) -> tuple[Holder, bool] | None:
 
 
 def _path(epoch: int) -> str:
-    """Zero-padded, so that names sort as numbers do."""
+    """Names sort as numbers do: small ones are padded with zeros, times have ten digits for the next 260 years."""
     return f"{_FOLDER}/{epoch:08d}.json"
 
 

@@ -82,7 +82,7 @@ class Term:
         self._decision = Decision((), Memory())
         self._assigned: dict[str, Assignment] = {}
         self._pools: dict[str, PoolObservation] = {}
-        self._edge_keys: tuple[Key, ...] = ()
+        self._edge_keys: tuple[Key, ...] | None = None
         self._looked = False
         self._routed: frozenset[str] = frozenset()
         self._told: set[str] = set()
@@ -191,7 +191,7 @@ class Term:
 
     def _publish(self) -> None:
         desired = self._reading.desired
-        if desired is None or not self._has_looked():
+        if desired is None or self._edge_keys is None or not self._has_looked():
             return
         endpoints = endpoints_of(desired, self._decision.memory, self._assigned, self._watcher.health_of)
         self._routed = frozenset(e.replica_id for found in endpoints.values() for e in found)

@@ -69,10 +69,11 @@ def test_a_leader_that_falls_silent_is_followed_only_after_it_can_no_longer_act(
         clock = FakeClock()
         one, two = a_lease(bucket, clock, "one"), a_lease(bucket, clock, "two")
         await one.acquire()
+        first = one.epoch
         while not await two.acquire():
             clock.pass_(0.5)
         assert one.expired
-        assert two.epoch == 2
+        assert two.epoch == first + 1
         assert not await may_act(one)
 
     asyncio.run(story())
@@ -81,10 +82,11 @@ def test_a_leader_that_falls_silent_is_followed_only_after_it_can_no_longer_act(
 def test_a_dead_leader_of_this_machine_is_followed_at_once(bucket):
     async def story():
         clock = FakeClock()
-        await a_lease(bucket, clock, "one").acquire()
+        one = a_lease(bucket, clock, "one")
+        await one.acquire()
         two = a_lease(bucket, clock, "two", dead={"one"})
         assert await two.acquire()
-        assert two.epoch == 2
+        assert two.epoch == one.epoch + 1
 
     asyncio.run(story())
 
@@ -126,11 +128,12 @@ def test_what_has_expired_is_not_renewed_but_taken_anew(bucket):
         clock = FakeClock()
         one = a_lease(bucket, clock, "one")
         await one.acquire()
+        first = one.epoch
         clock.pass_(60)
         await one.renew_if_due()
         assert not await may_act(one)
         assert await one.acquire()
-        assert one.epoch == 2
+        assert one.epoch == first + 1
         assert await may_act(one)
 
     asyncio.run(story())
@@ -142,7 +145,7 @@ def test_a_leader_learns_of_its_successor_before_its_next_call(bucket):
         one = a_lease(bucket, clock, "one")
         await one.acquire()
         await a_lease(bucket, clock, "two", dead={"one"}).acquire()
-        with pytest.raises(LeaseLost, match="epoch 1 ended"):
+        with pytest.raises(LeaseLost, match=r"epoch \d+ ended"):
             await one.confirm(outlast_s=1)
         assert one.epoch is None
 
@@ -189,6 +192,31 @@ def test_a_renewal_that_fails_does_not_end_the_lease_before_its_time(bucket, mon
         with pytest.raises(BucketError):
             await one.renew_if_due()
         assert await may_act(one)
+
+    asyncio.run(story())
+
+
+def test_epochs_go_on_growing_after_the_bucket_was_thrown_away(tmp_path):
+    async def story():
+        clock = FakeClock()
+        before = a_lease(open_bucket(f"file://{tmp_path / 'one'}"), clock, "one")
+        for _ in range(5):
+            await before.acquire()
+            clock.pass_(30)
+        after = a_lease(open_bucket(f"file://{tmp_path / 'two'}"), clock, "one")
+        await after.acquire()
+        assert after.epoch > before.epoch
+
+    asyncio.run(story())
+
+
+def test_two_that_begin_together_with_different_clocks_want_the_same_epoch(bucket):
+    async def story():
+        clocks = [FakeClock(now=1_800_000_000.0 + n * 86400) for n in range(5)]
+        leases = [a_lease(bucket, clock, str(n)) for n, clock in enumerate(clocks)]
+        won = await asyncio.gather(*(lease.acquire() for lease in leases))
+        assert won.count(True) == 1
+        assert len([o for o in await bucket.objects("lease") if o.path != "lease/00000000.json"]) == 1
 
     asyncio.run(story())
 

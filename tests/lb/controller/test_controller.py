@@ -18,7 +18,7 @@ from lb.observe import replicas as replicas_module
 from lb.observe.http import make_client
 from lb.snapshots import Publisher
 from spec.desired import Probe, dump
-from spec.snapshot import Snapshot
+from spec.snapshot import Keys, Snapshot
 from spec.status import Status
 from tests.lb.fakes import FakeDriver
 from tests.lb.servers import Server, until
@@ -78,6 +78,7 @@ class Stage:
         return None
 
     async def declare(self, desired=None):
+        await self.bucket.put("keys.json", Keys().model_dump_json().encode())
         await self.bucket.put(
             "desired/dev.json", dump(desired or a_desired([a_service(probe=PROBE)])).encode()
         )
@@ -151,7 +152,7 @@ def test_a_desired_state_becomes_ready_replicas_in_a_snapshot(stage):
             await until(lambda: s.endpoints() == 2)
             await until((s.folder / "edges/edge-1/snapshot.json").exists)
             snapshot = Snapshot.model_validate_json((s.folder / "edges/edge-1/snapshot.json").read_bytes())
-            assert snapshot.epoch == 1
+            assert snapshot.epoch > 1_700_000_000, "an empty bucket begins above what any edge has seen"
 
     asyncio.run(story())
 
@@ -189,14 +190,29 @@ def test_a_restarted_controller_neither_loses_nor_doubles_a_replica_nor_empties_
             async with s.controller("one", ends="killed"):
                 await s.declare()
                 await until(lambda: s.endpoints() == 2)
+                first = s.publishers[-1].newest("edge-1").snapshot.epoch
             calls = [c for c in s.driver.calls if c[0] != "observe"]
             for n in range(5):
                 async with s.controller(f"again-{n}", ends="killed") as controller:
                     await until(lambda: s.endpoints() is not None)
                     assert s.endpoints() == 2
-                    assert s.publishers[-1].newest("edge-1").snapshot.version == (n + 2, 1)
+                    assert s.publishers[-1].newest("edge-1").snapshot.version == (first + n + 1, 1)
                     await until(lambda: s.ready(controller) == 2)
             assert [c for c in s.driver.calls if c[0] != "observe"] == calls
+
+    asyncio.run(story())
+
+
+def test_a_controller_that_finds_no_keys_leaves_the_edges_what_they_have(stage):
+    async def story():
+        async with stage() as s:
+            await s.declare()
+            await s.bucket.delete("keys.json")
+            async with s.controller() as controller:
+                await until(lambda: s.ready(controller) == 2)
+                assert s.endpoints() is None
+                await s.declare()
+                await until(lambda: s.endpoints() == 2)
 
     asyncio.run(story())
 

@@ -114,11 +114,11 @@ def _change(metadata: StepEventMetadata) -> Change:
     lines = []
     for path in sorted(metadata.detailed_diff or metadata.diffs or ()):
         key = path.split(".")[0].split("[")[0]
-        if key in QUIET:
-            lines.append(path if key != path else key)
+        if key in QUIET or path != key:
+            lines.append(path)
         else:
             old, new = (_shown(side, key) for side in (metadata.old, metadata.new))
-            lines.append(f"{path}: {old} => {new}" if path == key else path)
+            lines.append(f"{path}: {old} => {new}")
     return Change(metadata.op, metadata.urn, metadata.type, tuple(lines))
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,3 +129,23 @@ def copy_of(target):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
     (target / ".venv").symlink_to(ROOT / ".venv")
+
+
+@contextmanager
+def private_checkout(root):
+    """A copy in an empty folder, whose stack has ports of its own and is gone afterwards.
+
+    The folder's path must be short: Envoy's admin socket lies below it, and such paths may have 107 bytes.
+    """
+    copy_of(root)
+    edge, agent, controller = free_ports(3)
+    place = Checkout(root, ports={"edgePort": edge, "edgeAgentPort": agent, "controllerPort": controller})
+    place.configure(local={**place.ports, "trace": "local/traces/calm.csv"})
+    try:
+        yield place
+    finally:
+        place.tw("down")
+        left = place.processes()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert not left, left

@@ -45,7 +45,7 @@ def environment(context: Context) -> dict[str, str]:
     backend = context.root / ".tradewind" / "backend"
     backend.mkdir(parents=True, exist_ok=True)
     return {
-        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_BACKEND_URL": backend.as_uri(),
         "PULUMI_HOME": str(context.root / ".tradewind" / "pulumi"),
         "PULUMI_CONFIG_PASSPHRASE": "",
         "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -6,6 +6,7 @@ What needs Pulumi's SDK is imported when one of them runs: the other commands st
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -156,8 +157,8 @@ def _print_ready(context: Context, plan: Plan, key: str, *, changed: bool) -> No
         f"  price     {cost.expected_usd_hour:.2f} USD/hour expected, {cost.worst_usd_hour:.2f} at worst",
         "  try it:",
         (
-            f'curl -s {local.endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {key_file})" '
-            f"-H 'Content-Type: application/json' -d '{body}'"
+            f'curl -s {local.endpoint}/v1/chat/completions -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" '
+            f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
         ),
     )
     for line in lines:

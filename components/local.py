@@ -38,7 +38,7 @@ class Host:
     @property
     def bucket(self) -> str:
         """URL of the state bucket."""
-        return f"file://{self.home / 'state'}"
+        return (self.home / "state").as_uri()
 
     def secret(self, name: str) -> str:
         """Path of a secret; the value itself never passes through the stack."""

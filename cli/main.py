@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -38,6 +39,8 @@ def main() -> None:
     try:
         for name in COMMANDS:
             importlib.import_module(f"cli.{name}").register(app)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a service manager's stop is a Ctrl-C too
+            signal.signal(number, signal.default_int_handler)
         app(prog_name="tw")
         code = 0
     except SystemExit as e:  # how the parser ends: 0, 2 for usage, 130 for Ctrl-C

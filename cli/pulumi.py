@@ -69,6 +69,7 @@ class Cli(auto.PulumiCommand):
         self.command, self.version = "pulumi", VersionInfo.parse(version)
         self._context = context
         self.process: subprocess.Popen[str] | None = None
+        self._interrupted = threading.Event()
 
     def run(
         self,
@@ -97,6 +98,8 @@ class Cli(auto.PulumiCommand):
             errors="replace",
             start_new_session=True,
         ) as process:
+            if self._interrupted.is_set():  # between two commands; never twice, Pulumi would drop everything
+                process.send_signal(signal.SIGINT)
             self.process = process
             out, err = _Reader(process.stdout, on_output), _Reader(process.stderr, on_error)
             out.join()
@@ -110,7 +113,7 @@ class Cli(auto.PulumiCommand):
     @contextmanager
     def interruptible(self, say: OnLine) -> Generator[None]:
         """While inside, SIGINT and SIGTERM end the running command in good order, then KeyboardInterrupt is raised."""
-        interrupted = threading.Event()
+        interrupted = self._interrupted
 
         def stop(_signum: int, _frame: object) -> None:
             if interrupted.is_set():

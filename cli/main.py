@@ -54,7 +54,7 @@ def main() -> None:
         _say(f"error: {e}")
         code = e.exit_code
     except Exception:  # noqa: BLE001  the outermost frame: nobody above could show it
-        _say(f"error: a defect in tw itself; details are in {_written_down()}")
+        _say(f"error: a defect in tw itself; see {_written_down()}")
         code = 3
     with suppress(BrokenPipeError):
         sys.stdout.flush()
@@ -66,11 +66,12 @@ def main() -> None:
 
 def _written_down() -> str:
     """Where the traceback of the current exception is now; its last line where nothing can be written."""
+    text = traceback.format_exc()
     try:
         with tempfile.NamedTemporaryFile("w", prefix="tw-", suffix=".log", delete=False) as f:
-            traceback.print_exc(file=f)
+            f.write(text)
     except OSError:
-        return traceback.format_exc().splitlines()[-1]
+        return text.splitlines()[-1]
     return f.name
 
 

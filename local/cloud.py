@@ -95,7 +95,7 @@ class LocalCloud:
         The trace is the whole cloud's: another one than before starts its time anew. Raises CloudError, TraceError.
         """
         declaration = Declaration(pool_id, region, zone, market, max_size, tuple(argv), dict(env), bucket)
-        _require(declaration, Trace.load(trace))
+        _require(declaration, Trace.current(trace))
         with self._locked():
             self._conditions.follow(trace)
             record = self._pools.get(pool_id)
@@ -116,7 +116,8 @@ class LocalCloud:
             for instance_id in record.staying():
                 record.end(instance_id, self._clock())
             self._pools.save(record)
-        self._end(record.machines, _TERMINATE_GRACE_S)
+        if record.machines:
+            self._end(record.machines, _TERMINATE_GRACE_S)
         with self._locked():
             self._pools.delete(pool_id)
 

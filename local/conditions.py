@@ -24,7 +24,6 @@ class Conditions:
         self._file = folder / "cloud.json"
         self._home = home
         self._clock = clock
-        self._trace: tuple[object, Trace] | None = None
 
     def follow(self, trace: Path) -> None:
         """From now on the cloud follows that trace; the one that it follows already goes on as it was."""
@@ -44,7 +43,7 @@ class Conditions:
         if not wanted:
             return {}
         state = self._require()
-        trace = self._loaded(Path(state["trace"]))
+        trace = Trace.current(Path(state["trace"]))
         elapsed = max(0.0, self._clock() - state["started_at"])
         return {zone: trace.at(zone, elapsed) for zone in wanted}
 
@@ -57,17 +56,6 @@ class Conditions:
             raise CloudError(f"no port for another machine is free between {first} and {last}")
         self._write({**state, "next_port": addresses.port_after(port)})
         return port
-
-    def _loaded(self, path: Path) -> Trace:
-        """The trace, read again only when its file has changed."""
-        try:
-            found = path.stat()
-        except OSError:
-            return Trace.load(path)  # says what is wrong with it
-        version = (path, found.st_mtime_ns, found.st_size)
-        if self._trace is None or self._trace[0] != version:
-            self._trace = (version, Trace.load(path))
-        return self._trace[1]
 
     def _require(self) -> dict[str, Any]:
         state = self._read()

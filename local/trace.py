@@ -7,6 +7,7 @@ the zone's next one; before its first row a zone has no machine; an empty price 
 from __future__ import annotations
 
 import csv
+import functools
 import math
 import re
 from bisect import bisect_right
@@ -67,6 +68,15 @@ class Trace:
             raise TraceError(file, None, "has no rows")
         return cls(quotes)
 
+    @classmethod
+    def current(cls, file: Path) -> Trace:
+        """The same as `load`, which is asked again only when the file has changed: every pool looks at its trace."""
+        try:
+            found = file.stat()
+        except OSError:
+            return cls.load(file)  # says what is wrong with it
+        return _version(file, found.st_mtime_ns, found.st_size)
+
     def at(self, zone: str, time_s: float) -> Quote:
         """The zone at that many seconds after the cloud's start; capacity 0 where the trace knows nothing."""
         times, values = self._quotes.get(zone, ([], []))
@@ -76,6 +86,11 @@ class Trace:
     def zones(self) -> tuple[str, ...]:
         """Every zone of the trace, sorted."""
         return tuple(sorted(self._quotes))
+
+
+@functools.lru_cache(maxsize=8)
+def _version(file: Path, _mtime_ns: int, _size: int) -> Trace:
+    return Trace.load(file)
 
 
 def region_of(zone: str) -> str:

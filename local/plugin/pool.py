@@ -108,7 +108,7 @@ class Pool:
 def _check_place(inputs: Properties) -> list[Failure]:
     zone, region = inputs["zone"], inputs["region"]
     try:
-        zones = Trace.load(Path(inputs["trace"])).zones()
+        zones = Trace.current(Path(inputs["trace"])).zones()
     except TraceError as e:
         return [Failure("trace", str(e))]
     if zone not in zones:

@@ -96,3 +96,12 @@ def test_no_text_at_all_makes_it_crash(tmp_path_factory, text):
     path.write_text("time_s,zone,capacity\n" + text, encoding="utf-8", errors="replace")
     with contextlib.suppress(TraceError):
         Trace.load(path)
+
+
+def test_the_current_trace_is_the_same_object_until_its_file_changes(tmp_path):
+    file = tmp_path / "trace.csv"
+    file.write_text("time_s,zone,capacity\n0,here-a,1\n")
+    first = Trace.current(file)
+    assert Trace.current(file) is first
+    file.write_text("time_s,zone,capacity\n0,here-a,12\n")
+    assert Trace.current(file).at("here-a", 0) == Quote(12)

@@ -19,6 +19,7 @@ from pulumi import automation as auto
 from cli import pulumi
 from cli.context import Context
 from local import proctable
+from local.processes import Registry
 from spec.errors import InputError, OutsideError
 
 GRACE_S = 8.0
@@ -59,6 +60,8 @@ def repair(context: Context, stack: auto.Stack) -> str | None:
     if _pending_operations(context):
         stack.refresh(clear_pending_creates=True)
         done.append("cleared its unfinished operations")
+    if forgotten := Registry(context.home).forget_unusable():
+        done.append(f"removed unreadable entries of {', '.join(forgotten)}")
     return f"repaired after an interrupted command: {', '.join(done)}" if done else None
 
 

@@ -65,10 +65,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value
 
 
+_said: set[str] = set()
+
+
 def warn(message: str) -> None:
-    """Says on the log of the local cloud what was found and left alone."""
+    """Says on the log of the local cloud what was found and left alone; once, however often it is found."""
     import logging  # late: the launcher imports this module at every start of a process
 
+    if message in _said:
+        return
+    _said.add(message)
     logging.getLogger("tradewind.local").warning(message)
 
 

@@ -87,7 +87,7 @@ class Registry:
     # ------------------------------------------------------------ looking
 
     def entries(self) -> list[Entry]:
-        """Everything written down, dead ones too, by name; unusable files are logged and left out."""
+        """Everything written down, dead ones too, by name; unusable files are left out."""
         found = (self.get(path.stem) for path in sorted(self._folder.glob("[!.]*.json")))
         return [entry for entry in found if entry is not None]
 
@@ -107,6 +107,16 @@ class Registry:
         """Whether the process, or something that it started, runs; also when the registry lost its entry."""
         entry = self.get(name)
         return bool(self._members([] if entry is None else [entry], {name}))
+
+    def forget_unusable(self) -> list[str]:
+        """Removes entries that can't be read, torn or foreign; returns their names.
+
+        Nothing is lost with them: their processes are found by the marker, as those of entries that are missing.
+        """
+        names = [p.stem for p in sorted(self._folder.glob("[!.]*.json")) if self.get(p.stem) is None]
+        for name in names:
+            self._path(name).unlink(missing_ok=True)
+        return names
 
     # ------------------------------------------------------------ starting
 

@@ -106,6 +106,16 @@ def test_unfinished_operations_are_cleared_after_the_lock(context):
     assert "\n" not in said
 
 
+def test_an_unreadable_entry_of_a_process_is_removed_and_said(context):
+    folder = context.home / "processes"
+    folder.mkdir(parents=True)
+    (folder / "i-0123456789.json").write_text("{")
+    said, asked = mend(context)
+    assert "removed unreadable entries of i-0123456789" in said
+    assert asked == []
+    assert mend(context)[0] is None
+
+
 def test_a_damaged_state_names_the_one_before_it(context):
     leave_state(context).write_text('{"checkpoint": {"la')
     with pytest.raises(OutsideError, match=r"dev\.json.* dev\.json\.bak is the one before"):

@@ -38,11 +38,17 @@ def test_an_object_comes_back_and_anything_else_is_named_and_ignored(tmp_path, c
     assert caplog.text == ""
     write_json(path, {"a": 1})
     assert read_json(path) == {"a": 1}
-    for torn in (b"", b'{"a": ', b"[1]", b"\xff\xfe"):
-        path.write_bytes(torn)
-        caplog.clear()
-        assert read_json(path) is None
-        assert str(path) in caplog.text
+    for n, torn in enumerate((b"", b'{"a": ', b"[1]", b"\xff\xfe")):
+        (tmp_path / f"{n}.json").write_bytes(torn)
+        assert read_json(tmp_path / f"{n}.json") is None
+        assert str(tmp_path / f"{n}.json") in caplog.text
+
+
+def test_what_is_found_again_and_again_is_said_once(tmp_path, caplog):
+    (tmp_path / "torn").write_text("{")
+    for _ in range(3):
+        assert read_json(tmp_path / "torn") is None
+    assert len(caplog.messages) == 1
 
 
 def test_only_one_thread_holds_a_lock_even_when_the_holder_removes_the_file(tmp_path):

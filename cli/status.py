@@ -31,7 +31,7 @@ FRESH_S = 15.0
 """The controller writes every five seconds: after three missed times it does not count as alive."""
 POLL_S = 0.3
 GIVE_UP_AFTER = 3
-"""Replicas of one service that fail without any getting ready, before `wait` stops waiting."""
+"""Replicas of one service that fail without any getting ready on its present bundle, before `wait` stops waiting."""
 LOG_LINES = 5
 WIDE = 110
 
@@ -87,7 +87,10 @@ def read_status(context: Context) -> Status:
             f"{context.home / 'logs'}."
         ) from None
     except (OSError, ValidationError) as e:
-        raise OutsideError(f"{path} can't be read; the controller writes it anew within 5 s: {e}") from None
+        why = str(e) if isinstance(e, OSError) else "it is torn, or of another version"
+        raise OutsideError(
+            f"{path} can't be read: {why}. A running controller writes it anew within 5 s."
+        ) from None
 
 
 def alive(context: Context, found: Status) -> bool:
@@ -97,9 +100,14 @@ def alive(context: Context, found: Status) -> bool:
     """
     if not found.controller.alive or _age_s(found) > FRESH_S:
         return False
+    return _runs(context) is not False
+
+
+def _runs(context: Context) -> bool | None:
+    """Whether the controller's process is there; None where this computer can't tell."""
     registry = Registry(context.home)
     here = [e for e in registry.entries() if e.kind == "controller"]
-    return not here or any(registry.alive(e) for e in here)
+    return any(registry.alive(e) for e in here) if here else None
 
 
 def as_public(context: Context, found: Status) -> dict[str, Any]:
@@ -130,8 +138,9 @@ def _page(context: Context, found: Status) -> RenderableType:
         parts += [_table(service), *_troubles(service)]
     parts.append(f"[bold]${found.usd_hour:.2f}[/] per hour now")
     if not lives:
+        how = "does not answer" if found.controller.alive and _runs(context) else "not running"
         parts.append(
-            f"[red]controller: not running[/]; this is what it said {_ago(_age_s(found))} ago. "
+            f"[red]controller: {how}[/]; this is what it said {_ago(_age_s(found))} ago. "
             f"`make up STACK={context.stack}` starts it again; replicas and edges run on without it"
         )
     elif found.controller.frozen:
@@ -245,12 +254,13 @@ class _Waiting:
             self.missing = str(e)
             return False
         self.last = found
+        present = desired is None or found.generation == desired.generation
         for service in found.services:
-            self._note(service)
+            self._note(service, present=present)
             self._draw(progress, service)
         self.missing = self._lacks(desired, found) or ""
         if self.missing:
-            self._give_up_if_pointless(found)
+            self._give_up_if_pointless(desired, found)
             return False
         self.missing = _edge_lacks(self.context, found) or ""
         return not self.missing
@@ -279,7 +289,7 @@ class _Waiting:
             return f"its controller is frozen: {found.controller.frozen}"
         if desired is not None and found.generation != desired.generation:
             return "its controller has not read the new desired state yet"
-        bundles = {s.name: s.bundle.sha256 for s in desired.services} if desired else {}
+        bundles = _bundles(desired)
         for service in found.services:
             ready = [r for r in service.replicas if r.state is ReplicaState.READY]
             if len(ready) < service.desired:
@@ -288,9 +298,10 @@ class _Waiting:
                 return f"{service.name} is still being updated"
         return None
 
-    def _note(self, service: ServiceStatus) -> None:
+    def _note(self, service: ServiceStatus, *, present: bool) -> None:
+        """`present`: the status is about what is desired now; failures of what was before don't count."""
         for replica in service.replicas:
-            if replica.state is ReplicaState.FAILED:
+            if present and replica.state is ReplicaState.FAILED:
                 self.failed.setdefault(service.name, set()).add(replica.id)
             troubled = replica.state in (ReplicaState.FAILED, ReplicaState.UNREADY, ReplicaState.STARTING)
             if troubled and replica.reason and not self.troubles.get(replica.id, "").startswith("failed"):
@@ -307,10 +318,14 @@ class _Waiting:
                 return f"\n    {path}:" + "".join(f"\n    | {line}" for line in lines)
         return ""
 
-    def _give_up_if_pointless(self, found: Status) -> None:
+    def _give_up_if_pointless(self, desired: Desired | None, found: Status) -> None:
+        bundles = _bundles(desired)
         for service in found.services:
-            if len(self.failed.get(service.name, ())) >= GIVE_UP_AFTER and service.ready == 0:
-                raise OutsideError(self.failure("failing"))
+            ready = [r for r in service.replicas if r.state is ReplicaState.READY]
+            worked = any(r.bundle == bundles.get(service.name, r.bundle) for r in ready)
+            if len(self.failed.get(service.name, ())) >= GIVE_UP_AFTER and not worked:
+                kept = f"; {len(ready)} of the version before serve on" if ready else ""
+                raise OutsideError(self.failure(f"failing{kept}"))
 
     def _draw(self, progress: Progress, service: ServiceStatus) -> None:
         bar = self.bars.get(service.name)
@@ -318,6 +333,11 @@ class _Waiting:
             bar = self.bars[service.name] = progress.add_task(service.name, states="")
         states = sorted(r.state.value for r in service.replicas if r.state is not ReplicaState.READY)
         progress.update(bar, completed=service.ready, total=service.desired, states=" ".join(states))
+
+
+def _bundles(desired: Desired | None) -> dict[str, str]:
+    """The bundle that each service should run; empty while that is not known."""
+    return {s.name: s.bundle.sha256 for s in desired.services} if desired else {}
 
 
 def _edge_lacks(context: Context, found: Status) -> str | None:

@@ -194,7 +194,7 @@ def parse(raw: bytes) -> Desired:
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
         at = ".".join(str(x) for x in first["loc"])
-        raise UnusableDesired(f"desired state: {at}: {first['msg']}") from e
+        raise UnusableDesired(": ".join(filter(None, ("desired state", at, first["msg"])))) from e
 
 
 def dump(desired: Desired) -> str:

@@ -1,6 +1,7 @@
 """`tw status` and `tw wait`: what they say of a running, a dead and a missing controller."""
 
 import json
+import os
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from cli import status as command
 from cli.context import Context
+from local import proctable
 from spec.desired import Bundle, Desired, Scaling, Service, dump
 from spec.errors import OutsideError
 from spec.names import Market
@@ -234,6 +236,42 @@ def test_wait_does_not_wait_for_a_service_whose_replicas_fail_one_after_another(
     with pytest.raises(OutsideError, match="failing"):
         command.wait_until_ready(context, timeout_s=60)
     assert time.monotonic() - started < 5
+
+
+def test_wait_does_not_wait_for_a_new_version_that_fails_while_the_one_before_serves_on(context):
+    write_desired(context, sha256="b" * 64)
+    failing = [a_replica(f"i-{n}", ReplicaState.FAILED, "exit code 2", bundle="b" * 64) for n in range(3)]
+    write(context, a_replica(bundle=SHA), *failing, desired=2)
+    with pytest.raises(OutsideError, match="failing; 1 of the version before"):
+        command.wait_until_ready(context, timeout_s=60)
+
+
+def test_failures_of_an_older_desired_state_are_not_counted(context):
+    write_desired(context)
+    failing = [a_replica(f"i-{n}", ReplicaState.FAILED, "exit code 2") for n in range(3)]
+    write(context, *failing, generation="g0")
+    with pytest.raises(OutsideError, match="has not read the new desired state"):
+        command.wait_until_ready(context, timeout_s=0.05)
+
+
+def test_a_controller_that_is_there_and_silent_is_told_from_one_that_is_gone(context):
+    registry = context.home / "processes"
+    registry.mkdir(parents=True)
+    me = proctable.read(os.getpid())
+    entry = {
+        "schema": 1,
+        "name": "controller",
+        "kind": "controller",
+        "token": "t",
+        "launched_at": 0,
+        "meta": {},
+    }
+    for start_time, said in ((me.start_time, "does not answer"), ("gone", "not running")):
+        (registry / "controller.json").write_text(
+            json.dumps({**entry, "pid": me.pid, "start_time": start_time})
+        )
+        write(context, a_replica(), age_s=60)
+        assert f"controller: {said}" in run("status").output
 
 
 def test_an_interrupted_wait_says_that_the_stack_goes_on(context, monkeypatch, capsys):

@@ -40,7 +40,6 @@ class Pool:
         Field("acceleratorCount", "integer", minimum=1),
         Field("capacityUnits", "number", minimum=0),
         Field("priceUsdHour", "number", minimum=0),
-        Field("capacityUnits", "number", minimum=0),
     )
 
     def check(self, inputs: Properties) -> list[Failure]:

@@ -242,6 +242,8 @@ class _Waiting:
     """The last trouble of each replica, by its id."""
     failed: dict[str, set[str]] = field(default_factory=dict)
     """Replicas that failed, by service."""
+    starting: dict[str, set[str]] = field(default_factory=dict)
+    """Replicas whose engines were starting at the last look, by service."""
     missing: str = "the controller has said nothing yet"
     last: Status | None = None
 
@@ -300,14 +302,22 @@ class _Waiting:
 
     def _note(self, service: ServiceStatus, *, present: bool) -> None:
         """`present`: the status is about what is desired now; failures of what was before don't count."""
+        if present:
+            self._count_failures(service)
         for replica in service.replicas:
-            if present and replica.state is ReplicaState.FAILED:
-                self.failed.setdefault(service.name, set()).add(replica.id)
             troubled = replica.state in (ReplicaState.FAILED, ReplicaState.UNREADY, ReplicaState.STARTING)
             if troubled and replica.reason and not self.troubles.get(replica.id, "").startswith("failed"):
                 self.troubles[replica.id] = f"{replica.state.value}: {replica.reason}{self._log_of(replica)}"
             elif replica.state is ReplicaState.READY:
                 self.troubles.pop(replica.id, None)
+
+    def _count_failures(self, service: ServiceStatus) -> None:
+        """One that is gone before it was ready has failed too: the state lasts shorter than the time between two looks."""
+        states = {r.id: r.state for r in service.replicas}
+        before = self.starting.get(service.name, set())
+        failed = {i for i, state in states.items() if state is ReplicaState.FAILED} | (before - states.keys())
+        self.failed.setdefault(service.name, set()).update(failed)
+        self.starting[service.name] = {i for i, state in states.items() if state is ReplicaState.STARTING}
 
     def _log_of(self, replica: ReplicaStatus) -> str:
         """The last lines of the machine's logs, while they are there."""

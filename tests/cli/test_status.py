@@ -246,6 +246,21 @@ def test_wait_does_not_wait_for_a_new_version_that_fails_while_the_one_before_se
         command.wait_until_ready(context, timeout_s=60)
 
 
+def test_replicas_that_are_gone_before_they_were_ready_count_as_failed(context, monkeypatch):
+    write_desired(context, sha256="b" * 64)
+    looks = iter(range(20))
+
+    def time_goes_by(seconds):
+        starting = a_replica(f"i-{next(looks)}", ReplicaState.STARTING, bundle="b" * 64)
+        write(context, a_replica("i-old", bundle=SHA), starting, desired=2)
+
+    monkeypatch.setattr(command.time, "sleep", time_goes_by)
+    write(context, a_replica("i-old", bundle=SHA), desired=2)
+    with pytest.raises(OutsideError, match="failing"):
+        command.wait_until_ready(context, timeout_s=60)
+    assert next(looks) < 6
+
+
 def test_failures_of_an_older_desired_state_are_not_counted(context):
     write_desired(context)
     failing = [a_replica(f"i-{n}", ReplicaState.FAILED, "exit code 2") for n in range(3)]

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pulumi
-from planner.planner import plan
 
 from catalog.load import load
 from components.environment import Environment, EnvironmentArgs
 from components.local import Host
 from planner.constraints import Constraints
+from planner.planner import plan
 from spec import stack
 from spec.errors import TradewindError
 from spec.keys import read_keys

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
-from spec.bundle import BuiltBundle
 
 from components.local import File, Host
+from spec.bundle import BuiltBundle
 from spec.desired import Desired, dump
 from spec.snapshot import Keys
 

@@ -51,7 +51,6 @@ class Session:
                 with self.cli.interruptible(_say):
                     self.stack.preview(
                         on_event=report,
-                        diff=True,
                         policy_packs=self._packs,
                         policy_pack_configs=self._limits(),
                     )

@@ -1,5 +1,6 @@
 """The Makefile: `make help` tells the truth, and nothing in a path or a name trips it."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,7 +15,13 @@ pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 
 
 def make(*args, cwd=ROOT):
-    return subprocess.run(["make", *args], cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+    # The tests themselves may run below `make test`, whose make would announce this one as its child.
+    env = {
+        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "STACK", "TESTS")
+    }
+    return subprocess.run(
+        ["make", *args], cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 @pytest.fixture

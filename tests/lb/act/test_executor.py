@@ -100,7 +100,7 @@ def test_without_the_lease_nothing_is_sent(rig):
 def test_a_leader_that_was_followed_sends_nothing_more(rig):
     async def story():
         async with rig() as r:
-            await r.bucket.put("lease/00000002.json", b"{}")
+            await r.bucket.put(f"lease/{r.lease.epoch + 1:08d}.json", b"{}")
             (outcome,) = await r.run(SetSize(POOL.id, 2))
             assert outcome.error == "not_sent"
             assert r.driver.calls == []

@@ -69,6 +69,8 @@ class Routing(Wire):
     policy: Literal["least_request", "round_robin"] = "least_request"
     models: tuple[str, ...] = ()
     """Values of the request's `model` that belong to this service; empty = every other one."""
+    model: str = ""
+    """What its engine calls its model: chooses this service too when it names no `models`; empty = not known."""
     stream_idle_timeout_s: Seconds = 600
     max_request_bytes: int = Field(8 * 1024 * 1024, ge=1)
     drain_limit_s: Seconds = 120

@@ -171,6 +171,7 @@ def _routing(written: ServiceFile) -> Routing:
     return Routing(
         policy="round_robin" if service.load_balancing_policy == "round_robin" else "least_request",
         models=tuple(ours.models or ()),
+        model=_model(written) or "",
         **{name: value for name, value in given.items() if value is not None},
     )
 

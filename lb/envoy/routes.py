@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,20 +61,31 @@ def max_request_bytes(services: Sequence[SnapshotService]) -> int:
     return max((s.routing.max_request_bytes for s in services), default=DEFAULT_MAX_REQUEST_BYTES)
 
 
-def models_of(service: SnapshotService) -> list[str]:
-    """Values of `model` that choose this service: those it names, and its own name."""
-    return sorted({*service.routing.models, service.name})
+def claims(services: Sequence[SnapshotService]) -> dict[str, list[str]]:
+    """Values of `model` that choose each service, by service name; a value chooses one service only.
+
+    Those that it names, and its own name. One that names none has its engine's model too, unless another has it as well.
+    """
+    found: dict[str, set[str]] = {s.name: set() for s in services}
+    taken: set[str] = set()
+    for service in services:
+        found[service.name] = {*service.routing.models, service.name} - taken
+        taken |= found[service.name]
+    implied = Counter(s.routing.model for s in services if s.routing.model and not s.routing.models)
+    for service in services:
+        model = service.routing.model
+        if implied[model] == 1 and model not in taken and not service.routing.models:
+            found[service.name].add(model)
+    return {name: sorted(models) for name, models in found.items()}
 
 
 def _by_model(services: Sequence[SnapshotService]) -> list[dict[str, Any]]:
     """Named models first; then the one service, if it is the only one, that named none and so takes every other."""
     routes = [_model_list(services)]
-    taken: set[str] = set()
+    claimed = claims(services)
     for service in services:
-        mine = [m for m in models_of(service) if m not in taken]
-        taken.update(mine)
-        if mine:
-            routes.extend(_service_routes(service, _model_is_one_of(mine)))
+        if claimed[service.name]:
+            routes.extend(_service_routes(service, _model_is_one_of(claimed[service.name])))
     rest = [s for s in services if not s.routing.models]
     if len(rest) == 1:
         routes.extend(_service_routes(rest[0], {}))
@@ -158,10 +170,7 @@ def _model_is_one_of(models: Sequence[str]) -> dict[str, Any]:
 
 def _model_list(services: Sequence[SnapshotService]) -> dict[str, Any]:
     """`GET /v1/models` of all services together."""
-    owner: dict[str, str] = {}
-    for service in services:
-        for model in models_of(service):
-            owner.setdefault(model, service.name)
+    owner = {model: name for name, models in claims(services).items() for model in models}
     data = [{"id": m, "object": "model", "created": 0, "owned_by": owner[m]} for m in sorted(owner)]
     text = json.dumps({"object": "list", "data": data})
     match = {

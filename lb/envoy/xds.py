@@ -45,7 +45,9 @@ def problems(snapshot: Snapshot) -> list[str]:
         if not clusters.is_ip(e.address)
     ]
     if len([s for s in snapshot.services if not s.routing.models]) > 1:
-        said.append("several services name no models: they are reached by their own names only")
+        said.append(
+            "several services name no models: they are reached by their own names and their engines' models only"
+        )
     return said
 
 

@@ -51,6 +51,21 @@ def test_the_order_of_a_snapshots_parts_does_not_matter():
     assert files(snapshot(*services, keys=tuple(keys))) == files(snapshot(*turned, keys=tuple(keys[::-1])))
 
 
+def test_an_engines_model_chooses_its_service_beside_the_services_name():
+    found = routes.claims([service("chat", model="chat-demo"), service("code", model="code-demo")])
+    assert found == {"chat": ["chat", "chat-demo"], "code": ["code", "code-demo"]}
+
+
+def test_models_that_are_named_go_before_those_that_engines_have():
+    found = routes.claims([service("blue", model="m"), service("green", models=("m",), model="x")])
+    assert found == {"blue": ["blue"], "green": ["green", "m"]}
+
+
+def test_a_model_that_two_services_have_chooses_neither():
+    found = routes.claims([service("blue", model="m"), service("green", model="m")])
+    assert found == {"blue": ["blue"], "green": ["green"]}
+
+
 def test_a_new_number_alone_changes_no_file():
     one = snapshot(service("chat", endpoint()))
     assert files(one) == files(one.model_copy(update={"epoch": 2, "seq": 77}))

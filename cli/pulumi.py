@@ -7,6 +7,7 @@ Nothing here touches the user's own Pulumi login: a local stack has its backend,
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -27,6 +28,8 @@ from tools import pulumi_cli
 INTERRUPT_LIMIT_S = 8.0
 """How long an interrupted update may take to end by itself before it is killed."""
 
+LOGS_KEPT = 20
+
 OnLine = Callable[[str], None]
 
 
@@ -37,7 +40,16 @@ def command(context: Context) -> Cli:
         raise OutsideError("the Pulumi CLI is missing; run: make setup")
     # The old language host takes `python3` from PATH, so the environment comes first.
     os.environ["PATH"] = f"{context.root / '.venv' / 'bin'}:{folder}:{os.environ.get('PATH', '')}"
+    _forget_logs(context.root / ".tradewind" / "pulumi" / "logs")
     return Cli(context, version=pulumi_cli.version(folder))
+
+
+def _forget_logs(folder: Path) -> None:
+    """Pulumi writes a log of its own per command, some 100 KB, and keeps them for ever."""
+    named = {path: re.search(r"\d{8}T\d{6}", path.name) for path in folder.glob("*.log")}
+    dated = sorted((found[0], path) for path, found in named.items() if found)
+    for _, path in dated[:-LOGS_KEPT]:
+        path.unlink(missing_ok=True)
 
 
 def environment(context: Context) -> dict[str, str]:
@@ -79,7 +91,7 @@ class Cli(auto.PulumiCommand):
         on_output: OnLine | None = None,
         on_error: OnLine | None = None,
     ) -> auto.CommandResult:
-        """One CLI command to its end. Raises auto.CommandError when it fails."""
+        """One CLI command to its end. Raises auto.CommandError when it fails, OutsideError when somebody killed it."""
         marker = proctable.Marker(str(self._context.home), "pulumi", os.urandom(4).hex())
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")},
@@ -106,6 +118,11 @@ class Cli(auto.PulumiCommand):
             err.join()
         self.process = None
         result = auto.CommandResult(stdout=out.text, stderr=err.text, code=process.returncode)
+        if result.code < 0 and not self._interrupted.is_set():
+            name = signal.Signals(-result.code).name
+            raise OutsideError(
+                f"Pulumi was ended by {name}; run the same command again, it puts things in order"
+            )
         if result.code != 0:
             raise create_command_error(result)
         return result

@@ -18,6 +18,7 @@ def ensure(context: Context) -> str:
     """Makes what is missing or empty, and returns the caller's API key."""
     folder = context.home / "secrets"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    context.home.chmod(0o700)  # bundles, logs and the state hold what services are given and are asked
     _ensure(folder / "controller-token", lambda: secrets.token_urlsafe(32))
     key = _ensure(context.key_file, new_key)
     keys = Keys(keys=(hashed(key, key_id=KEY_ID),)).model_dump_json().encode()

@@ -24,7 +24,7 @@ from rich.table import Table
 from cli.context import Context
 from local.processes import Registry
 from spec.desired import Desired, UnusableDesired, parse
-from spec.errors import OutsideError
+from spec.errors import InputError, OutsideError
 from spec.status import ReplicaState, ReplicaStatus, ServiceStatus, Status
 
 FRESH_S = 15.0
@@ -55,13 +55,22 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it live until Ctrl-C.")] = False,
 ) -> None:
     """Show every service with its replicas, what they cost per hour, and how the controller is."""
-    context = Context(stack)
+    context = _there(stack)
     if as_json:
         print(json.dumps(as_public(context, read_status(context))))
     elif watch:
         _watch(context)
     else:
         out.print(_page(context, read_status(context)))
+
+
+def _there(stack: str) -> Context:
+    """The stack; raises InputError when there is no such one, or nothing of it."""
+    context = Context(stack)
+    if not context.home.exists():
+        _ = context.config  # a name that nobody configured is said first
+        raise InputError(f"stack `{stack}` is not up; `make up STACK={stack}` starts it")
+    return context
 
 
 def _watch(context: Context) -> None:
@@ -208,7 +217,7 @@ def wait(
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 300,
 ) -> None:
     """Wait until every service has its replicas ready and the edge answers. Ctrl-C leaves the stack running."""
-    context = Context(stack)
+    context = _there(stack)
     wait_until_ready(context, timeout_s=timeout)
     services = read_status(context).services
     out.print(", ".join(f"{s.name}: {s.ready}/{s.desired} ready at {s.endpoint}" for s in services))

@@ -13,6 +13,7 @@ from pulumi import automation as auto
 
 from cli import pulumi
 from cli.context import Context
+from spec.errors import OutsideError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +73,14 @@ def test_an_interrupt_between_two_commands_ends_the_next_one_at_once(cli, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         two_commands()
     assert time.monotonic() - began < pulumi.INTERRUPT_LIMIT_S / 2
+
+
+def test_a_pulumi_that_somebody_killed_is_said_in_one_line(cli, tmp_path):
+    def kill(_line):
+        cli.process.kill()
+
+    with pytest.raises(OutsideError, match="ended by SIGKILL; run the same command again"):
+        cli.run(["up"], str(tmp_path), {}, on_output=kill)
 
 
 def test_without_an_interrupt_a_failure_is_pulumis_own(cli, tmp_path):

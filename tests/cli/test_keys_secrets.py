@@ -25,6 +25,7 @@ def mode(path):
 
 def test_everything_is_private(context):
     secrets.ensure(context)
+    assert mode(context.home) == 0o700
     assert mode(context.home / "secrets") == 0o700
     for name in ("secrets/controller-token", "key", "keys.json"):
         assert mode(context.home / name) == 0o600, name

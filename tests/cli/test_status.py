@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import typer
@@ -14,11 +16,12 @@ from cli import status as command
 from cli.context import Context
 from local import proctable
 from spec.desired import Bundle, Desired, Scaling, Service, dump
-from spec.errors import OutsideError
+from spec.errors import InputError, OutsideError
 from spec.names import Market
 from spec.status import ControllerStatus, ReplicaState, ReplicaStatus, ServiceStatus, Status
 
 SHA = "a" * 64
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -287,6 +290,21 @@ def test_a_controller_that_is_there_and_silent_is_told_from_one_that_is_gone(con
         )
         write(context, a_replica(), age_s=60)
         assert f"controller: {said}" in run("status").output
+
+
+@pytest.mark.parametrize("name", ["status", "wait"])
+def test_a_stack_that_nobody_configured_is_said_at_once(context, name):
+    refused = run(name, "--stack", "prod")
+    assert isinstance(refused.exception, InputError)
+    assert "no stack `prod`" in str(refused.exception)
+
+
+@pytest.mark.parametrize("name", ["status", "wait"])
+def test_a_stack_that_is_not_up_is_said_at_once(context, name):
+    shutil.copy(ROOT / "Pulumi.yaml", context.root)
+    (context.root / "Pulumi.prod.yaml").write_text("config: {}\n")
+    refused = run(name, "--stack", "prod")
+    assert "make up STACK=prod" in str(refused.exception)
 
 
 def test_an_interrupted_wait_says_that_the_stack_goes_on(context, monkeypatch, capsys):

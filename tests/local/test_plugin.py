@@ -342,12 +342,16 @@ def test_a_plugin_whose_engine_was_killed_ends_what_it_was_starting_and_itself(p
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             stub = provider_pb2_grpc.ResourceProviderStub(channel)
             process, inputs = Engine(stub, "Process"), program(after=60)
-            stub.Create.future(
+            # The call lasts as long as something holds it: one that is forgotten is cancelled.
+            call = stub.Create.future(
                 proto.CreateRequest(urn=process.urn, properties=struct(process.check(**inputs)[0]))
             )
-            wait_until(registry.entries)
-            engine.kill()
+            try:
+                wait_until(registry.entries)
+            finally:
+                engine.kill()
             wait_until(lambda: alive_pid(pid) is False)
+            assert call.exception() is not None
         assert registry.entries() == []
 
 
@@ -355,11 +359,12 @@ def test_a_create_after_a_killed_plugin_adopts_what_it_finds(stub, process, prog
     inputs = program(after=1)
     with plugin() as (doomed, server):
         engine = Engine(doomed, "Process")
-        doomed.Create.future(
+        call = doomed.Create.future(
             proto.CreateRequest(urn=engine.urn, properties=struct(engine.check(**inputs)[0]))
         )
         wait_until(registry.entries)
         server.kill()
+        assert call.exception() is not None
     (entry,) = registry.entries()
     assert process.create(**inputs)["pid"] == entry.pid
 

@@ -579,7 +579,7 @@ def alive_pid(pid):
     return found is not None and not found.dead
 
 
-def wait_until(condition, seconds=15.0):
+def wait_until(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -31,7 +31,7 @@ FRESH_S = 15.0
 """The controller writes every five seconds: after three missed times it does not count as alive."""
 POLL_S = 0.3
 GIVE_UP_AFTER = 3
-"""Replicas of one service that fail without any getting ready on its present bundle, before `wait` stops waiting."""
+"""Replicas of one service that fail in a row, none ready on its present bundle, before `wait` stops waiting."""
 LOG_LINES = 5
 WIDE = 110
 
@@ -124,7 +124,7 @@ def as_public(context: Context, found: Status) -> dict[str, Any]:
     lives, ticked = alive(context, found), found.controller.last_tick_age_s
     return {
         "services": [
-            service.model_dump(mode="json", exclude={"replicas": {"__all__": {"reason"}}})
+            service.model_dump(mode="json", exclude={"failures": True, "replicas": {"__all__": {"reason"}}})
             for service in found.services
         ],
         "usd_hour": found.usd_hour,
@@ -249,10 +249,8 @@ class _Waiting:
     bars: dict[str, TaskID] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     """The last trouble of each replica, by its id."""
-    failed: dict[str, set[str]] = field(default_factory=dict)
-    """Replicas that failed, by service."""
-    starting: dict[str, set[str]] = field(default_factory=dict)
-    """Replicas whose engines were starting at the last look, by service."""
+    failures: dict[str, int] = field(default_factory=dict)
+    """Failures of each service when waiting began: only further ones say something about now."""
     missing: str = "the controller has said nothing yet"
     last: Status | None = None
 
@@ -265,9 +263,8 @@ class _Waiting:
             self.missing = str(e)
             return False
         self.last = found
-        present = desired is None or found.generation == desired.generation
         for service in found.services:
-            self._note(service, present=present)
+            self._note(service)
             self._draw(progress, service)
         self.missing = self._lacks(desired, found) or ""
         if self.missing:
@@ -280,8 +277,13 @@ class _Waiting:
         """The message that `wait` ends with: what is missing, which replica, why, and where to read more."""
         lines = [f"stack {self.context.stack} is {headline}: {self.missing}"]
         lines += [f"  {rid}: {trouble}" for rid, trouble in list(self.troubles.items())[-4:]]
-        if not self.troubles and self.last is not None:
-            lines += [f"  {reason}" for reason in self.last.reasons[:4]]
+        reasons = self.last.reasons if self.last is not None else ()
+        if not self.troubles:
+            lines += [f"  {reason}" for reason in reasons[:4]]
+        elif not any(trouble.startswith("failed") for trouble in self.troubles.values()):
+            lines += [f"  {reason}" for reason in reasons if " failed: " in reason][
+                :2
+            ]  # too short to be seen
         lines.append(f"  logs: {self.context.home / 'logs'} and {self.context.home / 'machines'}")
         lines.append("  The stack keeps running; `./tw status --watch` shows how it goes on.")
         return "\n".join(lines)
@@ -309,24 +311,13 @@ class _Waiting:
                 return f"{service.name} is still being updated"
         return None
 
-    def _note(self, service: ServiceStatus, *, present: bool) -> None:
-        """`present`: the status is about what is desired now; failures of what was before don't count."""
-        if present:
-            self._count_failures(service)
+    def _note(self, service: ServiceStatus) -> None:
         for replica in service.replicas:
             troubled = replica.state in (ReplicaState.FAILED, ReplicaState.UNREADY, ReplicaState.STARTING)
             if troubled and replica.reason and not self.troubles.get(replica.id, "").startswith("failed"):
                 self.troubles[replica.id] = f"{replica.state.value}: {replica.reason}{self._log_of(replica)}"
             elif replica.state is ReplicaState.READY:
                 self.troubles.pop(replica.id, None)
-
-    def _count_failures(self, service: ServiceStatus) -> None:
-        """One that is gone before it was ready has failed too: the state lasts shorter than the time between two looks."""
-        states = {r.id: r.state for r in service.replicas}
-        before = self.starting.get(service.name, set())
-        failed = {i for i, state in states.items() if state is ReplicaState.FAILED} | (before - states.keys())
-        self.failed.setdefault(service.name, set()).update(failed)
-        self.starting[service.name] = {i for i, state in states.items() if state is ReplicaState.STARTING}
 
     def _log_of(self, replica: ReplicaStatus) -> str:
         """The last lines of the machine's logs, while they are there."""
@@ -338,11 +329,14 @@ class _Waiting:
         return ""
 
     def _give_up_if_pointless(self, desired: Desired | None, found: Status) -> None:
+        if desired is not None and found.generation != desired.generation:
+            return
         bundles = _bundles(desired)
         for service in found.services:
+            before = self.failures.setdefault(service.name, service.failures)
             ready = [r for r in service.replicas if r.state is ReplicaState.READY]
-            worked = any(r.bundle == bundles.get(service.name, r.bundle) for r in ready)
-            if len(self.failed.get(service.name, ())) >= GIVE_UP_AFTER and not worked:
+            works = any(r.bundle == bundles.get(service.name, r.bundle) for r in ready)
+            if not works and service.failures >= GIVE_UP_AFTER and service.failures > before:
                 kept = f"; {len(ready)} of the version before serve on" if ready else ""
                 raise OutsideError(self.failure(f"failing{kept}"))
 

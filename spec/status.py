@@ -43,13 +43,14 @@ class ReplicaStatus(Wire):
 
 
 class ServiceStatus(Wire):
-    """One service."""
+    """One service. `failures`: replicas in a row that failed by themselves on its present bundle."""
 
     name: str
     endpoint: str
     ready: int
     desired: int
     replicas: tuple[ReplicaStatus, ...] = ()
+    failures: int = 0
 
 
 class ControllerStatus(Wire):

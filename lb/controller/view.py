@@ -113,6 +113,7 @@ def services_status(
             ready=sum(r.state is ReplicaState.READY for r in of_service[s.name]),
             desired=targets.get(s.name, 0),
             replicas=tuple(of_service[s.name]),
+            failures=memory.services[s.name].failures if s.name in memory.services else 0,
         )
         for s in desired.services
     )

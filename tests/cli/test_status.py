@@ -88,6 +88,7 @@ def write(
     lives=True,
     frozen=None,
     generation="g1",
+    failures=0,
 ):
     found = Status(
         services=(
@@ -97,6 +98,7 @@ def write(
                 ready=sum(r.state is ReplicaState.READY for r in replicas),
                 desired=desired,
                 replicas=replicas,
+                failures=failures,
             ),
         ),
         usd_hour=0.2,
@@ -232,42 +234,43 @@ def test_wait_shows_the_last_lines_of_a_failing_engine(context):
         command.wait_until_ready(context, timeout_s=0.02)
 
 
-def test_wait_does_not_wait_for_a_service_whose_replicas_fail_one_after_another(context):
-    replicas = [a_replica(f"i-{n}", ReplicaState.FAILED, "exit code 1") for n in range(3)]
-    write(context, *replicas)
-    started = time.monotonic()
-    with pytest.raises(OutsideError, match="failing"):
-        command.wait_until_ready(context, timeout_s=60)
-    assert time.monotonic() - started < 5
+def failing_more_and_more(context, monkeypatch, *replicas, first=0, **status):
+    """Each look finds one failure more than the look before."""
+    counts = iter(range(first, first + 100))
 
+    def time_goes_by(seconds=0.0):
+        write(context, *replicas, failures=next(counts), **status)
 
-def test_wait_does_not_wait_for_a_new_version_that_fails_while_the_one_before_serves_on(context):
-    write_desired(context, sha256="b" * 64)
-    failing = [a_replica(f"i-{n}", ReplicaState.FAILED, "exit code 2", bundle="b" * 64) for n in range(3)]
-    write(context, a_replica(bundle=SHA), *failing, desired=2)
-    with pytest.raises(OutsideError, match="failing; 1 of the version before"):
-        command.wait_until_ready(context, timeout_s=60)
-
-
-def test_replicas_that_are_gone_before_they_were_ready_count_as_failed(context, monkeypatch):
-    write_desired(context, sha256="b" * 64)
-    looks = iter(range(20))
-
-    def time_goes_by(seconds):
-        starting = a_replica(f"i-{next(looks)}", ReplicaState.STARTING, bundle="b" * 64)
-        write(context, a_replica("i-old", bundle=SHA), starting, desired=2)
-
+    time_goes_by()
     monkeypatch.setattr(command.time, "sleep", time_goes_by)
-    write(context, a_replica("i-old", bundle=SHA), desired=2)
+    return counts
+
+
+def test_wait_does_not_wait_for_a_service_whose_replicas_fail_one_after_another(context, monkeypatch):
+    failed = a_replica("i-1", ReplicaState.FAILED, "exit code 1")
+    counts = failing_more_and_more(context, monkeypatch, failed)
     with pytest.raises(OutsideError, match="failing"):
         command.wait_until_ready(context, timeout_s=60)
-    assert next(looks) < 6
+    assert next(counts) == command.GIVE_UP_AFTER + 1
+
+
+def test_wait_does_not_wait_for_a_new_version_that_fails_while_the_one_before_serves_on(context, monkeypatch):
+    write_desired(context, sha256="b" * 64)
+    failing_more_and_more(context, monkeypatch, a_replica(bundle=SHA), desired=2)
+    with pytest.raises(OutsideError, match=r"failing; 1 of the version before serve on"):
+        command.wait_until_ready(context, timeout_s=60)
+
+
+def test_wait_gives_a_service_that_has_failed_before_one_more_try(context, monkeypatch):
+    counts = failing_more_and_more(context, monkeypatch, first=7)
+    with pytest.raises(OutsideError, match="failing"):
+        command.wait_until_ready(context, timeout_s=60)
+    assert next(counts) == 7 + 2
 
 
 def test_failures_of_an_older_desired_state_are_not_counted(context):
     write_desired(context)
-    failing = [a_replica(f"i-{n}", ReplicaState.FAILED, "exit code 2") for n in range(3)]
-    write(context, *failing, generation="g0")
+    write(context, failures=9, generation="g0")
     with pytest.raises(OutsideError, match="has not read the new desired state"):
         command.wait_until_ready(context, timeout_s=0.05)
 

@@ -74,6 +74,10 @@ class Routing(Wire):
     stream_idle_timeout_s: Seconds = 600
     max_request_bytes: int = Field(8 * 1024 * 1024, ge=1)
     drain_limit_s: Seconds = 120
+    hold_limit_s: Seconds = 300
+    """How long a request may wait at an edge while a service that was scaled to zero comes back."""
+    max_held: int = Field(1000, ge=0)
+    """How many requests one edge may hold for the service at a time; others get 503 with an honest `retry-after`."""
 
 
 class OnExhausted(StrEnum):
@@ -144,6 +148,8 @@ class Service(Wire):
     """One service as the controller runs it."""
 
     name: str
+    num_nodes: int = Field(1, ge=1)
+    """Machines of one replica: a gang, which starts and dies as one."""
     bundle: Bundle
     probe: Probe = Probe()
     scaling: Scaling = Scaling()

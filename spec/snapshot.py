@@ -30,7 +30,9 @@ class SnapshotService(Wire):
     routing: Routing
     endpoints: tuple[Endpoint, ...] = ()
     retry_after_s: Seconds = 10
-    """Told to callers with the 503 while there is no endpoint."""
+    """Told to callers with the 503 while there is no endpoint: when the controller expects one."""
+    hold: bool = False
+    """Whether requests wait at the edge until there is an endpoint, because the service was scaled to zero."""
 
 
 class Key(Wire):

@@ -42,6 +42,44 @@ class ReplicaStatus(Wire):
     """Why it is in this state, in plain words; empty when there is nothing to say."""
 
 
+class RolloutPhase(StrEnum):
+    """Where the change to another bundle is. `back`: it failed or was aborted, and replicas return to the one before."""
+
+    ROLLING = "rolling"
+    PAUSED = "paused"
+    BACK = "back"
+    DONE = "done"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+class RolloutStatus(Wire):
+    """A service's last change of bundle. `updated` of `total` replicas run what they should end up with.
+
+    `failed` and `aborted` are ends: every replica is back on `from_bundle`, and stays there until another bundle is
+    desired.
+    """
+
+    phase: RolloutPhase
+    from_bundle: str
+    to_bundle: str
+    started_at: float
+    updated: int
+    total: int
+    reason: str = ""
+
+
+class TrafficStatus(Wire):
+    """What callers asked of a service lately: the last minute at all edges. None = no edge has told."""
+
+    qps: float | None = None
+    active: int | None = None
+    held: int = 0
+    failed_per_s: float | None = None
+    ttft_p50_ms: float | None = None
+    ttft_p95_ms: float | None = None
+
+
 class ServiceStatus(Wire):
     """One service. `failures`: replicas in a row that failed by themselves on its present bundle."""
 
@@ -51,6 +89,26 @@ class ServiceStatus(Wire):
     desired: int
     replicas: tuple[ReplicaStatus, ...] = ()
     failures: int = 0
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    traffic: TrafficStatus | None = None
+    rollout: RolloutStatus | None = None
+    usd_month: float | None = None
+    """What it has cost since the month (UTC) began."""
+
+
+class SpendStatus(Wire):
+    """Money of the month so far, of the whole environment. `month`: `2026-11`, UTC. USD.
+
+    `exhausted`: why nothing more may be spent; None = there is money left. `assumed`: the part that is not counted but
+    assumed at the highest rate, because the journal was lost.
+    """
+
+    month: str
+    usd: float
+    budget_usd: float | None = None
+    assumed_usd: float = 0.0
+    exhausted: str | None = None
 
 
 class ControllerStatus(Wire):
@@ -67,6 +125,7 @@ class Status(Wire):
 
     services: tuple[ServiceStatus, ...] = ()
     usd_hour: float
+    spend: SpendStatus | None = None
     controller: ControllerStatus
     written_at: float
     generation: str | None = None

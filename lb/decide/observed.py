@@ -40,6 +40,8 @@ class Health:
         failures: failed probes in a row, counted up to the threshold.
         detail: the last probe's failure in words.
         in_flight: requests that the engine works on; None where it doesn't tell.
+        preempt_at: epoch seconds of a preemption that the machine's agent was told of; None when none is announced.
+        lies: how it fails callers' requests although its probe succeeds, in words; empty when it doesn't.
 
     """
 
@@ -52,6 +54,8 @@ class Health:
     failures: int = 0
     detail: str = ""
     in_flight: int | None = None
+    preempt_at: float | None = None
+    lies: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,40 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What callers ask of one service, at all edges together.
+
+    Attributes:
+        qps: requests that arrived per second, over the last minute, to three significant digits.
+        active: requests that are being answered.
+        held: requests that wait at the edges for the service to come back from zero.
+
+    """
+
+    service: str
+    qps: float = 0.0
+    active: int = 0
+    held: int = 0
+
+
+class Action(StrEnum):
+    """What an operator may ask of a service's rollout."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One `commands/<id>.json` of the state bucket, from `tw`. Ids sort by time; each is acted on once."""
+
+    id: str
+    service: str
+    action: Action
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """One tick's view of the world.
 
@@ -89,6 +127,8 @@ class Observed:
         outcomes: of the commands that ended since the tick before.
         busy: pools whose clouds still carry out commands for them; they get no new ones.
         refills: clouds whose groups replace lost machines by themselves.
+        load: by service; a service that no edge has told of is not in here.
+        wishes: what operators asked for, oldest first.
 
     """
 
@@ -99,3 +139,5 @@ class Observed:
     outcomes: tuple[Outcome, ...] = ()
     busy: tuple[str, ...] = ()
     refills: tuple[str, ...] = ()
+    load: tuple[Load, ...] = ()
+    wishes: tuple[Wish, ...] = ()

@@ -60,7 +60,6 @@ Money = Annotated[float, Field(ge=0, le=1e12)]
 Place = Annotated[str | None, BeforeValidator(q.place)]
 EnvName = Annotated[str, AfterValidator(q.env_name)]
 
-_AUTOSCALING = Later("the number of replicas stays at `min_replicas`")
 _ON_DEMAND_FALLBACK = Later("replicas run in the market that `use_spot` names")
 
 
@@ -129,10 +128,10 @@ class ReplicaPolicy(Part):
 
     min_replicas: Count | None = None
     max_replicas: Count | None = None
-    target_qps_per_replica: Annotated[Any, BeforeValidator(q.qps), _AUTOSCALING] = None
-    upscale_delay_seconds: Annotated[Delay | None, _AUTOSCALING] = None
-    downscale_delay_seconds: Annotated[Delay | None, _AUTOSCALING] = None
-    num_overprovision: Annotated[Count | None, Later("no replicas are added to `min_replicas`")] = None
+    target_qps_per_replica: Annotated[Any, BeforeValidator(q.qps)] = None
+    upscale_delay_seconds: Delay | None = None
+    downscale_delay_seconds: Delay | None = None
+    num_overprovision: Count | None = None
     base_ondemand_fallback_replicas: Annotated[Count | None, _ON_DEMAND_FALLBACK] = None
     dynamic_ondemand_fallback: Annotated[bool | None, _ON_DEMAND_FALLBACK] = None
     spot_placer: Annotated[str | None, Later("the planner's order of pools decides")] = None

@@ -37,7 +37,7 @@ def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> 
     tick = Tick(desired, observed, memory, now)
     update_replicas(tick)
     update_pools(tick)
-    targets = {name: target_replicas(service) for name, service in tick.services.items()}
+    targets = {name: target_replicas(tick, service) for name, service in tick.services.items()}
     if observed.frozen is not None:
         tick.say(f"frozen: {observed.frozen}")
         return tick.decision(targets)

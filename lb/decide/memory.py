@@ -85,12 +85,29 @@ class ServiceMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class ScalingMemory:
+    """How many replicas a service needs, without spares, and what its load has been asking for meanwhile.
+
+    Attributes:
+        target: the number of now.
+        since: since when another one is asked for without interruption, epoch seconds; None = none is.
+        asked: what was asked for throughout: the smallest of the period while it is more, the largest while it is fewer.
+
+    """
+
+    target: int
+    since: float | None = None
+    asked: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything that is remembered: replicas by replica id, pools by pool id, services by name."""
+    """Everything that is remembered: replicas by replica id, pools by pool id, services and their scaling by name."""
 
     replicas: dict[str, ReplicaMemory] = field(default_factory=dict)
     pools: dict[str, PoolMemory] = field(default_factory=dict)
     services: dict[str, ServiceMemory] = field(default_factory=dict)
+    scaling: dict[str, ScalingMemory] = field(default_factory=dict)
 
     def resumed(self, *, written_at: float, now: float) -> Memory:
         """The memory as it is to be used after a break: time in which nobody watched counts for no deadline.
@@ -122,4 +139,5 @@ class Memory:
             i: replace(s, failed_at=later(s.failed_at), not_before=s.not_before + break_s)
             for i, s in self.services.items()
         }
-        return Memory(replicas, pools, services)
+        scaling = {i: replace(s, since=later(s.since)) for i, s in self.scaling.items()}
+        return Memory(replicas, pools, services, scaling)

@@ -1,15 +1,52 @@
-"""How many replicas of a service should be ready. Autoscaling has its place behind this function."""
+"""How many replicas of a service should be ready, and how many it may have."""
 
 from __future__ import annotations
 
-from spec.desired import Service
+from lb.decide import scaling
+from lb.decide.tick import Tick, holds_place
+from spec.desired import Pool, PoolState, Service
+from spec.names import Market
+from spec.status import ReplicaState as S
+
+_KEPT_FIRST = {S.READY: 0, S.UNREADY: 1, S.STARTING: 2, S.PENDING: 3}
 
 
-def target_replicas(service: Service) -> int:
-    """The service's fixed number of replicas."""
-    return min(service.scaling.min_replicas, service.scaling.max_replicas)
+def target_replicas(tick: Tick, service: Service) -> int:
+    """The number that should be ready now, spares included; remembers what it follows from, and says why it moves."""
+    load, memory = tick.load.get(service.name), tick.scaling_memory.get(service.name)
+    needed, after, reason = scaling.target(service, load, _supply(tick, service), memory, tick.now)
+    if after is not None:
+        tick.scaling_memory[service.name] = after
+    if reason:
+        tick.say(reason)
+    return scaling.with_spares(service.scaling, needed)
 
 
 def most_replicas(service: Service) -> int:
     """The number that is never exceeded, moves and updates included."""
     return service.scaling.max_replicas + service.scaling.surge
+
+
+def _supply(tick: Tick, service: Service) -> scaling.Supply:
+    if service.scaling.target_qps_per_replica is None:
+        return scaling.Supply()
+    pools = [p for p in tick.pools_of(service) if p.state is PoolState.ACTIVE]
+    alive = sorted(
+        (_KEPT_FIRST.get(r.state, 1), r.instance.launched_at, rid, r.pool_id)
+        for rid, r in tick.replicas_of(service)
+        if holds_place(r)
+    )
+    return scaling.Supply(
+        alive=tuple(tick.pools[pool_id] for *_, pool_id in alive),
+        next=_next_pool(tick, pools),
+        whole=all(p.id in tick.seen for p in tick.pools_of(service)),
+    )
+
+
+def _next_pool(tick: Tick, pools: list[Pool]) -> Pool | None:
+    """Where the next replica would go by the planner's order: not where trouble was lately, on demand last."""
+    return min(
+        pools,
+        key=lambda p: (tick.now < tick.pool_memory[p.id].not_before, p.market is Market.ON_DEMAND),
+        default=None,
+    )

@@ -12,7 +12,7 @@ from lb.clouds.protocol import InstancePhase, PoolObservation
 from lb.decide import settings
 from lb.decide.commands import Command, Decision
 from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
-from lb.decide.observed import Assignment, Health, Observed
+from lb.decide.observed import Assignment, Health, Load, Observed
 from spec.desired import Desired, Pool, Service
 from spec.status import ReplicaState as S
 
@@ -33,6 +33,7 @@ class Tick:
             o.pool_id: o for o in observed.pools if o.error is None and o.pool_id in self.pools
         }
         self.health: dict[str, Health] = {h.replica_id: h for h in observed.health}
+        self.load: dict[str, Load] = {x.service: x for x in observed.load}
         self.outcomes = observed.outcomes
         self._assignments = {a.pool_id: a for a in observed.assignments}
         self._busy = frozenset(observed.busy)
@@ -40,6 +41,7 @@ class Tick:
 
         self.pool_memory = {i: memory.pools.get(i, PoolMemory()) for i in self.pools}
         self.service_memory = {s.name: _of_bundle(memory, s) for s in self.services.values()}
+        self.scaling_memory = {s: m for s, m in memory.scaling.items() if s in self.services}
         self.by_pool: dict[str, dict[str, ReplicaMemory]] = {
             i: {} for i in self.pools
         }  # sorted by replica id
@@ -134,7 +136,7 @@ class Tick:
     def decision(self, targets: dict[str, int]) -> Decision:
         """The result as values."""
         replicas = {i: r for of_pool in self.by_pool.values() for i, r in of_pool.items()}
-        memory = Memory(replicas, self.pool_memory, self.service_memory)
+        memory = Memory(replicas, self.pool_memory, self.service_memory, self.scaling_memory)
         return Decision(tuple(self.commands), memory, tuple(self.reasons), targets)
 
 

@@ -6,6 +6,7 @@ machines are ended by name.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from lb.decide import settings
@@ -56,7 +57,7 @@ def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> 
         return -excess
     if sum(r.state is S.READY for r in counted.values()) >= target:
         excess -= _withdraw_awaited(tick, service, excess)
-        for rid, replica in sorted(counted.items(), key=_least_useful)[:excess]:
+        for rid, replica in _least_useful_first(tick, counted)[:excess]:
             if replica.state is not S.DRAINING:
                 _leave(tick, rid, replica, f"{service.name} needs only {target}")
     return 0
@@ -130,9 +131,17 @@ def _withdraw_awaited(tick: Tick, service: Service, excess: int) -> int:
     return taken
 
 
-def _least_useful(item: tuple[str, ReplicaMemory]) -> tuple[int, float, str]:
-    rid, replica = item
-    return _LEAST_USEFUL_FIRST.get(replica.state, 2), -replica.instance.launched_at, rid
+def _least_useful_first(tick: Tick, replicas: dict[str, ReplicaMemory]) -> list[tuple[str, ReplicaMemory]]:
+    """Those that don't serve, then those in zones that hold several, then the newest."""
+    oldest_first = sorted(replicas.items(), key=lambda item: (item[1].instance.launched_at, item[0]))
+    in_zone: Counter[object] = Counter()
+    ranked = []
+    for age, (rid, replica) in enumerate(oldest_first):
+        pool = tick.pools[replica.pool_id]
+        zone = pool.cloud, pool.region, pool.zone
+        ranked.append(((_LEAST_USEFUL_FIRST.get(replica.state, 2), -in_zone[zone], -age), rid, replica))
+        in_zone[zone] += replica.state is S.READY
+    return [(rid, replica) for _, rid, replica in sorted(ranked, key=lambda item: item[0])]
 
 
 def _leave(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> None:

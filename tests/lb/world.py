@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Assign, Decision, Health, Memory, Observed, Outcome, SetSize, Terminate, decide
-from lb.decide.observed import AgentState, Assignment, ProbeState
+from lb.decide.observed import AgentState, Assignment, Load, ProbeState
 from spec.desired import (
     Budget,
     Bundle,
@@ -28,7 +28,17 @@ ZONES = ("local-east-a", "local-east-b", "local-west-a")
 
 
 def a_service(
-    name="chat", *, replicas=2, most=None, surge=1, sha256=OLD, probe=None, worst=None, base_on_demand=0
+    name="chat",
+    *,
+    replicas=2,
+    most=None,
+    surge=1,
+    sha256=OLD,
+    probe=None,
+    worst=None,
+    base_on_demand=0,
+    qps=None,
+    spares=0,
 ):
     return Service(
         name=name,
@@ -38,6 +48,8 @@ def a_service(
             min_replicas=replicas,
             max_replicas=replicas if most is None else most,
             surge=surge,
+            target_qps_per_replica=qps,
+            num_overprovision=spares,
             base_ondemand_fallback_replicas=base_on_demand,
         ),
         routing=Routing(drain_limit_s=20),
@@ -54,16 +66,17 @@ def a_pool(
     price=0.2,
     state=PoolState.ACTIVE,
     cloud="local",
+    accelerator="L4",
 ):
     return Pool(
-        id=pool_id(service=service, cloud=cloud, place=zone, accelerator="L4", count=1, market=market),
+        id=pool_id(service=service, cloud=cloud, place=zone, accelerator=accelerator, count=1, market=market),
         service=service,
         kind=PoolKind.PROCESS,
         cloud=cloud,
         region=zone[:-2],
         zone=zone,
         market=market,
-        accelerator="L4",
+        accelerator=accelerator,
         accelerator_count=1,
         instance_types=("local-l4",),
         max_size=most,
@@ -115,6 +128,7 @@ class World:
     launched: int = 0
     last: Decision | None = None
     mute: bool = False
+    load: dict[str, Load] = field(default_factory=dict)
 
     def pool(self, pool_id_: str) -> Pool:
         return next(p for p in self.desired.pools if p.id == pool_id_)
@@ -147,7 +161,12 @@ class World:
             assignments=tuple(self.assignments.values()),
             outcomes=tuple(self.outcomes),
             refills=("local",) if self.refills else (),
+            load=tuple(self.load.values()),
         )
+
+    def asks(self, qps: float, *, held: int = 0, active: int = 0, service: str = "chat") -> None:
+        """From now on callers ask for so much, as the edges tell it."""
+        self.load[service] = Load(service, qps, active, held)
 
     def health(self, instance_id: str) -> Health:
         machine = self.machines[instance_id]

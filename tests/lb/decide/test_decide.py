@@ -228,6 +228,14 @@ def test_surplus_replicas_drain_and_leave_by_name_newest_first():
     assert world.ready() == 2
 
 
+def test_surplus_leaves_zones_that_hold_several_first():
+    world = settled(a_desired([a_service(replicas=5)]))
+    assert [world.in_zone(z) for z in ZONES] == [2, 2, 1]
+    world.desired = a_desired([a_service(replicas=3)])
+    world.run(6)
+    assert [world.in_zone(z) for z in ZONES] == [1, 1, 1]
+
+
 def test_surplus_is_kept_while_fewer_than_the_target_are_ready():
     world = settled(a_desired([a_service(replicas=3)]))
     for instance_id in list(world.machines)[:2]:

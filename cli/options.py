@@ -8,8 +8,21 @@ from typing import Annotated
 
 import typer
 
+from cli.context import Context
 from spec.errors import InputError
 from spec.quantities import Wrong, env_name
+
+StackOption = Annotated[str, typer.Option(help="Stack, named after its file Pulumi.<stack>.yaml.")]
+
+
+def there(stack: str) -> Context:
+    """The stack; raises InputError when there is no such one, or nothing of it."""
+    context = Context(stack)
+    if not context.home.exists():
+        _ = context.config  # a name that nobody configured is said first
+        raise InputError(f"stack `{stack}` is not up; `make up STACK={stack}` starts it")
+    return context
+
 
 EnvOption = Annotated[
     list[str] | None,

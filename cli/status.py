@@ -22,9 +22,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from cli.context import Context
+from cli.options import StackOption, there
 from local.processes import Registry
 from spec.desired import Desired, UnusableDesired, parse
-from spec.errors import InputError, OutsideError
+from spec.errors import OutsideError
 from spec.status import ReplicaState, ReplicaStatus, ServiceStatus, Status
 
 FRESH_S = 15.0
@@ -36,8 +37,6 @@ LOG_LINES = 5
 WIDE = 110
 
 out = Console(highlight=False)
-
-StackOption = Annotated[str, typer.Option(help="Stack, named after its file Pulumi.<stack>.yaml.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -55,22 +54,13 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Show it live until Ctrl-C.")] = False,
 ) -> None:
     """Show every service with its replicas, what they cost per hour, and how the controller is."""
-    context = _there(stack)
+    context = there(stack)
     if as_json:
         print(json.dumps(as_public(context, read_status(context))))
     elif watch:
         _watch(context)
     else:
         out.print(_page(context, read_status(context)))
-
-
-def _there(stack: str) -> Context:
-    """The stack; raises InputError when there is no such one, or nothing of it."""
-    context = Context(stack)
-    if not context.home.exists():
-        _ = context.config  # a name that nobody configured is said first
-        raise InputError(f"stack `{stack}` is not up; `make up STACK={stack}` starts it")
-    return context
 
 
 def _watch(context: Context) -> None:
@@ -128,6 +118,7 @@ def as_public(context: Context, found: Status) -> dict[str, Any]:
             for service in found.services
         ],
         "usd_hour": found.usd_hour,
+        "spend": found.spend.model_dump(mode="json") if found.spend else None,
         "controller": {
             "alive": lives,
             "leader": lives and found.controller.leader,
@@ -144,7 +135,7 @@ def _page(context: Context, found: Status) -> RenderableType:
     lives = alive(context, found)
     parts: list[RenderableType] = []
     for service in found.services:
-        parts += [_table(service), *_troubles(service)]
+        parts += [_table(service), *_traffic(service), *_troubles(service)]
     parts.append(f"[bold]${found.usd_hour:.2f}[/] per hour now")
     if not lives:
         how = "does not answer" if found.controller.alive and _runs(context) else "not running"
@@ -186,6 +177,27 @@ def _table(service: ServiceStatus) -> Table:
     return table
 
 
+def _traffic(service: ServiceStatus) -> list[RenderableType]:
+    """What callers ask of it; at most 80 columns."""
+    t = service.traffic
+    if t is None or t.qps is None:
+        return []
+    parts = [f"{t.qps:g} requests/s"]
+    if t.active is not None:
+        parts.append(f"{t.active} active")
+    if t.held:
+        parts.append(f"[yellow]{t.held} held[/]")
+    if t.failed_per_s:
+        parts.append(f"[red]{t.failed_per_s:g} failed/s[/]")
+    if t.ttft_p50_ms is not None and t.ttft_p95_ms is not None:
+        parts.append(f"TTFT {_length(t.ttft_p50_ms)}, p95 {_length(t.ttft_p95_ms)}")
+    return [", ".join(parts)]
+
+
+def _length(ms: float) -> str:
+    return f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.0f} ms"  # noqa: PLR2004
+
+
 def _troubles(service: ServiceStatus) -> list[RenderableType]:
     return [f"[yellow]{r.id}[/]: {r.state.value}: {escape(r.reason)}" for r in service.replicas if r.reason]
 
@@ -217,7 +229,7 @@ def wait(
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 300,
 ) -> None:
     """Wait until every service has its replicas ready and the edge answers. Ctrl-C leaves the stack running."""
-    context = _there(stack)
+    context = there(stack)
     wait_until_ready(context, timeout_s=timeout)
     services = read_status(context).services
     out.print(", ".join(f"{s.name}: {s.ready}/{s.desired} ready at {s.endpoint}" for s in services))

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from cli import money, secrets
 from cli.context import Context
+from cli.options import StackOption
 from local.files import write_atomic
 from local.processes import Registry
 from planner.plan import Plan
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 out = Console(highlight=False, soft_wrap=True)
 
-StackOption = Annotated[str, typer.Option(help="Stack, named after its file Pulumi.<stack>.yaml.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

@@ -1,18 +1,22 @@
 """The journal: every tick in which something changed, whole, so that a decision can be explained and made again.
 
-Entries are `journal/<epoch>/<seq>.json`, each created once and never changed. The newest holds the memory that the next
-leader starts with. The desired state is repeated at the start of every segment and whenever it changed; old segments are
-deleted whole, so that what is left can always be replayed.
+Entries are `journal/<epoch>/<seq>.json.gz`, each created once and never changed. The newest holds the memory that the next
+leader starts with. The desired state is repeated at the start of every segment and whenever it changed, the memory that a
+decision started from wherever it is not that of the entry before; old segments are deleted whole, so that what is left can
+always be decided again.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections import deque
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import structlog
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from lb.bucket import Bucket, BucketError
 from lb.decide import Command, Memory, Observed
@@ -21,9 +25,14 @@ from spec.desired import Desired
 log = structlog.get_logger(__name__)
 
 SEGMENT = 100
-KEPT_ENTRIES = 5000
+KEPT_ENTRIES = 20_000
+"""Under load every second is an entry: more than five hours."""
 KEPT_BYTES = 64 * 1024 * 1024
-_NAME = re.compile(r"journal/(\d+)/(\d+)\.json")
+FOLDER = "journal"
+_NAME = re.compile(r"journal/(\d+)/(\d+)\.json(?:\.gz)?")
+_GZIP = b"\x1f\x8b"
+_FAST = 1
+"""Repetition is what there is to compress: higher levels take longer for the same size."""
 _TRIES = 50
 """Entries that are looked at for one that is readable, before the memory counts as lost."""
 
@@ -34,7 +43,18 @@ class JournalTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tick. `at`: the time the decision was made with. `desired`: None = as in the entry before."""
+    """One tick.
+
+    Attributes:
+        at: the time that the decision was made with, epoch seconds.
+        because: the reason of each command.
+        targets: how many replicas of each service should be ready.
+        memory: after the decision.
+        desired: None = as in the entry before.
+        before: the memory that the decision started from; None = that of the entry before.
+        code: which code decided (`lb.replay.code_version`); empty where that was not written down.
+
+    """
 
     at: float
     generation: str | None
@@ -43,6 +63,10 @@ class Entry:
     reasons: tuple[str, ...]
     memory: Memory
     desired: Desired | None = None
+    because: tuple[str, ...] = ()
+    targets: dict[str, int] = field(default_factory=dict)
+    before: Memory | None = None
+    code: str = ""
     schema: int = 1
 
 
@@ -50,13 +74,47 @@ _ENTRY = TypeAdapter(Entry)
 
 
 def encode(entry: Entry) -> bytes:
-    """The entry as JSON."""
-    return _ENTRY.dump_json(entry, by_alias=True)
+    """The entry as compressed JSON."""
+    return gzip.compress(_ENTRY.dump_json(entry, by_alias=True), _FAST, mtime=0)
+
+
+def as_json(entry: Entry) -> Any:
+    """The entry as values of JSON."""
+    return _ENTRY.dump_python(entry, mode="json", by_alias=True)
 
 
 def decode(raw: bytes) -> Entry:
-    """The entry of that JSON; raises ValueError for anything else."""
-    return _ENTRY.validate_json(raw)
+    """The entry of that JSON, compressed or not; raises ValueError for anything else."""
+    try:
+        return _ENTRY.validate_json(gzip.decompress(raw) if raw.startswith(_GZIP) else raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        raise ValueError(f"torn: {e}") from e
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where an entry lies. `size` in bytes."""
+
+    epoch: int
+    seq: int
+    path: str
+    size: int
+
+    @property
+    def tick(self) -> str:
+        """The name of the tick in logs: `<epoch>.<seq>`."""
+        return f"{self.epoch}.{self.seq}"
+
+    @property
+    def segment(self) -> tuple[int, int]:
+        """What is deleted together."""
+        return self.epoch, (self.seq - 1) // SEGMENT
+
+
+async def places(bucket: Bucket) -> list[Place]:
+    """Every entry that is kept, oldest first. Raises BucketError."""
+    found = [(o, _NAME.fullmatch(o.path)) for o in await bucket.objects(FOLDER)]
+    return sorted(Place(int(m[1]), int(m[2]), o.path, o.size) for o, m in found if m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +139,50 @@ class Journal:
         self._seq = 0
         self._last: Entry | None = None
         self._generation: str | None = None
-        self._present: deque[tuple[str, int]] = deque()
+        self._starts = True
+        self._present: deque[Place] = deque()
         self._bytes = 0
+
+    @property
+    def tick(self) -> str:
+        """The name of the tick that was written last, or tried to be: `<epoch>.<seq>`."""
+        return f"{self._epoch}.{self._seq}"
+
+    @property
+    def bytes(self) -> int:
+        """The size of all entries that are kept."""
+        return self._bytes
 
     async def begin(self, epoch: int) -> Recovered:
         """Starts the journal of a new epoch and reads what earlier ones remember. Raises BucketError."""
-        found = [(o, _NAME.fullmatch(o.path)) for o in await self._bucket.objects("journal")]
-        objects = sorted((int(m[1]), int(m[2]), o) for o, m in found if m)
-        self._present = deque((o.path, o.size) for _, _, o in objects)
-        self._bytes = sum(size for _, size in self._present)
-        self._epoch, self._last, self._generation = epoch, None, None
-        self._seq = max((seq for e, seq, _ in objects if e == epoch), default=0)
+        self._present = deque(await places(self._bucket))
+        self._bytes = sum(place.size for place in self._present)
+        self._epoch, self._last, self._generation, self._starts = epoch, None, None, True
+        self._seq = max((place.seq for place in self._present if place.epoch == epoch), default=0)
         return await self._recover()
 
-    async def append(self, entry: Entry) -> bool:
+    async def append(self, entry: Entry, *, before: Memory) -> bool:
         """Writes the entry unless nothing changed since the last one; True when it was written.
 
-        Raises BucketError, after which the next entry tries again, and JournalTaken.
+        `before`: the memory that the decision started from. Raises BucketError, after which the next entry tries again,
+        and JournalTaken.
         """
         if not self._changed(entry):
             return False
-        starts = self._last is None or self._seq % SEGMENT == 0
-        kept = entry.desired if starts or entry.generation != self._generation else None
-        raw = encode(replace(entry, desired=kept))
+        starts = self._starts or self._seq % SEGMENT == 0
+        changed = entry.generation != self._generation
+        whole = replace(
+            entry, desired=entry.desired if starts or changed else None, before=before if starts else None
+        )
+        raw = encode(whole)
         self._seq += 1  # also when the write fails: it may have arrived all the same
-        path = f"journal/{self._epoch:08d}/{self._seq:08d}.json"
-        if not await self._bucket.create_if_absent(path, raw):
-            raise JournalTaken(f"{path} exists")
-        self._last, self._generation = entry, entry.generation
-        self._present.append((path, len(raw)))
-        self._bytes += len(raw)
+        self._starts = True
+        place = Place(self._epoch, self._seq, f"{FOLDER}/{self._epoch:08d}/{self._seq:08d}.json.gz", len(raw))
+        if not await self._bucket.create_if_absent(place.path, raw):
+            raise JournalTaken(f"{place.path} exists")
+        self._last, self._generation, self._starts = entry, entry.generation, False
+        self._present.append(place)
+        self._bytes += place.size
         await self._trim()
         return True
 
@@ -119,25 +191,25 @@ class Journal:
         return (
             last is None
             or bool(entry.commands)
-            or (entry.observed, entry.memory, entry.generation)
-            != (last.observed, last.memory, last.generation)
+            or (entry.observed, entry.memory, entry.generation, entry.reasons)
+            != (last.observed, last.memory, last.generation, last.reasons)
         )
 
     async def _trim(self) -> None:
         """Deletes the oldest segments while there is too much."""
         while len(self._present) > self._kept_entries or self._bytes > self._kept_bytes:
-            segment = _segment(self._present[0][0])
-            old = [item for item in self._present if _segment(item[0]) == segment]
+            segment = self._present[0].segment
+            old = [place for place in self._present if place.segment == segment]
             if len(old) == len(self._present):
                 return
-            await self._bucket.delete(*(path for path, _ in old))
+            await self._bucket.delete(*(place.path for place in old))
             for _ in old:
-                self._bytes -= self._present.popleft()[1]
+                self._bytes -= self._present.popleft().size
 
     async def _recover(self) -> Recovered:
         memory: Entry | None = None
-        for path, _ in list(self._present)[: -SEGMENT - _TRIES : -1]:
-            entry = await self._read(path)
+        for place in list(self._present)[: -SEGMENT - _TRIES : -1]:
+            entry = await self._read(place.path)
             memory = memory or entry
             if memory is not None and entry is not None and entry.desired is not None:
                 return Recovered(memory.memory, memory.at, entry.desired)
@@ -146,12 +218,6 @@ class Journal:
     async def _read(self, path: str) -> Entry | None:
         try:
             return decode(await self._bucket.get(path))
-        except (BucketError, ValidationError) as e:
+        except (BucketError, ValueError) as e:
             log.warning("a journal entry is unreadable and skipped", path=path, error=str(e).splitlines()[0])
             return None
-
-
-def _segment(path: str) -> tuple[str, int]:
-    name = _NAME.fullmatch(path)
-    assert name is not None
-    return name[1], (int(name[2]) - 1) // SEGMENT

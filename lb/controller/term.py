@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import httpx
@@ -30,6 +30,7 @@ from lb.observe.clouds import CloudObserver
 from lb.observe.desired import DesiredReader, DesiredReading
 from lb.observe.keys import KeysReader
 from lb.observe.replicas import Watcher
+from lb.replay import code_version
 from lb.snapshots import Publisher, services_of
 from spec.snapshot import Key
 from spec.status import ReplicaState, ServiceStatus
@@ -113,7 +114,7 @@ class Term:
         with self._timed("act"):
             await self._write_down(observed, decision)
             self._decision = decision
-            self._say(decision.reasons)
+            self._say(decision)
             self._publish()
             await self._executor.carry_out(decision.commands, {p.id: p for p in desired.pools})
             await self._write_snapshots()
@@ -163,9 +164,12 @@ class Term:
             reasons=decision.reasons,
             memory=decision.memory,
             desired=desired,
+            because=decision.because,
+            targets=decision.targets,
+            code=code_version(),
         )
         try:
-            await self._journal.append(entry)
+            await self._journal.append(entry, before=self._decision.memory)
         except BucketError as e:
             self._parts.metrics.bucket_failures.labels("journal").inc()
             log.warning("cannot write the journal; it is tried again", error=str(e))
@@ -261,14 +265,18 @@ class Term:
         prices = [price_of(pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
         return round(desired.fixed_usd_hour + sum(p for p in prices if p is not None), 6)
 
-    def _say(self, reasons: tuple[str, ...]) -> None:
-        """Keeps and logs what was not said in the tick before."""
+    def _say(self, decision: Decision) -> None:
+        """Keeps and logs every command, and what else was not said in the tick before."""
         at = datetime.fromtimestamp(self._now(), UTC).strftime("%H:%M:%SZ")
-        for reason in reasons:
+        tick = self._journal.tick
+        for command, reason in zip(decision.commands, decision.because, strict=True):
+            log.info("command", tick=tick, reason=reason, **asdict(command))
+        for reason in decision.reasons:
             if reason not in self._told:
                 self.reasons.appendleft(f"{at} {reason}")
-                log.info("decision", reason=reason)
-        self._told = set(reasons)
+                if reason not in decision.because:
+                    log.info("decision", tick=tick, reason=reason)
+        self._told = set(decision.reasons)
 
     def _measure(self, observed: Observed) -> None:
         metrics = self._parts.metrics

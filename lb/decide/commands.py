@@ -45,8 +45,10 @@ class Decision:
     """Commands in the order in which they must be carried out per pool, the memory for the next tick, and why.
 
     Attributes:
+        because: the reason of each command, in their order.
         targets: how many replicas of each service should be ready.
-        reasons: plain words, one per command or per thing that keeps a command from being given.
+        reasons: plain words, everything that was said: of commands, of what happened, and of what keeps commands from
+            being given.
 
     """
 
@@ -54,3 +56,4 @@ class Decision:
     memory: Memory
     reasons: tuple[str, ...] = ()
     targets: dict[str, int] = field(default_factory=dict)
+    because: tuple[str, ...] = ()

@@ -50,6 +50,7 @@ class Tick:
                 self.by_pool[replica.pool_id][replica_id] = replica
         self.appeared: dict[str, int] = {}
         self.commands: list[Command] = []
+        self.because: list[str] = []
         self.reasons: dict[str, None] = {}
 
     # ------------------------------------------------------------ reading
@@ -103,6 +104,7 @@ class Tick:
     def order(self, command: Command, reason: str) -> None:
         """Adds a command and its reason."""
         self.commands.append(command)
+        self.because.append(reason)
         self.say(reason)
 
     def strike(self, pool_id: str, reason: str) -> None:
@@ -137,7 +139,9 @@ class Tick:
         """The result as values."""
         replicas = {i: r for of_pool in self.by_pool.values() for i, r in of_pool.items()}
         memory = Memory(replicas, self.pool_memory, self.service_memory, self.scaling_memory)
-        return Decision(tuple(self.commands), memory, tuple(self.reasons), targets)
+        return Decision(
+            tuple(self.commands), memory, tuple(self.reasons), targets, because=tuple(self.because)
+        )
 
 
 def holds_place(replica: ReplicaMemory) -> bool:

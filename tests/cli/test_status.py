@@ -12,13 +12,21 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from cli import options
 from cli import status as command
 from cli.context import Context
 from local import proctable
 from spec.desired import Bundle, Desired, Scaling, Service, dump
 from spec.errors import InputError, OutsideError
 from spec.names import Market
-from spec.status import ControllerStatus, ReplicaState, ReplicaStatus, ServiceStatus, Status
+from spec.status import (
+    ControllerStatus,
+    ReplicaState,
+    ReplicaStatus,
+    ServiceStatus,
+    Status,
+    TrafficStatus,
+)
 
 SHA = "a" * 64
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def context(tmp_path, monkeypatch):
     stack = Context(stack="dev", root=tmp_path)
     stack.state_dir.mkdir(parents=True)
-    monkeypatch.setattr(command, "Context", lambda name: Context(stack=name, root=tmp_path))
+    monkeypatch.setattr(options, "Context", lambda name: Context(stack=name, root=tmp_path))
     monkeypatch.setattr(command, "POLL_S", 0.01)
     return stack
 
@@ -89,6 +97,7 @@ def write(
     frozen=None,
     generation="g1",
     failures=0,
+    traffic=None,
 ):
     found = Status(
         services=(
@@ -99,6 +108,7 @@ def write(
                 desired=desired,
                 replicas=replicas,
                 failures=failures,
+                traffic=traffic,
             ),
         ),
         usd_hour=0.2,
@@ -127,15 +137,35 @@ def test_the_json_has_exactly_the_documented_names(context):
     result = run("status", "--json")
     assert result.exit_code == 0
     found = json.loads(result.stdout)
-    assert set(found) == {"services", "usd_hour", "controller"}
+    assert set(found) == {"services", "usd_hour", "spend", "controller"}
     assert set(found["controller"]) == {"alive", "leader", "last_tick_age_s"}
     (service,) = found["services"]
-    assert set(service) == {"name", "endpoint", "ready", "desired", "replicas"}
+    assert set(service) == {
+        "name", "endpoint", "ready", "desired", "replicas", "min_replicas", "max_replicas", "traffic", "rollout",
+        "usd_month",
+    }  # fmt: skip
     (replica,) = service["replicas"]
     assert set(replica) == {
         "id", "pool", "cloud", "region", "zone", "market", "accelerator", "state", "since", "bundle", "usd_hour",
     }  # fmt: skip
     assert replica["state"] == "ready"
+
+
+def test_what_callers_ask_of_a_service_is_one_line_of_at_most_80_columns(context):
+    traffic = TrafficStatus(
+        qps=123.4, active=1024, held=512, failed_per_s=12.2, ttft_p50_ms=999.4, ttft_p95_ms=12_345.6
+    )
+    write(context, a_replica(), traffic=traffic)
+    line = "123.4 requests/s, 1024 active, 512 held, 12.2 failed/s, TTFT 999 ms, p95 12.3 s"
+    assert len(line) <= 80
+    assert line in run("status").stdout.splitlines()
+    told = json.loads(run("status", "--json").stdout)["services"][0]["traffic"]
+    assert told["held"] == 512
+
+
+def test_a_service_that_no_edge_has_told_of_has_no_traffic_line(context):
+    write(context, a_replica(), traffic=TrafficStatus())
+    assert "requests/s" not in run("status").stdout
 
 
 def test_a_missing_status_is_said_with_the_way_out(context):

@@ -188,7 +188,7 @@ def test_damaged_files_of_a_stack_are_made_anew(stack):
     machines = stack.machines()
     (stack.home / "processes" / "controller.json").write_text("{")
     (stack.home / "processes" / f"{machines[0]}.json").write_text("")
-    for entry in (stack.home / "state" / "journal").rglob("*.json"):
+    for entry in (stack.home / "state" / "journal").rglob("*.json*"):
         entry.write_bytes(entry.read_bytes()[:40])
     shutil.rmtree(stack.home / "state" / "lease")
     with callers(stack) as failed:

@@ -1,6 +1,7 @@
 """The journal: written when something changed, recovered after anything, bounded."""
 
 import asyncio
+import gzip
 from dataclasses import replace
 
 import pytest
@@ -24,7 +25,16 @@ def entries(number=6):
         decision = world.tick()
         yield (
             memory,
-            Entry(now, "g1", observed, decision.commands, decision.reasons, decision.memory, world.desired),
+            Entry(
+                now,
+                "g1",
+                observed,
+                decision.commands,
+                decision.reasons,
+                decision.memory,
+                world.desired,
+                because=decision.because,
+            ),
         )
 
 
@@ -48,7 +58,7 @@ def test_an_idle_controller_writes_nothing(bucket):
     async def story():
         journal = Journal(bucket)
         await journal.begin(1)
-        written = [await journal.append(entry) for _, entry in entries(40)]
+        written = [await journal.append(entry, before=memory) for memory, entry in entries(40)]
         assert written[0]
         assert not any(written[10:])
         assert len(await bucket.objects("journal/00000001")) == sum(written)
@@ -60,8 +70,8 @@ def test_the_next_leader_starts_with_the_memory_of_the_last(bucket):
     async def story():
         journal = Journal(bucket)
         await journal.begin(1)
-        for _, entry in entries():
-            await journal.append(entry)
+        for memory, entry in entries():
+            await journal.append(entry, before=memory)
         recovered = await Journal(bucket).begin(2)
         assert recovered.memory == entry.memory
         assert recovered.desired == entry.desired
@@ -75,16 +85,89 @@ def test_an_empty_journal_recovers_an_empty_memory(bucket):
     assert (recovered.memory, recovered.at, recovered.desired) == (Memory(), None, None)
 
 
-@pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'{"schema": 1}', b"\xff\xfe"])
+WHOLE = encode(Entry(1.0, None, Observed(), (), (), Memory()))
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"schema": 1}',
+        b"\xff\xfe",
+        WHOLE[:1],
+        WHOLE[:9],
+        WHOLE[:-9],
+        WHOLE[:-1],
+        WHOLE + b"x",
+    ],
+)
 def test_a_torn_entry_is_skipped_for_the_one_before(bucket, torn):
     async def story():
         journal = Journal(bucket)
         await journal.begin(1)
-        written = [entry for _, entry in entries() if await journal.append(entry)]
+        written = [entry for memory, entry in entries() if await journal.append(entry, before=memory)]
         last = (await bucket.objects("journal"))[-1].path
         await bucket.put(last, torn)
         recovered = await Journal(bucket).begin(2)
         assert recovered.memory == written[-2].memory
+
+    asyncio.run(story())
+
+
+def test_a_damaged_entry_in_the_middle_costs_nothing_but_itself(bucket):
+    async def story():
+        journal = Journal(bucket)
+        await journal.begin(1)
+        for memory, entry in entries():
+            await journal.append(entry, before=memory)
+        await bucket.put((await bucket.objects("journal"))[1].path, b"damaged")
+        recovered = await Journal(bucket).begin(2)
+        assert (recovered.memory, recovered.desired) == (entry.memory, entry.desired)
+
+    asyncio.run(story())
+
+
+def test_entries_that_were_written_before_entries_were_compressed_are_read(bucket):
+    async def story():
+        last = list(entries())[-1][1]
+        plain = gzip.decompress(encode(last))
+        assert plain.startswith(b"{")
+        await bucket.put("journal/00000001/00000001.json", plain)
+        recovered = await Journal(bucket).begin(2)
+        assert recovered.memory == last.memory
+
+    asyncio.run(story())
+
+
+def test_a_kill_after_any_entry_recovers_that_entry(bucket):
+    async def story():
+        journal = Journal(bucket)
+        await journal.begin(1)
+        for memory, entry in entries(8):
+            if await journal.append(entry, before=memory):
+                recovered = await Journal(bucket).begin(2)
+                assert (recovered.memory, recovered.at, recovered.desired) == (
+                    entry.memory,
+                    entry.at,
+                    entry.desired,
+                )
+
+    asyncio.run(story())
+
+
+def test_what_was_said_is_written_down_even_when_nothing_else_changed(bucket):
+    async def story():
+        journal = Journal(bucket)
+        await journal.begin(1)
+        first = next(entries())[1]
+        quiet = replace(first, commands=(), because=(), reasons=("chat: 1 missing; launches wait",))
+        assert await journal.append(quiet, before=Memory())
+        assert not await journal.append(quiet, before=Memory())
+        assert await journal.append(
+            replace(quiet, reasons=("chat: 1 missing and nowhere to launch",)), before=Memory()
+        )
 
     asyncio.run(story())
 
@@ -109,9 +192,9 @@ def test_a_full_disk_loses_an_entry_and_not_the_journal(bucket, monkeypatch):
 
         monkeypatch.setattr(bucket, "create_if_absent", full)
         with pytest.raises(BucketError):
-            await journal.append(some[0])
+            await journal.append(some[0], before=Memory())
         monkeypatch.setattr(bucket, "create_if_absent", create)
-        assert await journal.append(some[0])
+        assert await journal.append(some[0], before=Memory())
         assert (await Journal(bucket).begin(2)).memory == some[0].memory
 
     asyncio.run(story())
@@ -123,9 +206,9 @@ def test_two_writers_of_one_epoch_are_noticed(bucket):
         await one.begin(1)
         await two.begin(1)
         some = [entry for _, entry in entries()]
-        await one.append(some[0])
+        await one.append(some[0], before=Memory())
         with pytest.raises(JournalTaken):
-            await two.append(some[0])
+            await two.append(some[0], before=Memory())
 
     asyncio.run(story())
 
@@ -136,7 +219,7 @@ def test_a_journal_that_is_begun_again_in_its_epoch_goes_on_counting(bucket):
         for entry in some[:2]:
             journal = Journal(bucket)
             await journal.begin(1)
-            assert await journal.append(entry)
+            assert await journal.append(entry, before=Memory())
         assert len(await bucket.objects("journal")) == 2
 
     asyncio.run(story())
@@ -148,7 +231,7 @@ def test_the_journal_stays_bounded_and_what_is_left_can_be_replayed(bucket):
         await journal.begin(1)
         first = next(entries())[1]
         for n in range(600):
-            await journal.append(replace(first, observed=Observed(frozen=str(n))))
+            await journal.append(replace(first, observed=Observed(frozen=str(n))), before=Memory())
         objects = await bucket.objects("journal")
         assert 150 <= len(objects) <= 250
         assert decode(await bucket.get(objects[0].path)).desired is not None

@@ -156,12 +156,12 @@ def _print(tick: Tick, service: str | None) -> None:
             for number, line in enumerate(lines):
                 out.print(f"    [dim]{title if number == 0 else '':10}[/]  {escape(line)}")
     commands, said = told.commands(), told.said()
+    for reason in said:
+        out.print(f"  [dim]-[/] {escape(reason)}")
     for command, because in commands:
         out.print(f"  [green]>[/] {escape(command)}")
         if because:
             out.print(f"      [dim]because[/] {escape(because)}")
     if not commands:
         out.print("  no command" + ("" if said else ": everything is as it should be"))
-    for reason in said:
-        out.print(f"  [dim]-[/] {escape(reason)}")
     out.print(f"  {_AGAIN[decided_again(tick)]}")

@@ -96,6 +96,11 @@ class Told:
                 waits = f"; launches wait until {clock(record.not_before)}" if record.not_before > now else ""
                 yield f"{record.failures} replicas failed by themselves in a row{waits}"
             yield from _others(record)
+        scaling = memory.scaling.get(service)
+        if scaling is not None and scaling.since is not None:
+            yield (
+                f"its load asks for {scaling.asked} replicas instead of {scaling.target} since {clock(scaling.since)}"
+            )
         for pool_id, pool in memory.pools.items():
             if self._pools.get(pool_id) != service:
                 continue
@@ -103,7 +108,8 @@ class Told:
                 yield f"{pool_id}: left alone until {clock(pool.not_before)}, after {_times(pool.strikes)}"
             if pool.awaiting:
                 since = f", asked for at {clock(pool.asked_at)}" if pool.asked_at is not None else ""
-                yield f"{pool_id}: {pool.awaiting} machines have not appeared yet{since}"
+                machines = "1 machine has" if pool.awaiting == 1 else f"{pool.awaiting} machines have"
+                yield f"{pool_id}: {machines} not appeared yet{since}"
             yield from (f"{pool_id}: {line}" for line in _others(pool))
 
     def commands(self) -> list[tuple[str, str]]:
@@ -111,7 +117,7 @@ class Told:
         entry = self._entry
         because = (*entry.because, *[""] * (len(entry.commands) - len(entry.because)))
         return [
-            (_command(c), why)
+            (_command(c), why.removeprefix(f"{c.pool_id}: "))
             for c, why in zip(entry.commands, because, strict=True)
             if self._only is None or self._pools.get(c.pool_id) == self._only
         ]

@@ -40,7 +40,7 @@ def grow(tick: Tick, service: Service, missing: int, money: Money) -> None:
     chosen = _choose(tick, service, wanted, money)
     for pool in pools:
         if chosen[pool.id]:
-            _launch(tick, pool, chosen[pool.id])
+            _launch(tick, pool, chosen[pool.id], f"{service.name} lacks {missing}")
 
 
 def _choose(tick: Tick, service: Service, wanted: int, money: Money) -> Counter[str]:
@@ -120,12 +120,12 @@ def _obstacle(tick: Tick, pool: Pool) -> str | None:
     return None
 
 
-def _launch(tick: Tick, pool: Pool, number: int) -> None:
+def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
     memory = tick.pool_memory[pool.id]
     awaiting = memory.awaiting + number
     size = tick.machines(pool.id) + awaiting
     tick.pool_memory[pool.id] = replace(memory, awaiting=awaiting, asked_at=tick.now)
-    tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}")
+    tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}")
 
 
 def _explain(

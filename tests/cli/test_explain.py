@@ -59,7 +59,7 @@ def test_without_a_time_the_last_events_are_told_with_the_reason_of_each_command
     record(context)
     said = run()
     assert "> set_size chat.local.local-east-a.L4x1.spot to 1" in said
-    assert "because chat.local.local-east-a.L4x1.spot: 1 more, to 1" in said
+    assert "because 1 more, to 1: chat lacks 2" in said
     assert "decided again from this entry: the same" in said
     assert said.count("tick 1.") <= 3
 

@@ -51,9 +51,7 @@ class Environment(pulumi.ComponentResource):
         services = [
             Service(
                 plan.name,
-                ServiceArgs(
-                    host=args.host, plan=plan, scaling=scaling[plan.name], trace=args.config.local.trace
-                ),
+                ServiceArgs(host=args.host, plan=plan, scaling=scaling[plan.name], weather=args.config.local),
                 child,
             )
             for plan in args.plan.services

@@ -10,16 +10,17 @@ from components import pools
 from components.local import Host
 from planner.plan import ServicePlan
 from spec.desired import Scaling
+from spec.stack import LocalCloud
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
-    """What the plan says of one service."""
+    """What the plan says of one service, and the stack of the local cloud's weather."""
 
     host: Host
     plan: ServicePlan
     scaling: Scaling
-    trace: str
+    weather: LocalCloud
 
 
 class Service(pulumi.ComponentResource):
@@ -29,7 +30,9 @@ class Service(pulumi.ComponentResource):
         props = {"service": args.plan.name, "scaling": args.scaling.model_dump(mode="json")}
         super().__init__("tradewind:service:Service", name, props, opts)
         self.pools = [
-            pools.declare(pool, host=args.host, trace=args.trace, opts=pulumi.ResourceOptions(parent=self))
+            pools.declare(
+                pool, host=args.host, weather=args.weather, opts=pulumi.ResourceOptions(parent=self)
+            )
             for pool in args.plan.pools
         ]
         # Stack policies see outputs only.

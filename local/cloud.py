@@ -7,58 +7,27 @@ controller that sizes them need not know of each other. Nothing here decides: wh
 
 from __future__ import annotations
 
+import math
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 
-from local import addresses
-from local.conditions import Conditions
-from local.errors import CloudError, NoCapacity, OverMaximum, PoolNotFound
-from local.files import locked, write_json
+from local.conditions import NOTICE_S, SPEED, Conditions, Weather
+from local.errors import CloudError, MachineNotFound, NoCapacity, OverMaximum, PoolNotFound, ZoneNotFound
+from local.files import locked
+from local.machines import Machines
 from local.pools import MARKETS, POOL_ID, Declaration, Machine, PoolFiles, PoolRecord, Refusal
-from local.processes import Launch, ProcessError, Registry, running
+from local.preemption import expired, too_many
+from local.processes import ProcessError, Registry
 from local.trace import Quote, Trace, region_of
+from local.views import CloudView, MachineView, PoolView, cloud_view, machine_view, pool_view
 
 INSUFFICIENT_CAPACITY = "insufficient_capacity"
 
 _TERMINATE_GRACE_S = 7.0
 """A little more than a node agent takes to stop its engine."""
-_OVERDUE_S = 15.0
-"""A machine that is still there so long after its end began was left by somebody who was killed."""
-_FOLDERS_KEPT = 20
-"""Folders of machines that are gone, for a look at their logs."""
-
-
-@dataclass(frozen=True, slots=True)
-class MachineView:
-    """One machine as the cloud shows it. `launched_at`: epoch seconds; `ending`: it has been told to end."""
-
-    instance_id: str
-    address: str
-    port: int
-    agent_port: int
-    launched_at: float
-    ending: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PoolView:
-    """One pool at one moment. Prices in USD per hour and machine, None = unknown."""
-
-    pool_id: str
-    region: str
-    zone: str
-    market: str
-    size: int
-    max_size: int
-    machines: tuple[MachineView, ...]
-    refusals: tuple[Refusal, ...]
-    spot: float | None
-    on_demand: float | None
 
 
 class LocalCloud:
@@ -73,6 +42,7 @@ class LocalCloud:
         self._clock = clock
         self._folder = self.home / "cloud"
         self._pools = PoolFiles(self._folder / "pools")
+        self._machines = Machines(self.home, self.registry)
         self._conditions = Conditions(self._folder, self.home, clock)
 
     # ------------------------------------------------------------ declared by the stack
@@ -89,18 +59,25 @@ class LocalCloud:
         env: dict[str, str],
         bucket: str,
         trace: Path,
+        notice_s: float = NOTICE_S,
+        trace_speed: float = SPEED,
     ) -> None:
         """Makes the pool with size 0, or changes it and keeps its size and machines.
 
-        The trace is the whole cloud's: another one than before starts its time anew. Raises CloudError, TraceError.
+        The last three are the whole cloud's, see `Weather`: another trace than before starts its time anew.
+        Raises CloudError, TraceError.
         """
         declaration = Declaration(pool_id, region, zone, market, max_size, tuple(argv), dict(env), bucket)
         _require(declaration, Trace.current(trace))
+        if not (0 <= notice_s < math.inf and 0 < trace_speed < math.inf):
+            raise CloudError(
+                f"{pool_id}: notice_s {notice_s:g} or trace_speed {trace_speed:g} is out of range"
+            )
         with self._locked():
-            self._conditions.follow(trace)
+            self._conditions.follow(Weather(trace, notice_s, trace_speed))
             record = self._pools.get(pool_id)
             if record is None:
-                record = PoolRecord(declaration, machines=self._found_machines(pool_id))
+                record = PoolRecord(declaration, machines=self._machines.found(pool_id))
                 record.size = len(record.machines)
             record.declaration, record.closing = declaration, False
             self._pools.save(record)
@@ -130,9 +107,9 @@ class LocalCloud:
         record = self._pools.get(pool_id)
         return None if record is None or record.closing else record.declaration
 
-    def follows(self, trace: Path) -> bool:
-        """Whether capacity and prices come from that trace."""
-        return self._conditions.follows(trace)
+    def weather(self) -> Weather | None:
+        """What was declared of the whole cloud; None before the first pool."""
+        return self._conditions.weather()
 
     # ------------------------------------------------------------ sized by the controller
 
@@ -157,59 +134,124 @@ class LocalCloud:
             pass
 
     def terminate(self, pool_id: str, instance_id: str) -> None:
-        """Ends that machine and takes it from the size; gone already is fine. Raises PoolNotFound, ProcessError."""
+        """Ends that machine and takes it from the size; gone already is fine.
+
+        It gets no more time than an announced preemption leaves it. Raises PoolNotFound, ProcessError.
+        """
         with self._locked():
-            record = _open(self._pools.all(), pool_id)
+            record, now = _open(self._pools.all(), pool_id), self._clock()
             if instance_id not in record.machines:
                 return
-            record.end(instance_id, self._clock())
+            record.end(instance_id, now)
             self._pools.save(record)
-        self._end([instance_id], _TERMINATE_GRACE_S)
+        preempt_at = record.machines[instance_id].preempt_at
+        left_s = _TERMINATE_GRACE_S if preempt_at is None else max(0.0, preempt_at - now)
+        self._end([instance_id], min(left_s, _TERMINATE_GRACE_S))
 
     def observe(self) -> list[PoolView]:
         """Lets happen what the trace and the machines' own deaths say, and shows what is left, by pool id.
 
-        Spot machines above a zone's capacity are preempted, newest first. A lost machine is not replaced, and
-        the size goes down with it. Raises CloudError, TraceError, ProcessError.
+        Spot machines above a zone's capacity are told of their preemption, newest first, and killed when the notice
+        is over. A lost machine is not replaced, and the size goes down with it. Raises CloudError, TraceError,
+        ProcessError, OSError.
         """
         with self._locked():
             records = self._pools.all()
             quotes = self._conditions.quotes(r.declaration.zone for r in records.values())
-            lost = self._lose(records, quotes)
+            lost = self._let_happen(records, quotes)
         if lost:
             self._end(lost, 0)
             for record in records.values():
                 record.machines = {i: m for i, m in record.machines.items() if i not in lost}
-        return [_view(r, quotes[r.declaration.zone]) for r in records.values() if not r.closing]
+        return [pool_view(r, quotes[r.declaration.zone]) for r in records.values() if not r.closing]
+
+    # ------------------------------------------------------------ looked at and disturbed by people
+
+    def look(self) -> CloudView:
+        """Everything as it is, and nothing happens. Raises CloudError, TraceError."""
+        with self._locked():
+            records, state = self._pools.all(), self._conditions.state()
+            zones = {r.declaration.zone for r in records.values()} | set(self._zones())
+            return cloud_view(state, records, self._conditions.quotes(zones), self._clock())
+
+    def preempt(self, instance_id: str, *, notice_s: float | None = None) -> MachineView:
+        """Announces the preemption of a spot machine; one that knows already keeps its time.
+
+        `notice_s`: seconds until the kill, which the first observation after it does; None = as declared. Raises
+        MachineNotFound (one on demand is none that a cloud takes back), CloudError.
+        """
+        with self._locked():
+            for record in self._pools.all().values():
+                if instance_id in record.staying() and record.spot:
+                    return self._preempt([(record, instance_id)], notice_s)[0]
+        raise MachineNotFound(f"the local cloud runs no spot machine {instance_id}")
+
+    def preempt_zone(self, zone: str, *, notice_s: float | None = None) -> list[MachineView]:
+        """The same for every spot machine of a zone; its capacity is not touched. Raises ZoneNotFound, CloudError."""
+        with self._locked():
+            self._require_zone(zone)
+            spot = [r for r in self._pools.all().values() if r.spot and r.declaration.zone == zone]
+            return self._preempt([(r, i) for r in spot for i in r.staying()], notice_s)
+
+    def set_capacity(self, zone: str, capacity: int) -> None:
+        """The zone has that many spot machines until `reset_capacity`. Raises ZoneNotFound, CloudError."""
+        if capacity < 0:
+            raise CloudError(f"zone {zone} can't have {capacity} machines")
+        with self._locked():
+            self._require_zone(zone)
+            self._conditions.set_capacity(zone, capacity)
+
+    def reset_capacity(self, zone: str | None = None) -> None:
+        """The zone, or every one, has what the trace says again. Raises ZoneNotFound, CloudError."""
+        with self._locked():
+            if zone is not None:
+                self._require_zone(zone)
+            self._conditions.reset_capacity(zone)
+
+    def _preempt(self, victims: list[tuple[PoolRecord, str]], notice_s: float | None) -> list[MachineView]:
+        self._announce(victims, self._clock(), notice_s)
+        for record, instance_id in victims:
+            self._machines.tell(instance_id, record.machines[instance_id])
+        return [machine_view(i, record.machines[i]) for record, i in victims]
 
     # ------------------------------------------------------------ what happens
 
-    def _lose(self, records: dict[str, PoolRecord], quotes: dict[str, Quote]) -> set[str]:
-        """Marks the machines that died, were preempted, or are overdue to end; returns them."""
-        now, lost = self._clock(), set()
+    def _let_happen(self, records: dict[str, PoolRecord], quotes: dict[str, Quote]) -> set[str]:
+        """Announces preemptions; marks and returns the machines that died, were preempted or are overdue to end."""
+        now = self._clock()
+        lost = self._mark_ending(records, lambda record: self._machines.gone(record.machines, now), now)
+        self._announce(too_many(records, quotes), now)
+        lost |= self._mark_ending(records, lambda record: expired(record, now), now)
         for record in records.values():
-            gone = [i for i, m in record.machines.items() if self._is_gone(i, m, now)]
-            for instance_id in gone:
-                record.end(instance_id, now)
-            lost.update(gone)
-        for record, instance_id in _preempted(records, quotes):
-            record.end(instance_id, now)
-            lost.add(instance_id)
-        for record in records.values():
-            if lost & record.machines.keys():
-                self._pools.save(record)
+            for instance_id in record.told() - lost:
+                self._machines.tell(instance_id, record.machines[instance_id])
         return lost
 
-    def _is_gone(self, instance_id: str, machine: Machine, now: float) -> bool:
-        """Whether it died, or whoever was ending it did not finish."""
-        if machine.ending_since is not None:
-            return now > machine.ending_since + _OVERDUE_S
-        if machine.pid is None:  # whoever launched it was killed before it could write the pid down
-            entry = self.registry.get(instance_id)
-            if entry is None:
-                return True
-            machine.pid, machine.start_time = entry.pid, entry.start_time
-        return not running(machine.pid, machine.start_time or "")
+    def _mark_ending(
+        self, records: dict[str, PoolRecord], which: Callable[[PoolRecord], list[str]], now: float
+    ) -> set[str]:
+        marked = set()
+        for record in records.values():
+            if ids := which(record):
+                for instance_id in ids:
+                    record.end(instance_id, now)
+                self._pools.save(record)
+                marked.update(ids)
+        return marked
+
+    def _announce(
+        self, victims: Iterable[tuple[PoolRecord, str]], now: float, notice_s: float | None = None
+    ) -> None:
+        """Remembers when each will be killed; those that know already keep their time."""
+        changed: dict[str, PoolRecord] = {}
+        for record, instance_id in victims:
+            machine = record.machines[instance_id]
+            if machine.preempt_at is None:
+                after_s = self._conditions.state().notice_s if notice_s is None else notice_s
+                machine.preempt_at = now + after_s
+                changed[record.declaration.pool_id] = record
+        for record in changed.values():
+            self._pools.save(record)
 
     def _launch_next(self, pool_id: str) -> bool:
         """Launches one machine if one is missing; one at a time, so that nobody waits long for the lock."""
@@ -234,40 +276,13 @@ class LocalCloud:
         record.machines[instance_id] = machine
         self._pools.save(record)
         try:
-            entry = self.registry.launch(self._template(record.declaration, instance_id, machine))
+            self._machines.start(record.declaration, instance_id, machine)
         except (ProcessError, OSError) as e:
             del record.machines[instance_id]
             record.size = len(record.staying())
             self._pools.save(record)
             raise CloudError(f"{record.declaration.pool_id}: a machine can't be launched: {e}") from e
-        machine.pid, machine.start_time = entry.pid, entry.start_time
         self._pools.save(record)
-
-    def _template(self, declared: Declaration, instance_id: str, machine: Machine) -> Launch:
-        folder = self._machine_folder(instance_id)
-        (folder / "work").mkdir(parents=True)
-        place = {"pool_id": declared.pool_id, "zone": declared.zone, "region": declared.region}
-        where = {"address": addresses.HOST, "port": machine.port, "agent_port": machine.agent_port}
-        node = {
-            "schema": 1,
-            "cloud": "local",
-            "instance_id": instance_id,
-            "bucket": declared.bucket,
-            "work_dir": str(folder / "work"),
-            "log_dir": str(folder),
-            **place,
-            **where,
-        }
-        write_json(folder / "node.json", node)
-        return Launch(
-            name=instance_id,
-            kind="machine",
-            argv=(*declared.argv, "--config", str(folder / "node.json")),
-            env=declared.env,
-            cwd=str(folder),
-            log=str(folder / "log"),
-            meta={key: str(value) for key, value in (place | where).items()},
-        )
 
     def _end(self, instance_ids: Iterable[str], grace_s: float) -> None:
         """Ends the machines' processes and forgets them; their logs stay for a while."""
@@ -279,14 +294,7 @@ class LocalCloud:
                     record.machines = {i: m for i, m in record.machines.items() if i not in ids}
                     self._pools.save(record)
             known = {i for record in self._pools.all().values() for i in record.machines}
-        for instance_id in ids:
-            shutil.rmtree(self._machine_folder(instance_id) / "work", ignore_errors=True)
-        self._forget_folders(known)
-
-    def _forget_folders(self, known: set[str]) -> None:
-        folders = [f for f in (self.home / "machines").glob("i-*") if f.name not in known]
-        for folder in sorted(folders, key=_age)[:-_FOLDERS_KEPT]:
-            shutil.rmtree(folder, ignore_errors=True)
+        self._machines.clear(ids, known)
 
     # ------------------------------------------------------------ what is known
 
@@ -298,25 +306,14 @@ class LocalCloud:
         used = sum(len(r.staying()) for r in records.values() if r.spot and r.declaration.zone == zone)
         return max(0, self._conditions.quotes({zone})[zone].capacity - used)
 
-    def _found_machines(self, pool_id: str) -> dict[str, Machine]:
-        """Machines of a pool whose file was lost, as the registry knows them."""
-        found = [
-            e for e in self.registry.entries() if e.kind == "machine" and e.meta.get("pool_id") == pool_id
-        ]
-        return {
-            e.name: Machine(
-                port=int(e.meta["port"]),
-                agent_port=int(e.meta["agent_port"]),
-                launched_at=e.launched_at,
-                pid=e.pid,
-                start_time=e.start_time,
-            )
-            for e in found
-            if self.registry.alive(e)
-        }
+    def _require_zone(self, zone: str) -> None:
+        known = self._zones()
+        if zone not in known:
+            raise ZoneNotFound(f"the local cloud has no zone {zone}, only {', '.join(known)}")
 
-    def _machine_folder(self, instance_id: str) -> Path:
-        return self.home / "machines" / instance_id
+    def _zones(self) -> tuple[str, ...]:
+        """The trace's."""
+        return Trace.current(self._conditions.state().weather.trace).zones()
 
     def _locked(self) -> AbstractContextManager[int]:
         return locked(self._folder / ".lock")
@@ -327,17 +324,6 @@ def _open(records: dict[str, PoolRecord], pool_id: str) -> PoolRecord:
     if record is None or record.closing:
         raise PoolNotFound(f"the local cloud has no pool {pool_id}")
     return record
-
-
-def _preempted(records: dict[str, PoolRecord], quotes: dict[str, Quote]) -> list[tuple[PoolRecord, str]]:
-    """The spot machines that are too many for their zones, newest first."""
-    found = []
-    for zone, quote in quotes.items():
-        spot = [r for r in records.values() if r.spot and r.declaration.zone == zone]
-        staying = [(r.machines[i].launched_at, i, r) for r in spot for i in r.staying()]
-        staying.sort(key=lambda s: s[:2], reverse=True)
-        found += [(record, i) for _, i, record in staying[: max(0, len(staying) - quote.capacity)]]
-    return found
 
 
 def _require(declared: Declaration, trace: Trace) -> None:
@@ -357,30 +343,3 @@ def _require(declared: Declaration, trace: Trace) -> None:
 
 def _short_of(record: PoolRecord, missing: int) -> str:
     return f"zone {record.declaration.zone} has no capacity for {missing} more spot machines"
-
-
-def _view(record: PoolRecord, quote: Quote) -> PoolView:
-    declared = record.declaration
-    machines = (
-        MachineView(i, addresses.HOST, m.port, m.agent_port, m.launched_at, m.ending_since is not None)
-        for i, m in record.machines.items()
-    )
-    return PoolView(
-        pool_id=declared.pool_id,
-        region=declared.region,
-        zone=declared.zone,
-        market=declared.market,
-        size=record.size,
-        max_size=declared.max_size,
-        machines=tuple(sorted(machines, key=lambda m: (m.launched_at, m.instance_id))),
-        refusals=tuple(record.refusals),
-        spot=quote.spot,
-        on_demand=quote.on_demand,
-    )
-
-
-def _age(folder: Path) -> float:
-    try:
-        return folder.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0

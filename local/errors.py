@@ -2,6 +2,8 @@
 
 CloudError
 ├── PoolNotFound
+├── ZoneNotFound
+├── MachineNotFound
 ├── NoCapacity
 └── OverMaximum
 """
@@ -15,6 +17,14 @@ class CloudError(Exception):
 
 class PoolNotFound(CloudError):
     """Nobody declared that pool, or it is being deleted."""
+
+
+class ZoneNotFound(CloudError):
+    """The trace has no such zone."""
+
+
+class MachineNotFound(CloudError):
+    """No such machine, or none to which this can happen."""
 
 
 class NoCapacity(CloudError):

@@ -47,7 +47,10 @@ class Refusal:
 
 @dataclass(slots=True)
 class Machine:
-    """One machine. Without a pid it was about to be launched; `ending_since` is set once it is to go."""
+    """One machine. Without a pid it was about to be launched; `ending_since` is set once it is to go.
+
+    `preempt_at`: epoch seconds of its announced kill.
+    """
 
     port: int
     agent_port: int
@@ -55,6 +58,7 @@ class Machine:
     pid: int | None = None
     start_time: str | None = None
     ending_since: float | None = None
+    preempt_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -76,6 +80,10 @@ class PoolRecord:
         """Ids of the machines that are not about to go, oldest first."""
         found = [(m.launched_at, i) for i, m in self.machines.items() if m.ending_since is None]
         return [i for _, i in sorted(found)]
+
+    def told(self) -> set[str]:
+        """Ids of the machines whose preemption is announced."""
+        return {i for i, m in self.machines.items() if m.preempt_at is not None}
 
     def end(self, instance_id: str, at: float) -> None:
         """The machine is to go; the size goes down with it, once."""

@@ -8,10 +8,11 @@ from components.local import Host
 from components.pools import local
 from spec.desired import Pool
 from spec.errors import InputError
+from spec.stack import LocalCloud
 
 
-def declare(pool: Pool, *, host: Host, trace: str, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+def declare(pool: Pool, *, host: Host, weather: LocalCloud, opts: pulumi.ResourceOptions) -> pulumi.Resource:
     """Declares one planned pool in its cloud. Its size stays the controller's."""
     if pool.cloud == "local":
-        return local.LocalPool(pool, host=host, trace=trace, opts=opts)
+        return local.LocalPool(pool, host=host, weather=weather, opts=opts)
     raise InputError(f"pool {pool.id}: nothing declares pools in the cloud `{pool.cloud}` yet")

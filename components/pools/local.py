@@ -6,6 +6,7 @@ import pulumi
 
 from components.local import Host
 from spec.desired import Pool
+from spec.stack import LocalCloud
 
 
 class LocalPool(pulumi.CustomResource):
@@ -16,7 +17,7 @@ class LocalPool(pulumi.CustomResource):
     """
 
     def __init__(
-        self, pool: Pool, *, host: Host, trace: str, opts: pulumi.ResourceOptions | None = None
+        self, pool: Pool, *, host: Host, weather: LocalCloud, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         props = {
             "home": str(host.home),
@@ -35,6 +36,8 @@ class LocalPool(pulumi.CustomResource):
             "argv": [host.python, "-m", "lb", "node"],
             "env": host.environment,
             "bucket": host.bucket,
-            "trace": str(host.root / trace),
+            "trace": str(host.root / weather.trace),
+            "noticeS": weather.notice_s,
+            "traceSpeed": weather.trace_speed,
         }
         super().__init__("tradewind:local:Pool", pool.id, props, opts)

@@ -27,6 +27,7 @@ class NodeConfig:
         accelerator_count: of the machine; None = as the bundle says.
         secrets_dir: holds one file per secret, named like it; None = the machine has no secrets.
         log_dir: where the engine's output is written, to be read when the rest is gone; None = the work folder.
+        notice_file: where the machine's cloud announces its preemption; None = it announces none by a file.
         grace_s: within this many seconds of a SIGTERM the engine and the agent are gone.
 
     """
@@ -44,6 +45,7 @@ class NodeConfig:
     accelerator_count: int | None = None
     secrets_dir: Path | None = None
     log_dir: Path | None = None
+    notice_file: Path | None = None
     grace_s: int = 5
 
     @property
@@ -67,7 +69,7 @@ def load(path: Path) -> NodeConfig:
         )
     fields = _Fields(path, raw)
     work_dir, secrets_dir = fields.text("work_dir"), fields.optional_text("secrets_dir")
-    log_dir = fields.optional_text("log_dir")
+    log_dir, notice_file = fields.optional_text("log_dir"), fields.optional_text("notice_file")
     return NodeConfig(
         cloud=fields.text("cloud"),
         region=fields.text("region"),
@@ -82,6 +84,7 @@ def load(path: Path) -> NodeConfig:
         accelerator_count=fields.number("accelerator_count", low=0) if "accelerator_count" in raw else None,
         secrets_dir=Path(secrets_dir) if secrets_dir else None,
         log_dir=Path(log_dir).absolute() if log_dir else None,
+        notice_file=Path(notice_file).absolute() if notice_file else None,
         grace_s=fields.number("grace_s", low=1) if "grace_s" in raw else NodeConfig.grace_s,
     )
 

@@ -16,6 +16,7 @@ from lb.agent import api, config, guard
 from lb.agent.agent import Agent, launcher
 from lb.agent.bundle import BundleStore
 from lb.agent.fetch import open_bucket
+from lb.agent.notice import NoticeFile, NoticeSource, NoticeWatch
 from lb.agent.status import Status, StatusBoard
 
 _POLL_S = 1.0
@@ -72,6 +73,8 @@ def main(config_path: Path) -> int:
         print(f"error: {config_path}: work_dir: {e}", file=sys.stderr)
         return 1
     guard.become_subreaper()
+    if node.notice_file is not None:
+        _watch_notice(NoticeFile(node.notice_file), board)
     _log("started", instance_id=node.instance_id, pool_id=node.pool_id, pid=os.getpid())
     agent = Agent(
         node,
@@ -84,6 +87,14 @@ def main(config_path: Path) -> int:
     _loop(agent, signals)
     _log("stopped", instance_id=node.instance_id)
     return 0
+
+
+def _watch_notice(source: NoticeSource, board: StatusBoard) -> None:
+    def tell(preempt_at: float) -> None:
+        board.announce(preempt_at)
+        _log("preemption announced", preempt_at=preempt_at)
+
+    NoticeWatch(source, tell=tell, warn=lambda why: _log("notice unreadable", error=why)).start()
 
 
 def _loop(agent: Agent, signals: _Signals) -> None:

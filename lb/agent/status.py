@@ -38,13 +38,14 @@ class Status:
 
 
 class StatusBoard:
-    """The present Status: the agent's main thread writes it, the HTTP threads read it."""
+    """The present Status, and an announced preemption: the agent's threads write them, the HTTP threads read them."""
 
     def __init__(self, *, now: Callable[[], float], on_change: Callable[[Status], None]) -> None:
         self._now = now
         self._on_change = on_change
         self._lock = threading.Lock()
         self._status = Status(Phase.WAITING, now(), message="no assignment has been read yet")
+        self._preempt_at: float | None = None
 
     @property
     def status(self) -> Status:
@@ -64,6 +65,10 @@ class StatusBoard:
         """Says what goes wrong beside the phase; an empty text takes it back."""
         self._put(replace(self.status, note=text))
 
+    def announce(self, preempt_at: float) -> None:
+        """The machine will be taken away at that moment (epoch seconds), whatever its phase."""
+        self._preempt_at = preempt_at
+
     def as_json(self, *, instance_id: str, pool_id: str) -> dict[str, Any]:
         """The body of `GET /v1/node`."""
         s = self.status
@@ -76,6 +81,7 @@ class StatusBoard:
             "exit_code": s.exit_code,
             "since": s.since,
             "message": "; ".join(filter(None, (s.message, s.note))),
+            "preempt_at": self._preempt_at,
         }
 
     def _put(self, status: Status) -> None:

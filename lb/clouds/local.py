@@ -18,10 +18,11 @@ from lb.clouds.protocol import (
     Refusal,
     Unreachable,
 )
-from local.cloud import LocalCloud, PoolView
+from local.cloud import LocalCloud
 from local.errors import CloudError, NoCapacity, OverMaximum, PoolNotFound
 from local.processes import ProcessError
 from local.trace import TraceError
+from local.views import PoolView
 from spec.desired import Pool, Prices
 
 P = ParamSpec("P")
@@ -87,6 +88,7 @@ def _observation(pool_id: str, view: PoolView | None) -> PoolObservation:
                 m.port,
                 m.agent_port,
                 m.launched_at,
+                m.preempt_at,
             )
             for m in view.machines
         ),

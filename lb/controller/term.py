@@ -20,7 +20,7 @@ from lb.act.executor import Executor
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver, PoolObservation
-from lb.controller.view import endpoints_of, price_of, serves, services_status, targets_of
+from lb.controller.view import announced, endpoints_of, price_of, serves, services_status, targets_of
 from lb.decide import Decision, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, ProbeState
 from lb.journal import Entry, Journal
@@ -189,7 +189,8 @@ class Term:
         if desired is not None and replica is not None and replica_id in self._routed:
             assignment = self._assigned.get(replica.pool_id)
             assigned = assignment.of(replica.instance.instance_id) if assignment else None
-            if not serves(desired, replica, self._watcher.health_of(replica_id), assigned):
+            health = self._watcher.health_of(replica_id)
+            if announced(replica, health) or not serves(desired, replica, health, assigned):
                 self._publish()
         self._parts.wake()
 

@@ -46,29 +46,46 @@ def serves(desired: Desired, replica: ReplicaMemory, health: Health | None, assi
     return verdict not in (Verdict.OUT, Verdict.BROKEN)
 
 
+def announced(replica: ReplicaMemory, health: Health | None) -> bool:
+    """Whether the preemption of its machine is known, perhaps only since a moment ago."""
+    return replica.preempt_at is not None or (health is not None and health.preempt_at is not None)
+
+
 def endpoints_of(
     desired: Desired,
     memory: Memory,
     assignments: Mapping[str, Assignment],
     health_of: Callable[[str], Health | None],
 ) -> dict[str, list[Endpoint]]:
-    """The endpoints of each service."""
+    """The endpoints of each service.
+
+    A replica whose preemption is announced drains, unless there is nobody else: then it serves until somebody is.
+    """
     found: dict[str, list[Endpoint]] = {s.name: [] for s in desired.services}
+    doomed: set[str] = set()
     for rid, replica in memory.replicas.items():
         if replica.service not in found or replica.instance.address is None or replica.instance.port is None:
             continue
-        assignment = assignments.get(replica.pool_id)
+        health, assignment = health_of(rid), assignments.get(replica.pool_id)
         assigned = assignment.of(replica.instance.instance_id) if assignment else None
-        if serves(desired, replica, health_of(rid), assigned):
+        if serves(desired, replica, health, assigned):
+            leaves = announced(replica, health)
+            doomed |= {rid} if leaves else set()
             found[replica.service].append(
                 Endpoint(
                     replica_id=rid,
                     address=replica.instance.address,
                     port=replica.instance.port,
-                    draining=replica.state is ReplicaState.DRAINING,
+                    draining=leaves or replica.state is ReplicaState.DRAINING,
                 )
             )
-    return found
+    return {name: _somebody_serves(endpoints, doomed) for name, endpoints in found.items()}
+
+
+def _somebody_serves(endpoints: list[Endpoint], doomed: set[str]) -> list[Endpoint]:
+    if any(not e.draining for e in endpoints):
+        return endpoints
+    return [e.model_copy(update={"draining": e.replica_id not in doomed}) for e in endpoints]
 
 
 def services_status(

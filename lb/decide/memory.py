@@ -29,6 +29,7 @@ class ReplicaMemory:
         failing_since: since when its probe fails although it is kept in the edges; None = it does not.
         asked_at: when its cloud was last asked to end it.
         ended: the cloud has confirmed that; it may still be seen for a while.
+        preempt_at: when its machine will be killed, once its cloud or its agent has said so; never taken back.
 
     """
 
@@ -42,6 +43,7 @@ class ReplicaMemory:
     failing_since: float | None = None
     asked_at: float | None = None
     ended: bool = False
+    preempt_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
 def grow(tick: Tick, service: Service, missing: int, money: Money) -> None:
     """Launches what is missing, as far as limits, money and the clouds allow."""
     pools = tick.pools_of(service)
-    total = sum(tick.machines(p.id) + tick.pool_memory[p.id].awaiting for p in pools)
+    total = sum(_staying(tick, p) + tick.pool_memory[p.id].awaiting for p in pools)
     wanted = min(missing, most_replicas(service) - total, settings.LAUNCHES_PER_TICK)
     if missing > 0 and wanted <= 0:
         tick.say(
@@ -41,6 +41,11 @@ def grow(tick: Tick, service: Service, missing: int, money: Money) -> None:
     for pool in pools:
         if chosen[pool.id]:
             _launch(tick, pool, chosen[pool.id], f"{service.name} lacks {missing}")
+
+
+def _staying(tick: Tick, pool: Pool) -> int:
+    """Its machines, without those that the cloud is about to take away: whole zones must be replaceable at once."""
+    return sum(not r.ended and r.preempt_at is None for r in tick.by_pool[pool.id].values())
 
 
 def _choose(tick: Tick, service: Service, wanted: int, money: Money) -> Counter[str]:
@@ -78,6 +83,11 @@ class Placed:
     def __init__(self, tick: Tick, pools: list[Pool]) -> None:
         self._order = {p.id: n for n, p in enumerate(pools)}
         self._zones: Counter[tuple[str, str, str | None]] = Counter()
+        self._losing = {
+            _zone(tick.pools[i])
+            for i, replicas in tick.by_pool.items()
+            if any(r.preempt_at is not None and not r.ended for r in replicas.values())
+        }
         self.on_demand = 0
         for pool in pools:
             holding = sum(holds_place(r) and not r.ended for r in tick.by_pool[pool.id].values())
@@ -87,10 +97,14 @@ class Placed:
         """Counts one more."""
         self._count(pool, 1)
 
-    def rank(self, pool: Pool, *, on_demand_first: bool) -> tuple[int, int, int]:
-        """Smaller is better: the market, then how many the zone has already, then the planner's order."""
+    def rank(self, pool: Pool, *, on_demand_first: bool) -> tuple[int, bool, int, int]:
+        """Smaller is better.
+
+        The market, then whether the zone is losing machines, how many it has already, and the planner's order.
+        """
         tier = -1 if on_demand_first and pool.market is Market.ON_DEMAND else _TIER[pool.market]
-        return tier, self._zones[_zone(pool)], self._order[pool.id]
+        zone = _zone(pool)
+        return tier, zone in self._losing, self._zones[zone], self._order[pool.id]
 
     def _count(self, pool: Pool, number: int) -> None:
         self._zones[_zone(pool)] += number

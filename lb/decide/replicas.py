@@ -31,7 +31,7 @@ def update_replicas(tick: Tick) -> None:
         service = tick.services[pool.service]
         for rid, replica in list(tick.by_pool[pool.id].items()):
             if not replica.ended:
-                tick.put(rid, _advance(tick, pool, service, rid, replica))
+                tick.put(rid, _advance(tick, pool, service, rid, _take_notice(tick, rid, replica)))
     for service in tick.services.values():
         _take_out_doubtful(tick, service)
     _clear_records(tick)
@@ -75,11 +75,23 @@ def _take_machines(tick: Tick, pool: Pool, observation: PoolObservation) -> None
 
 def _lose(tick: Tick, rid: str, replica: ReplicaMemory) -> None:
     gone = move(replica, S.GONE, now=tick.now, reason="its machine is gone")
-    wanted = replica.asked_at is None and replica.state is not S.FAILED
+    asked = replica.asked_at is not None or replica.state is S.FAILED
+    announced = replica.preempt_at is not None
     if not replica.ended:
-        tick.say(f"{rid}: {gone.reason}" + ("" if wanted else ", as asked"))
-    if wanted:
+        tick.say(f"{rid}: {gone.reason}" + (", as asked" if asked else ", as announced" if announced else ""))
+    if not asked and not announced:
         tick.strike(replica.pool_id, f"lost {replica.instance.instance_id} without being asked to")
+
+
+def _take_notice(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
+    """The first word of a preemption, from the cloud or from the machine's agent, counts, and makes the pool suspect."""
+    health = tick.health.get(rid)
+    told = (replica.instance.preempt_at, health.preempt_at if health else None)
+    moments = [t for t in told if t is not None]
+    if replica.preempt_at is not None or not moments:
+        return replica
+    tick.strike(replica.pool_id, f"preempts {replica.instance.instance_id}")
+    return replace(replica, preempt_at=min(moments))
 
 
 def _refresh(tick: Tick, replica: ReplicaMemory, instance: Instance) -> ReplicaMemory:
@@ -97,11 +109,10 @@ def _refresh(tick: Tick, replica: ReplicaMemory, instance: Instance) -> ReplicaM
 
 def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
     """The replica one step, or several, further; doubts about ready ones are left to `_take_out_doubtful`."""
+    if replica.preempt_at is not None:
+        return _leave_before_the_kill(tick, rid, replica)
     if replica.state in (S.DRAINING, S.FAILED):
         return replica
-    if replica.instance.preempt_at is not None:
-        drain = Drain.LEAVE if replica.state is S.READY else Drain.IDLE
-        return _to(tick, rid, replica, S.DRAINING, "its preemption is announced", drain=drain)
     verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
     if verdict is Verdict.BROKEN:
         return _fail(tick, rid, replica, why)
@@ -119,6 +130,18 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
                 tick, rid, replica, f"not ready for {service.probe.replace_after_s:g} s: {replica.reason}"
             )
     return replica
+
+
+def _leave_before_the_kill(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
+    """Its preemption is announced: it drains, and one that was drained for an update does not come back."""
+    if replica.state is S.FAILED or replica.drain in (Drain.LEAVE, Drain.IDLE):
+        return replica
+    why = "its preemption is announced"
+    if replica.state is S.DRAINING:
+        tick.say(f"{rid}: {S.DRAINING}: {why}")
+        return replace(replica, reason=why, drain=Drain.LEAVE)
+    drain = Drain.LEAVE if replica.state is S.READY else Drain.IDLE
+    return _to(tick, rid, replica, S.DRAINING, why, drain=drain)
 
 
 def _advance_pending(tick: Tick, pool: Pool, rid: str, replica: ReplicaMemory) -> ReplicaMemory:

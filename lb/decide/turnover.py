@@ -78,9 +78,16 @@ def _may_end(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> 
     match replica.state, replica.drain:
         case (S.FAILED, _) | (S.DRAINING, Drain.IDLE):
             return True
+        case S.DRAINING, Drain.LEAVE if replica.preempt_at is not None and tick.now < replica.preempt_at:
+            return not _last_resort(tick, service) and drained(tick, service, rid, replica)
         case S.DRAINING, Drain.LEAVE:
             return drained(tick, service, rid, replica)
     return False
+
+
+def _last_resort(tick: Tick, service: Service) -> bool:
+    """Whether nobody else serves: then the edges still send requests to replicas whose preemption is announced."""
+    return target_replicas(service) > 0 and not any(r.state is S.READY for _, r in tick.replicas_of(service))
 
 
 def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
@@ -88,6 +95,8 @@ def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> b
     since = tick.now - replica.since
     health = tick.health.get(rid)
     if since >= service.routing.drain_limit_s:
+        return True
+    if replica.preempt_at is not None and tick.now >= replica.preempt_at:
         return True
     if judge(health, service.probe, None)[0] in (Verdict.OUT, Verdict.BROKEN):
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 
 _REQUEST = b"GET /v1/node HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n"
 _MOST_BYTES = 64 * 1024
@@ -39,6 +40,17 @@ async def ask_node(address: str, port: int, *, timeout_s: float) -> dict[str, ob
     if head.split(b" ", 2)[1:2] != [b"200"] or not isinstance(answer, dict):
         raise NodeSilent("its answer is not that of a node agent")
     return answer
+
+
+def moment(value: object) -> float | None:
+    """Epoch seconds from an answer; None where it names no moment."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 async def _exchange(address: str, port: int) -> bytes:

@@ -17,7 +17,7 @@ import httpx
 from lb.decide.observed import AgentState, Health, ProbeState
 from lb.observe.http import refused
 from lb.observe.load import in_flight, metric_names
-from lb.observe.node import NodeRefused, NodeSilent, ask_node
+from lb.observe.node import NodeRefused, NodeSilent, ask_node, moment
 from spec.desired import Probe
 
 AGENT_EVERY_S = 0.5
@@ -153,7 +153,14 @@ class _Watch:
             return
         self._misses = 0
         message = str(node.get("message") or "")
-        new = replace(self.health, agent=AgentState.ANSWERS, phase=phase, bundle=bundle, message=message)
+        new = replace(
+            self.health,
+            agent=AgentState.ANSWERS,
+            phase=phase,
+            bundle=bundle,
+            message=message,
+            preempt_at=moment(node.get("preempt_at")),
+        )
         if (phase, bundle) != (self.health.phase, self.health.bundle):  # another engine: ask it anew
             new = replace(new, probe=ProbeState.UNKNOWN, failures=0, detail="", in_flight=None)
             self._urgent.set()

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Any, ClassVar
 
 from local.cloud import LocalCloud
+from local.conditions import NOTICE_S, SPEED, Weather
 from local.errors import CloudError
 from local.plugin.fields import Failure, Field, Type, unknown
 from local.plugin.resource import OperationError, Properties
@@ -33,6 +34,8 @@ class Pool:
         Field("env", "map", default={}),
         Field("bucket", "string", required=True),
         Field("trace", "string", required=True),
+        Field("noticeS", "number", default=NOTICE_S, minimum=0),
+        Field("traceSpeed", "number", default=SPEED, minimum=0),
         Field("service", "string"),
         Field("cloud", "string"),
         Field("instanceTypes", "list"),
@@ -52,6 +55,8 @@ class Pool:
         ]
         if "poolId" in known and not POOL_ID.fullmatch(known["poolId"]):
             found.append(Failure("poolId", f"can't be {known['poolId']!r}: it is a file name too"))
+        if known.get("traceSpeed") == 0:
+            found.append(Failure("traceSpeed", "must be above 0: time goes on"))
         if "argv" in known and not known["argv"]:
             found.append(Failure("argv", "is empty: it needs at least the program"))
         if not found and {"trace", "zone", "region"} <= known.keys():
@@ -67,14 +72,19 @@ class Pool:
         return inputs
 
     def drift(self, outputs: Mapping[str, Any]) -> dict[str, str]:
-        """A pool that the cloud forgot, or another trace than the declared one."""
+        """A pool that the cloud forgot, or other conditions than the declared ones."""
         cloud = LocalCloud(Path(outputs["home"]))
         if cloud.declared(outputs["poolId"]) is None:
             return {"poolId": "delete"}
-        return {} if cloud.follows(Path(outputs["trace"])) else {"trace": "update"}
+        wanted, is_now = _weather(outputs), cloud.weather()
+        if is_now is None or is_now.trace != wanted.trace:
+            return {"trace": "update"}
+        differs = {"noticeS": is_now.notice_s != wanted.notice_s, "traceSpeed": is_now.speed != wanted.speed}
+        return {name: "update" for name, other in differs.items() if other}
 
     def ensure(self, inputs: Properties, cancelled: Event) -> Properties:  # noqa: ARG002  it takes no time
         """Declares it; size and machines stay."""
+        weather = _weather(inputs)
         try:
             LocalCloud(Path(inputs["home"])).declare_pool(
                 inputs["poolId"],
@@ -85,7 +95,9 @@ class Pool:
                 argv=inputs["argv"],
                 env=inputs["env"],
                 bucket=inputs["bucket"],
-                trace=Path(inputs["trace"]),
+                trace=weather.trace,
+                notice_s=weather.notice_s,
+                trace_speed=weather.speed,
             )
         except (CloudError, TraceError) as e:
             raise OperationError(str(e)) from e
@@ -102,6 +114,15 @@ class Pool:
             LocalCloud(Path(outputs["home"])).delete_pool(outputs["poolId"])
         except ProcessError as e:
             raise OperationError(str(e)) from e
+
+
+def _weather(properties: Mapping[str, Any]) -> Weather:
+    """A resource of an older version says nothing of notice and speed."""
+    return Weather(
+        Path(properties["trace"]),
+        properties.get("noticeS", NOTICE_S),
+        properties.get("traceSpeed", SPEED),
+    )
 
 
 def _check_place(inputs: Properties) -> list[Failure]:

@@ -13,7 +13,7 @@ import pytest
 
 from local import proctable
 from local.cloud import LocalCloud
-from local.errors import CloudError, NoCapacity, OverMaximum, PoolNotFound
+from local.errors import CloudError, MachineNotFound, NoCapacity, OverMaximum, PoolNotFound, ZoneNotFound
 from local.processes import Registry
 from local.trace import TraceError
 
@@ -107,6 +107,7 @@ def test_a_machine_has_an_address_a_node_file_and_an_agent(cloud, declare):
         "bucket": "file:///state",
         "work_dir": str(folder / "work"),
         "log_dir": str(folder),
+        "notice_file": str(folder / "notice.json"),
     }
     assert machine.instance_id.startswith("i-")
     assert machine.agent_port == machine.port + 1
@@ -173,12 +174,12 @@ def test_zones_do_not_share_their_capacity(cloud, declare):
     assert (len(ids(cloud)), len(ids(cloud, "q"))) == (3, 2)
 
 
-def test_a_shrinking_zone_preempts_the_newest_spot_machines(cloud, declare, clock):
-    declare()
-    declare("od", market="on_demand")
+def test_a_shrinking_zone_without_notice_kills_the_newest_spot_machines_at_once(cloud, declare, clock):
+    declare(notice_s=0)
+    declare("od", market="on_demand", notice_s=0)
     cloud.set_size("p", 2)
     cloud.set_size("od", 1)
-    declare("q")
+    declare("q", notice_s=0)
     cloud.set_size("q", 1)
     oldest, newer = ids(cloud)
     (newest,) = ids(cloud, "q")
@@ -192,6 +193,173 @@ def test_a_shrinking_zone_preempts_the_newest_spot_machines(cloud, declare, cloc
     assert ids(cloud) == [oldest]
     assert [cloud.registry.alive(e) for e in entries.values()] == [True, False, False]
     assert len(list((cloud.home / "processes").glob("*.json"))) == 2
+
+
+def notices(cloud, pool_id="p"):
+    return {m.instance_id: m.preempt_at for m in view(cloud, pool_id).machines if m.preempt_at is not None}
+
+
+def test_a_shrinking_zone_tells_the_newest_and_kills_when_the_notice_is_over(cloud, declare, clock):
+    declare()
+    cloud.set_size("p", 3)
+    oldest, newer, newest = ids(cloud)
+    entries = {i: cloud.registry.get(i) for i in (oldest, newer, newest)}
+    clock.now += 60
+    told = notices(cloud)
+    assert set(told) == {newer, newest}
+    assert all(at == pytest.approx(clock.now + 30, abs=1) for at in told.values())
+    for instance_id, at in told.items():
+        notice = json.loads((cloud.home / "machines" / instance_id / "notice.json").read_text())
+        assert notice == {"schema": 1, "preempt_at": at}
+    assert not (cloud.home / "machines" / oldest / "notice.json").exists()
+
+    clock.now += 29
+    assert notices(cloud) == told, "it is told once"
+    assert (view(cloud).size, ids(cloud)) == (3, [oldest, newer, newest])
+    assert all(cloud.registry.alive(e) for e in entries.values())
+
+    clock.now += 2
+    assert (view(cloud).size, ids(cloud)) == (1, [oldest])
+    assert [cloud.registry.alive(entries[i]) for i in (oldest, newer, newest)] == [True, False, False]
+
+
+def test_the_same_missing_capacity_costs_no_second_machine_and_no_notice_is_taken_back(cloud, declare, clock):
+    declare()
+    cloud.set_size("p", 3)
+    newest = ids(cloud)[-1]
+    cloud.set_capacity("local-east-a", 2)
+    assert set(notices(cloud)) == {newest}
+    clock.now += 10
+    assert set(notices(cloud)) == {newest}
+    cloud.reset_capacity()
+    assert set(notices(cloud)) == {newest}
+    clock.now += 21
+    assert newest not in ids(cloud)
+    assert len(ids(cloud)) == 2
+
+
+def test_a_machine_under_notice_still_holds_its_place(cloud, declare):
+    declare()
+    cloud.set_size("p", 3)
+    cloud.preempt(ids(cloud)[0])
+    with pytest.raises(NoCapacity):
+        cloud.set_size("p", 4)
+
+
+def test_a_machine_that_was_told_and_is_ended_in_time_leaves_once(cloud, declare, clock):
+    declare()
+    cloud.set_size("p", 2)
+    victim, other = ids(cloud)
+    cloud.preempt(victim)
+    cloud.terminate("p", victim)
+    clock.now += 40
+    assert (view(cloud).size, ids(cloud)) == (1, [other])
+
+
+def test_a_told_machine_that_is_ended_gets_no_more_time_than_its_notice_leaves(cloud, declare):
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    declare(argv=(sys.executable, "-I", "-S", "-c", deaf))
+    cloud.set_size("p", 1)
+    (victim,) = ids(cloud)
+    wait_until((cloud.home / "machines" / victim / "log").read_text)
+    cloud.preempt(victim, notice_s=0.2)
+    began = time.monotonic()
+    cloud.terminate("p", victim)
+    assert ids(cloud) == []
+    assert time.monotonic() - began < 5, "it was given its whole grace"
+
+
+def test_a_notice_that_a_killed_program_did_not_write_is_written_by_the_next_observation(cloud, declare):
+    declare()
+    cloud.set_size("p", 1)
+    (victim,) = ids(cloud)
+    cloud.preempt(victim)
+    notice = cloud.home / "machines" / victim / "notice.json"
+    before = notice.read_text()
+    notice.unlink()
+    cloud.observe()
+    assert notice.read_text() == before
+
+
+def test_a_lost_pool_file_takes_no_notice_back(cloud, declare):
+    declare()
+    cloud.set_size("p", 1)
+    cloud.preempt(ids(cloud)[0])
+    told = notices(cloud)
+    (cloud.home / "cloud" / "pools" / "p.json").write_text("{")
+    declare()
+    assert notices(cloud) == told
+
+
+def test_only_spot_machines_that_run_can_be_preempted(cloud, declare):
+    declare()
+    declare("od", market="on_demand")
+    cloud.set_size("od", 1)
+    for unknown in (ids(cloud, "od")[0], "i-none"):
+        with pytest.raises(MachineNotFound, match=unknown):
+            cloud.preempt(unknown)
+
+
+def test_preempting_a_zone_tells_its_spot_machines_and_leaves_its_capacity(cloud, declare, clock):
+    declare()
+    declare("od", market="on_demand")
+    declare("west", zone="local-west-a", region="local-west")
+    for pool_id in ("p", "od", "west"):
+        cloud.set_size(pool_id, 1)
+    told = cloud.preempt_zone("local-east-a", notice_s=7)
+    assert [m.instance_id for m in told] == ids(cloud)
+    assert told[0].preempt_at == pytest.approx(clock.now + 7, abs=1)
+    assert cloud.preempt_zone("local-east-a", notice_s=1) == told, "who knows keeps its time"
+    assert not notices(cloud, "od") | notices(cloud, "west")
+    cloud.set_size("p", 2)
+    assert len(ids(cloud)) == 2
+    with pytest.raises(ZoneNotFound, match="local-east-a"):
+        cloud.preempt_zone("local-east-z")
+
+
+def test_an_overridden_capacity_holds_against_the_trace_until_it_is_reset(cloud, declare, clock):
+    declare(notice_s=0)
+    cloud.set_capacity("local-east-a", 4)
+    cloud.set_capacity("local-west-a", 0)
+    cloud.set_size("p", 4)
+    clock.now += 60
+    assert len(ids(cloud)) == 4
+    zones = {z.zone: (z.capacity, z.override, z.spot_machines, z.spot) for z in cloud.look().zones}
+    assert zones == {"local-east-a": (4, 4, 4, 0.40), "local-west-a": (0, 0, 0, 0.22)}
+    cloud.reset_capacity("local-west-a")
+    assert [z.override for z in cloud.look().zones] == [4, None]
+    cloud.reset_capacity()
+    assert len(ids(cloud)) == 1
+    for wrong in (lambda: cloud.set_capacity("local-no", 1), lambda: cloud.reset_capacity("local-no")):
+        with pytest.raises(ZoneNotFound, match="local-no"):
+            wrong()
+
+
+def test_looking_lets_nothing_happen(cloud, declare, clock):
+    declare(notice_s=0)
+    cloud.set_size("p", 3)
+    clock.now += 60
+    seen = cloud.look()
+    assert (seen.zones[0].capacity, seen.zones[0].spot_machines) == (1, 3)
+    assert [len(p.machines) for p in seen.pools] == [3]
+    assert seen.position_s == pytest.approx(60, abs=1)
+    assert not any(m.preempt_at for p in seen.pools for m in p.machines)
+
+
+def test_a_trace_runs_at_the_declared_speed_and_a_change_of_speed_does_not_move_it(cloud, declare, clock):
+    declare()
+    clock.now += 10
+    declare(trace_speed=4)
+    assert cloud.look().position_s == pytest.approx(10, abs=1)
+    clock.now += 10
+    assert cloud.look().position_s == pytest.approx(50, abs=1)
+    declare(trace_speed=4, notice_s=1)
+    assert cloud.look().position_s == pytest.approx(50, abs=1)
+    clock.now += 3
+    assert view(cloud).spot == 0.40
+    declare(trace_speed=0.5, notice_s=1)
+    clock.now += 4
+    assert cloud.look().position_s == pytest.approx(64, abs=1)
 
 
 def test_a_machine_whose_agent_died_is_gone_with_all_that_ran_on_it(cloud, declare):
@@ -303,7 +471,7 @@ def test_the_trace_goes_on_when_a_second_pool_comes_and_starts_anew_when_it_is_a
     other.write_text(TRACE)
     declare(trace=other)
     assert view(cloud).spot == 0.20
-    assert cloud.follows(other)
+    assert cloud.weather().trace == other.resolve()
 
 
 def test_an_edited_trace_counts_at_once_and_a_broken_one_is_said(cloud, declare, tmp_path):
@@ -325,6 +493,9 @@ def test_an_edited_trace_counts_at_once_and_a_broken_one_is_said(cloud, declare,
         ({"max_size": -1}, "max_size"),
         ({"argv": ()}, "argv"),
         ({"pool_id": "../p"}, "can't be a pool's id"),
+        ({"notice_s": -1}, "notice_s -1"),
+        ({"trace_speed": 0}, "trace_speed 0"),
+        ({"trace_speed": float("inf")}, "trace_speed inf"),
     ],
 )
 def test_a_declaration_that_makes_no_sense_is_refused(declare, cloud, change, message):

@@ -15,6 +15,7 @@ from planner.pricing import ZERO, cost_of_service
 from policies.cost import FIGURES
 from policies.resources import read
 from spec.desired import Pool, Prices, Scaling
+from spec.stack import LocalCloud
 from tests.policies.stack import resource
 
 
@@ -78,7 +79,9 @@ def declare(scaling, pools):
     def program():
         plan = ServicePlan(name="chat", rows=(), left_out=(), pools=tuple(pools), cost=ZERO)
         host = Host(root=Path("/checkout"), home=Path("/checkout/.tradewind/dev"))
-        Service("chat", ServiceArgs(host=host, plan=plan, scaling=scaling, trace="trace.csv"))
+        Service(
+            "chat", ServiceArgs(host=host, plan=plan, scaling=scaling, weather=LocalCloud(trace="trace.csv"))
+        )
 
     program()
 

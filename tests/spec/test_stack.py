@@ -86,7 +86,7 @@ def test_pulumi_yaml_declares_no_setting_that_is_not_known():
         ({"limts": {}}, "tradewind:limts: is not a known setting. Did you mean `limits`?"),
         (
             {"local": {"zone": "x"}},
-            "tradewind:local.zone: is not a known setting. Known: edgePort, edgeAgentPort, controllerPort, trace.",
+            "tradewind:local.zone: is not a known setting. Known: edgePort, edgeAgentPort, controllerPort, trace, noticeS, traceSpeed.",
         ),
         (
             {"budget": {"onExhausted": "hald"}},

@@ -13,10 +13,10 @@ from lb.clouds.protocol import (
     QuotaExceeded,
     Unreachable,
 )
-from local.cloud import MachineView, PoolView
 from local.errors import CloudError, NoCapacity, OverMaximum, PoolNotFound
 from local.pools import Refusal
 from local.processes import ProcessError
+from local.views import MachineView, PoolView
 from tests.lb.world import ZONES, a_pool
 
 POOL = a_pool(ZONES[0])
@@ -32,7 +32,7 @@ class Cloud:
         if self.error:
             raise self.error
         machines = (
-            MachineView("i-1", "127.0.0.1", 18100, 18101, 5.0, ending=False),
+            MachineView("i-1", "127.0.0.1", 18100, 18101, 5.0, ending=False, preempt_at=35.0),
             MachineView("i-2", "127.0.0.1", 18102, 18103, 6.0, ending=True),
         )
         refusals = (Refusal("insufficient_capacity", "full", 7.0),)
@@ -61,6 +61,7 @@ def test_machines_refusals_and_prices_are_observed(driver):
         ("i-2", InstancePhase.STOPPING),
     ]
     assert found.instances[0].agent_port == 18101
+    assert [i.preempt_at for i in found.instances] == [35.0, None]
     assert found.refusals[0].at == 7.0
     assert (found.prices.spot, found.prices.on_demand) == (0.2, 0.7)
 

@@ -198,7 +198,13 @@ class Term:
         desired = self._reading.desired
         if desired is None or self._edge_keys is None or not self._has_looked():
             return
-        endpoints = endpoints_of(desired, self._decision.memory, self._assigned, self._watcher.health_of)
+        endpoints = endpoints_of(
+            desired,
+            self._decision.memory,
+            self._assigned,
+            self._watcher.health_of,
+            self._decision.targets,
+        )
         self._routed = frozenset(e.replica_id for found in endpoints.values() for e in found)
         changed = self._parts.publisher.publish(
             [e.id for e in desired.edges], services_of(desired, endpoints), self._edge_keys

@@ -56,10 +56,12 @@ def endpoints_of(
     memory: Memory,
     assignments: Mapping[str, Assignment],
     health_of: Callable[[str], Health | None],
+    targets: Mapping[str, int],
 ) -> dict[str, list[Endpoint]]:
     """The endpoints of each service.
 
-    A replica whose preemption is announced drains, unless there is nobody else: then it serves until somebody is.
+    A replica whose preemption is announced drains, unless the service is wanted and has nobody else: then it serves
+    until somebody does.
     """
     found: dict[str, list[Endpoint]] = {s.name: [] for s in desired.services}
     doomed: set[str] = set()
@@ -79,7 +81,10 @@ def endpoints_of(
                     draining=leaves or replica.state is ReplicaState.DRAINING,
                 )
             )
-    return {name: _somebody_serves(endpoints, doomed) for name, endpoints in found.items()}
+    return {
+        name: endpoints if targets.get(name) == 0 else _somebody_serves(endpoints, doomed)
+        for name, endpoints in found.items()
+    }
 
 
 def _somebody_serves(endpoints: list[Endpoint], doomed: set[str]) -> list[Endpoint]:

@@ -47,5 +47,5 @@ def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> 
         roll_out(tick, service, targets[name], leaving)
         missing = shed(tick, service, targets[name], leaving)
         grow(tick, service, missing, Money(tick))
-        end(tick, service)
+        end(tick, service, targets[name])
     return tick.decision(targets)

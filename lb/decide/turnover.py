@@ -63,10 +63,10 @@ def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> 
     return 0
 
 
-def end(tick: Tick, service: Service) -> None:
+def end(tick: Tick, service: Service, target: int) -> None:
     """Ends the machines of replicas that failed, and of those that have drained."""
     for rid, replica in list(tick.replicas_of(service)):
-        if not tick.open(replica.pool_id) or not _may_end(tick, service, rid, replica):
+        if not tick.open(replica.pool_id) or not _may_end(tick, service, target, rid, replica):
             continue
         if replica.asked_at is None or tick.now > replica.asked_at + settings.RETRY_S:
             tick.put(rid, replace(replica, asked_at=tick.now))
@@ -74,20 +74,20 @@ def end(tick: Tick, service: Service) -> None:
             tick.order(command, f"{rid}: ending its machine: {replica.reason}")
 
 
-def _may_end(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
+def _may_end(tick: Tick, service: Service, target: int, rid: str, replica: ReplicaMemory) -> bool:
     match replica.state, replica.drain:
         case (S.FAILED, _) | (S.DRAINING, Drain.IDLE):
             return True
-        case S.DRAINING, Drain.LEAVE if replica.preempt_at is not None and tick.now < replica.preempt_at:
-            return not _last_resort(tick, service) and drained(tick, service, rid, replica)
         case S.DRAINING, Drain.LEAVE:
-            return drained(tick, service, rid, replica)
+            return drained(tick, service, rid, replica) and not _last_resort(tick, service, target, replica)
     return False
 
 
-def _last_resort(tick: Tick, service: Service) -> bool:
-    """Whether nobody else serves: then the edges still send requests to replicas whose preemption is announced."""
-    return target_replicas(service) > 0 and not any(r.state is S.READY for _, r in tick.replicas_of(service))
+def _last_resort(tick: Tick, service: Service, target: int, replica: ReplicaMemory) -> bool:
+    """Whether nobody else serves: until its announced end the edges then go on sending requests to it."""
+    if target == 0 or replica.preempt_at is None or tick.now >= replica.preempt_at:
+        return False
+    return not any(r.state is S.READY for _, r in tick.replicas_of(service))
 
 
 def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:

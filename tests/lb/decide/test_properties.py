@@ -107,7 +107,8 @@ def check_tick(world):
     world.tick(1)
     service = world.desired.services[0]
     most = service.scaling.max_replicas + service.scaling.surge
-    assert len(world.machines) <= max(machines_before, most)
+    going = sum(m.instance.preempt_at is not None for m in world.machines.values())
+    assert len(world.machines) <= max(machines_before, most + going)
     worst = world.desired.budget.worst_usd_hour
     if worst is not None:
         assert world.usd_hour() <= max(before, worst) + 1e-6

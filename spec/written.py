@@ -60,8 +60,6 @@ Money = Annotated[float, Field(ge=0, le=1e12)]
 Place = Annotated[str | None, BeforeValidator(q.place)]
 EnvName = Annotated[str, AfterValidator(q.env_name)]
 
-_ON_DEMAND_FALLBACK = Later("replicas run in the market that `use_spot` names")
-
 
 class Accelerators(Part):
     """What `accelerators` says in any of its forms; a list is a preference, a map or a set is not."""
@@ -132,8 +130,8 @@ class ReplicaPolicy(Part):
     upscale_delay_seconds: Delay | None = None
     downscale_delay_seconds: Delay | None = None
     num_overprovision: Count | None = None
-    base_ondemand_fallback_replicas: Annotated[Count | None, _ON_DEMAND_FALLBACK] = None
-    dynamic_ondemand_fallback: Annotated[bool | None, _ON_DEMAND_FALLBACK] = None
+    base_ondemand_fallback_replicas: Count | None = None
+    dynamic_ondemand_fallback: bool | None = None
     spot_placer: Annotated[str | None, Later("the planner's order of pools decides")] = None
 
     @field_validator("max_replicas")

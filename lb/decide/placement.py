@@ -1,7 +1,7 @@
 """Where to launch: over the places of a service in the planner's order, spread over zones, around trouble.
 
 A pool that refused or lost machines lately is left alone for a while. Capacity that is paid for anyway comes first, then
-spot, then on demand, except for the replicas that the service wants on demand in any case.
+spot, then on demand, except for the replicas that the service wants on demand; `lb/decide/fallback.py` says how many.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import replace
 from lb.decide import settings
 from lb.decide.budget import Money
 from lb.decide.commands import SetSize
+from lb.decide.fallback import Where
 from lb.decide.targets import most_replicas
 from lb.decide.tick import Tick, holds_place
 from spec.desired import Pool, PoolState, Service
@@ -20,27 +21,27 @@ from spec.names import Market
 _TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
 
 
-def grow(tick: Tick, service: Service, missing: int, money: Money) -> None:
-    """Launches what is missing, as far as limits, money and the clouds allow."""
+def grow(tick: Tick, service: Service, missing: dict[Where, int], money: Money) -> None:
+    """Launches what is missing, the most urgent first, as far as limits, money and the clouds allow."""
+    short = sum(missing.values())
+    if short <= 0:
+        return
     pools = tick.pools_of(service)
     total = sum(_staying(tick, p) + tick.pool_memory[p.id].awaiting for p in pools)
-    wanted = min(missing, most_replicas(service) - total, settings.LAUNCHES_PER_TICK)
-    if missing > 0 and wanted <= 0:
+    room = most_replicas(service) - total
+    if room <= 0:
         tick.say(
-            f"{service.name}: {missing} missing, but {total} of at most {most_replicas(service)} machines exist"
+            f"{service.name}: {short} missing, but {total} of at most {most_replicas(service)} machines exist"
         )
-    if wanted <= 0:
         return
     record = tick.service_memory[service.name]
     if tick.now < record.not_before:
-        tick.say(
-            f"{service.name}: {missing} missing; launches wait after {record.failures} failures in a row"
-        )
+        tick.say(f"{service.name}: {short} missing; launches wait after {record.failures} failures in a row")
         return
-    chosen = _choose(tick, service, wanted, money)
+    chosen = _choose(tick, service, missing, min(room, settings.LAUNCHES_PER_TICK), money)
     for pool in pools:
         if chosen[pool.id]:
-            _launch(tick, pool, chosen[pool.id], f"{service.name} lacks {missing}")
+            _launch(tick, pool, chosen[pool.id], f"{service.name} lacks {short}")
 
 
 def _staying(tick: Tick, pool: Pool) -> int:
@@ -48,8 +49,8 @@ def _staying(tick: Tick, pool: Pool) -> int:
     return sum(not r.ended and r.preempt_at is None for r in tick.by_pool[pool.id].values())
 
 
-def _choose(tick: Tick, service: Service, wanted: int, money: Money) -> Counter[str]:
-    """How many to launch in each pool."""
+def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int, money: Money) -> Counter[str]:
+    """How many to launch in each pool, at most `most` in all."""
     pools = tick.pools_of(service)
     obstacles = {p.id: _obstacle(tick, p) for p in pools}
     room = {
@@ -59,21 +60,21 @@ def _choose(tick: Tick, service: Service, wanted: int, money: Money) -> Counter[
     }
     placed = Placed(tick, pools)
     chosen: Counter[str] = Counter()
-    for number in range(wanted):
-        on_demand_first = placed.on_demand < service.scaling.base_ondemand_fallback_replicas
-        ranked = sorted(
-            (p for p in pools if room.get(p.id, 0) > 0),
-            key=lambda p: placed.rank(p, on_demand_first=on_demand_first),
-        )
-        refusals = [(p, money.refusal(p)) for p in ranked]
-        pool = next((p for p, refusal in refusals if refusal is None), None)
-        if pool is None:
-            _explain(tick, service, wanted - number, refusals, obstacles)
-            break
-        chosen[pool.id] += 1
-        room[pool.id] -= 1
-        placed.add(pool)
-        money.spend(pool)
+    for where, short in missing.items():
+        allowed = [p for p in pools if where.takes(p)]
+        for number in range(min(short, most - chosen.total())):
+            ranked = sorted(
+                (p for p in allowed if room.get(p.id, 0) > 0), key=lambda p: placed.rank(p, where)
+            )
+            refusals = [(p, money.refusal(p)) for p in ranked]
+            pool = next((p for p, refusal in refusals if refusal is None), None)
+            if pool is None:
+                _explain(tick, service, short - number, refusals, [obstacles[p.id] for p in allowed])
+                break
+            chosen[pool.id] += 1
+            room[pool.id] -= 1
+            placed.add(pool)
+            money.spend(pool)
     return chosen
 
 
@@ -88,28 +89,27 @@ class Placed:
             for i, replicas in tick.by_pool.items()
             if any(r.preempt_at is not None and not r.ended for r in replicas.values())
         }
-        self.on_demand = 0
         for pool in pools:
             holding = sum(holds_place(r) and not r.ended for r in tick.by_pool[pool.id].values())
-            self._count(pool, holding + tick.pool_memory[pool.id].awaiting)
+            self._zones[_zone(pool)] += holding + tick.pool_memory[pool.id].awaiting
 
     def add(self, pool: Pool) -> None:
         """Counts one more."""
-        self._count(pool, 1)
+        self._zones[_zone(pool)] += 1
 
-    def rank(self, pool: Pool, *, on_demand_first: bool) -> tuple[int, bool, int, int]:
+    def rank(self, pool: Pool, where: Where) -> tuple[int, bool, int, int]:
         """Smaller is better.
 
         The market, then whether the zone is losing machines, how many it has already, and the planner's order.
         """
-        tier = -1 if on_demand_first and pool.market is Market.ON_DEMAND else _TIER[pool.market]
+        first = where is Where.ON_DEMAND_FIRST and pool.market is Market.ON_DEMAND
         zone = _zone(pool)
-        return tier, zone in self._losing, self._zones[zone], self._order[pool.id]
-
-    def _count(self, pool: Pool, number: int) -> None:
-        self._zones[_zone(pool)] += number
-        if pool.market is Market.ON_DEMAND:
-            self.on_demand += number
+        return (
+            -1 if first else _TIER[pool.market],
+            zone in self._losing,
+            self._zones[zone],
+            self._order[pool.id],
+        )
 
 
 def _zone(pool: Pool) -> tuple[str, str, str | None]:
@@ -147,9 +147,9 @@ def _explain(
     service: Service,
     short: int,
     refusals: list[tuple[Pool, str | None]],
-    obstacles: dict[str, str | None],
+    obstacles: list[str | None],
 ) -> None:
-    why = Counter(o for o in obstacles.values() if o is not None)
+    why = Counter(o for o in obstacles if o is not None)
     why.update(r for _, r in refusals if r is not None)
     told = ", ".join(f"{reason} ({n} pools)" for reason, n in sorted(why.items())) or "every pool is full"
     tick.say(f"{service.name}: {short} missing and nowhere to launch: {told}")

@@ -25,6 +25,9 @@ BACK_OFF_MAX_S = 600.0
 PROVEN_AFTER_S = 60.0
 """A replica that has been ready for this long clears what was held against its pool and its bundle before."""
 
+SPOT_TROUBLE_S = 300.0
+"""After a loss or a refusal of spot capacity, on demand covers at once for this long instead of waiting for what was asked."""
+
 LAUNCHES_PER_TICK = 100
 
 

@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from lb.decide import settings
 from lb.decide.commands import Terminate
+from lb.decide.fallback import Where, missing, parts_of
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.sizes import withdraw
 from lb.decide.targets import most_replicas
 from lb.decide.tick import Tick, holds_place
-from spec.desired import PoolState, Service
+from spec.desired import Pool, PoolState, Service
 from spec.status import ReplicaState as S
 
 _LEAST_USEFUL_FIRST = {S.PENDING: 0, S.STARTING: 1, S.UNREADY: 2, S.READY: 3}
@@ -43,24 +44,29 @@ def replaced_by_new_machine(tick: Tick, service: Service, replica: ReplicaMemory
     return old and target == 1 and service.scaling.surge > 0
 
 
-def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> int:
-    """Sends away whom others have replaced, and who is too many; returns how many are missing instead."""
+def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> dict[Where, int]:
+    """Sends away whom others have replaced, and who is too many; returns how many are missing, and where."""
     held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
     counted = {i: r for i, r in held.items() if i not in leaving}
-    awaiting = sum(
-        tick.pool_memory[p.id].awaiting for p in tick.pools_of(service) if p.state is PoolState.ACTIVE
-    )
+    parts = parts_of(tick, service, target, counted)
     ready = sum(r.state is S.READY for r in held.values())
     _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, ready - target)
-    excess = len(counted) + awaiting - target
-    if excess <= 0:
-        return -excess
-    if sum(r.state is S.READY for r in counted.values()) >= target:
-        excess -= _withdraw_awaited(tick, service, excess)
-        for rid, replica in _least_useful_first(tick, counted)[:excess]:
-            if replica.state is not S.DRAINING:
-                _leave(tick, rid, replica, f"{service.name} needs only {target}")
-    return 0
+    spare = sum(r.state is S.READY for r in counted.values()) - target
+    have = []
+    for part in parts:
+        inside = {i: r for i, r in counted.items() if part.holds(tick.pools[r.pool_id])}
+        pools = [p for p in tick.pools_of(service) if p.state is PoolState.ACTIVE and part.holds(p)]
+        awaiting = sum(tick.pool_memory[p.id].awaiting for p in pools)
+        have.append(len(inside) + awaiting)
+        excess = have[-1] - part.kept
+        if excess > 0 and spare >= 0:
+            excess -= _withdraw_awaited(tick, pools, excess, part.surplus)
+            for rid, replica in _least_useful_first(tick, inside)[:excess]:
+                serves = replica.state is S.READY
+                if replica.state is not S.DRAINING and (spare > 0 or not serves):
+                    spare -= serves
+                    _leave(tick, rid, replica, part.surplus)
+    return missing(parts, tuple(have), target)
 
 
 def end(tick: Tick, service: Service, target: int) -> None:
@@ -130,12 +136,12 @@ def _no_room_for_another(tick: Tick, service: Service, replica: ReplicaMemory) -
     return len(everyone) >= most_replicas(service) and all(r.state is S.READY for r in everyone)
 
 
-def _withdraw_awaited(tick: Tick, service: Service, excess: int) -> int:
+def _withdraw_awaited(tick: Tick, pools: list[Pool], excess: int, why: str) -> int:
     taken = 0
-    for pool in reversed(tick.pools_of(service)):
+    for pool in reversed(pools):
         number = min(tick.pool_memory[pool.id].awaiting, excess - taken)
         if number > 0 and tick.open(pool.id):
-            withdraw(tick, pool.id, number, f"{service.name} does not need them")
+            withdraw(tick, pool.id, number, why)
             taken += number
     return taken
 

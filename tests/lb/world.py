@@ -37,6 +37,7 @@ def a_service(
     probe=None,
     worst=None,
     base_on_demand=0,
+    dynamic=False,
     qps=None,
     spares=0,
 ):
@@ -51,6 +52,7 @@ def a_service(
             target_qps_per_replica=qps,
             num_overprovision=spares,
             base_ondemand_fallback_replicas=base_on_demand,
+            dynamic_ondemand_fallback=dynamic,
         ),
         routing=Routing(drain_limit_s=20),
         budget=Budget(worst_usd_hour=worst),
@@ -111,7 +113,10 @@ class Machine:
 
 @dataclass
 class World:
-    """Carries commands out at once, and shows what comes of it. `capacity` by zone; None = unlimited."""
+    """Carries commands out at once, and shows what comes of it.
+
+    `capacity`: machines that fit, by zone or for one pool alone by its id; unlimited where nothing is said.
+    """
 
     desired: Desired
     now: float = START
@@ -220,12 +225,20 @@ class World:
         assert size <= pool.max_size
         self.sizes[pool_id_] = size
         for _ in range(size - len(running)):
-            if self.in_zone(pool.zone) >= self.capacity.get(pool.zone, 10**6):
+            if self.full(pool):
                 self.sizes[pool_id_] = sum(m.pool_id == pool_id_ for m in self.machines.values())
                 self.outcomes.append(Outcome(call, pool_id_, None, "insufficient_capacity", "full", self.now))
                 return
             self.launch(pool_id_)
         self.outcomes.append(Outcome(call, pool_id_, None, None, "", self.now))
+
+    def full(self, pool: Pool) -> bool:
+        here = sum(m.pool_id == pool.id for m in self.machines.values())
+        limits = self.capacity.get(pool.zone, 10**6), self.capacity.get(pool.id, 10**6)
+        return self.in_zone(pool.zone) >= limits[0] or here >= limits[1]
+
+    def in_market(self, market) -> int:
+        return sum(self.pool(m.pool_id).market is market for m in self.machines.values())
 
     def in_zone(self, zone) -> int:
         return sum(self.pool(m.pool_id).zone == zone for m in self.machines.values())

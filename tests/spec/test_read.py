@@ -130,7 +130,6 @@ def test_known_fields_that_nothing_acts_on_are_named_with_their_value(read):
         "resources.disk_size: 512",
         "resources.disk_tier: best",
         "resources.labels: {team: a}",
-        "service.replica_policy.base_ondemand_fallback_replicas: 1",
         "service.replica_policy.spot_placer: dynamic_fallback",
         "service.tls: {keyfile: key.pem",
         "tradewind.budget.usd_month: 900",

@@ -31,6 +31,7 @@ def test_a_full_file_is_read_and_what_it_does_not_say_has_defaults(tmp_path):
 
     assert (node.instance_id, node.port, str(node.work_dir)) == ("i-1", 18100, "/tmp/work")
     assert (node.accelerator_count, node.secrets_dir, node.grace_s) == (None, None, 5)
+    assert node.notice_file is None
 
 
 def test_a_pool_of_a_whole_region_has_no_zone(tmp_path):

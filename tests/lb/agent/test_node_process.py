@@ -116,6 +116,20 @@ def test_an_engine_that_crashes_is_told_at_once(boot, bucket):
 
 
 @pytest.mark.e2e
+def test_a_notice_is_told_and_the_engine_runs_on(boot, bucket, tmp_path):
+    notice = tmp_path / "notice.json"
+    _, url = boot(notice_file=str(notice))
+    sha256 = bucket.put(archive(run=SERVE))
+    bucket.assign(sha256)
+    assert phase(url, "running")["preempt_at"] is None
+    notice.write_text("{")
+    assert phase(url, "running")["preempt_at"] is None
+    notice.write_text('{"preempt_at": 1800000030}')
+    eventually(lambda: told(url)["preempt_at"] == 1800000030)
+    assert (told(url)["phase"], told(url)["bundle"]) == ("running", sha256)
+
+
+@pytest.mark.e2e
 def test_only_its_one_route_answers(boot):
     _, url = boot()
     phase(url, "waiting")

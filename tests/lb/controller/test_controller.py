@@ -40,6 +40,7 @@ class Node:
     async def start(self, stage):
         self.stage = stage
         self.instance_id = None
+        self.preempt_at = None
         self.agent = await Server(self._say).start()
         self.engine = await Server(lambda *_: (200, b"ok")).start()
         return self
@@ -53,6 +54,7 @@ class Node:
                         "phase": "running",
                         "bundle": self.stage.assigned(pool_id, instance_id),
                         "message": "",
+                        "preempt_at": self.preempt_at,
                     }
         return 404, {}
 
@@ -121,6 +123,10 @@ class Stage:
         published = self.publishers[-1].newest("edge-1")
         return None if published is None else len(published.snapshot.services[0].endpoints)
 
+    def draining(self):
+        snapshot = self.publishers[-1].newest("edge-1").snapshot
+        return [e.port for e in snapshot.services[0].endpoints if e.draining]
+
     def ready(self, controller):
         services = controller.status().services
         return services[0].ready if services else 0
@@ -180,6 +186,21 @@ def test_a_killed_engine_leaves_the_snapshot_within_a_second(stage):
             await until(lambda: s.endpoints() == 1, 1.0)
             s.driver.answers.set()
             await until(lambda: s.ready(controller) == 1)
+
+    asyncio.run(story())
+
+
+def test_an_announced_preemption_drains_its_endpoint_within_a_second_and_is_replaced(stage):
+    async def story():
+        async with stage() as s, s.controller() as controller:
+            await s.declare()
+            await until(lambda: s.endpoints() == 2)
+            s.driver.answers.clear()  # even while the cloud says nothing
+            s.nodes[0].preempt_at = 2_000_000_000
+            await until(lambda: s.draining() == [s.nodes[0].engine.port], 1.0)
+            s.driver.answers.set()
+            await until(lambda: s.endpoints() == 3)
+            assert s.ready(controller) == 2
 
     asyncio.run(story())
 

@@ -1,9 +1,9 @@
 """What is told of a decision's memory."""
 
-from lb.controller.view import services_status
+from lb.controller.view import endpoints_of, services_status
 from lb.decide import Memory
 from lb.decide.memory import ServiceMemory
-from tests.lb.world import a_desired, a_service
+from tests.lb.world import World, a_desired, a_service
 
 
 def failures_told(memory):
@@ -22,3 +22,46 @@ def test_failures_in_a_row_are_told():
 
 def test_a_service_that_nothing_is_remembered_of_has_not_failed():
     assert failures_told(Memory()) == 0
+
+
+class Fleet:
+    """Two ready replicas."""
+
+    def __init__(self):
+        self.world = World(a_desired())
+        self.world.run(5)
+        self.first, self.second = sorted(self.world.memory.replicas)
+
+    def announce(self, *replica_ids):
+        for rid in replica_ids:
+            self.world.answers(self.world.memory.replicas[rid].instance.instance_id, preempt_at=1.0)
+
+    def draining(self, target=2):
+        health = {h.replica_id: h for h in self.world.observed().health}
+        world = self.world
+        found = endpoints_of(world.desired, world.memory, world.assignments, health.get, {"chat": target})
+        return {e.replica_id: e.draining for e in found["chat"]}
+
+
+def test_an_announcement_drains_an_endpoint_before_anything_is_decided():
+    fleet = Fleet()
+    assert fleet.draining() == {fleet.first: False, fleet.second: False}
+    fleet.announce(fleet.first)
+    assert fleet.draining() == {fleet.first: True, fleet.second: False}
+
+
+def test_while_nobody_else_serves_those_under_notice_do():
+    fleet = Fleet()
+    fleet.announce(fleet.first, fleet.second)
+    assert fleet.draining() == {fleet.first: False, fleet.second: False}
+    fleet.world.tick()
+    assert set(fleet.world.states().values()) >= {"draining"}
+    serving = fleet.draining()
+    assert not serving[fleet.first]
+    assert not serving[fleet.second]
+
+
+def test_a_service_that_is_wanted_no_more_drains_all_the_same():
+    fleet = Fleet()
+    fleet.announce(fleet.first, fleet.second)
+    assert fleet.draining(target=0) == {fleet.first: True, fleet.second: True}

@@ -98,6 +98,26 @@ def test_a_machine_that_is_gone_is_refused_while_its_engine_is_not_even_due():
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"), [(1800000030, 1800000030.0), (None, None), ("soon", None), (True, None)]
+)
+def test_a_preemption_that_the_agent_announces_is_told_at_once(said, heard):
+    async def story():
+        async with Replica().watched() as replica:
+            await until(lambda: replica.health.probe is ProbeState.OK)
+            replica.changes.clear()
+            replica.node["preempt_at"] = said
+            if heard is None:
+                await asyncio.sleep(0.05)
+                assert not replica.changes
+            else:
+                await until(lambda: replica.changes, 1.0)
+            assert replica.health.preempt_at == heard
+            assert (replica.health.agent, replica.health.probe) == (AgentState.ANSWERS, ProbeState.OK)
+
+    asyncio.run(story())
+
+
 def test_bad_answers_are_counted_up_to_the_threshold():
     async def story():
         async with Replica().watched() as replica:

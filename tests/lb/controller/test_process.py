@@ -7,13 +7,20 @@ import subprocess
 import sys
 import time
 import urllib.request
+from typing import NamedTuple
 
 import pytest
 
 from bench.controller import ROOT, build, prepare, write
 from spec.desired import dump, parse
+from spec.snapshot import Keys
 
 pytestmark = pytest.mark.e2e
+
+
+class Placed(NamedTuple):
+    port: int
+    zone: str
 
 
 class Stack:
@@ -23,6 +30,7 @@ class Stack:
         self.home = home
         self.port = free_port()
         self.cloud = prepare(home, self.port)
+        write(home / "state" / "keys.json", Keys().model_dump_json().encode())
         self.started = []
 
     def start(self, config="controller.json"):
@@ -60,6 +68,32 @@ class Stack:
 
     def machines(self):
         return {m.instance_id for view in self.cloud.observe() for m in view.machines}
+
+    def placed(self):
+        """The machines that are not ending: port and zone by name."""
+        return {
+            m.instance_id: Placed(m.port, view.zone)
+            for view in self.cloud.observe()
+            for m in view.machines
+            if not m.ending
+        }
+
+    def endpoints(self):
+        """The newest snapshot: whether each endpoint drains, by port."""
+        snapshot = json.loads(self.get("/v1/edges/edge/snapshot?after=0.0"))
+        return {e["port"]: e["draining"] for e in snapshot["services"][0]["endpoints"]}
+
+    def stream(self, instance_id, *, words):
+        """A request whose answer takes 8 ms a word, straight to the engine."""
+        body = {"model": "demo", "prompt": "a", "stream": True, "max_tokens": words, "ignore_eos": True}
+        return urllib.request.urlopen(
+            urllib.request.Request(
+                f"http://127.0.0.1:{self.placed()[instance_id].port}/v1/completions",
+                json.dumps(body).encode(),
+                {"content-type": "application/json"},
+            ),
+            timeout=20,
+        )
 
     def end(self):
         for process in self.started:
@@ -123,6 +157,47 @@ def test_a_killed_machine_is_replaced(stack):
     until(lambda: len(stack.machines()) == 2 and victim not in stack.machines())
     assert len(stack.machines() - before) == 1
     until(lambda: stack.ready() == 2)
+
+
+def test_a_noticed_machine_leaves_the_edges_at_once_finishes_its_stream_and_is_replaced_elsewhere(stack):
+    stack.start()
+    until(lambda: stack.ready() == 2 and len(stack.endpoints()) == 2)
+    before = stack.placed()
+    victim = min(before)
+    with stack.stream(victim, words=600) as stream:
+        assert stream.readline().startswith(b"data: ")
+        announced = time.monotonic()
+        stack.cloud.preempt(victim)
+        until(lambda: stack.endpoints()[before[victim].port], 1.0)
+        print(f"notice to draining in the snapshot: {1000 * (time.monotonic() - announced):.0f} ms")
+        until(lambda: len(stack.placed()) == 3)
+        (new,) = stack.placed().keys() - before.keys()
+        assert stack.placed()[new].zone != before[victim].zone
+        rest = stream.read()
+        assert time.monotonic() > announced + 2.5, "the stream was to outlast the look at it"
+    assert rest.rstrip().endswith(b"data: [DONE]"), "the engine was touched before it had drained"
+
+    until(lambda: victim not in stack.placed(), 10)
+    assert time.monotonic() < announced + 30, "the cloud killed it; we were to end it before"
+    until(lambda: not stack.cloud.registry.anything_runs(victim), 10)
+    until(lambda: stack.endpoints() == {before[max(before)].port: False, stack.placed()[new].port: False})
+
+
+def test_the_only_machines_of_a_service_serve_under_notice_until_others_do(stack):
+    stack.start()
+    until(lambda: stack.ready() == 2 and len(stack.endpoints()) == 2)
+    before = stack.placed()
+    for placed in before.values():
+        stack.cloud.preempt_zone(placed.zone, notice_s=20)
+
+    def replaced():
+        serving = {port for port, draining in stack.endpoints().items() if not draining}
+        assert serving, "nobody would have answered"
+        return serving.isdisjoint(m.port for m in before.values())
+
+    until(replaced, 15)
+    until(lambda: not stack.machines() & before.keys(), 10)
+    assert not {m.zone for m in before.values()} >= {m.zone for m in stack.placed().values()}
 
 
 def test_an_edited_service_reaches_every_replica_on_its_machine_one_at_a_time(stack):

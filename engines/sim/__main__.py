@@ -10,6 +10,7 @@ import uvicorn
 
 from engines.sim.app import App
 from engines.sim.engine import Engine
+from engines.sim.faults import Faulty, start_of_a_fault
 from engines.sim.settings import parse
 
 _KEEP_ALIVE_S = 5
@@ -20,7 +21,7 @@ def main() -> None:
     """Runs the engine until SIGTERM or Ctrl-C; exits with 3 when it can't have its port, before it loads."""
     settings = parse(sys.argv[1:])
     config = uvicorn.Config(
-        App(settings, Engine(settings)),
+        Faulty(App(settings, Engine(settings)), settings),
         host=settings.host,
         port=settings.port,
         loop="asyncio",
@@ -32,6 +33,7 @@ def main() -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout_s)),
     )
+    start_of_a_fault(settings)
     bound = config.bind_socket()  # bound, not listening: connections are refused while it loads
     try:
         _say(

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from engines.sim.faults import Fault
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -21,6 +23,9 @@ class Settings:
         api_key: the bearer token that `/v1/` demands; None = open.
         force_usage: streams end with a usage chunk even if the request does not ask for it.
         shutdown_timeout_s: how long a SIGTERM waits for the answers that are under way.
+        fault: what goes wrong with it; None = nothing.
+        fault_after_s: how long after its start that begins.
+        fault_share: share of requests that it meets, of those faults that meet requests.
 
     """
 
@@ -37,6 +42,9 @@ class Settings:
     seed: int = 0
     force_usage: bool = False
     shutdown_timeout_s: float = 30.0
+    fault: Fault | None = None
+    fault_after_s: float = 0.0
+    fault_share: float = 1.0
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -95,6 +103,19 @@ def parse(argv: Sequence[str]) -> Settings:
         default=defaults.shutdown_timeout_s,
         help="seconds that SIGTERM waits for running answers",
     )
+    p.add_argument("--fault", type=Fault, choices=list(Fault), help="what goes wrong with this engine")
+    p.add_argument(
+        "--fault-after-s",
+        type=_amount,
+        default=defaults.fault_after_s,
+        help="seconds from its start until that begins",
+    )
+    p.add_argument(
+        "--fault-share",
+        type=_share,
+        default=defaults.fault_share,
+        help="share of requests that it meets, 0 to 1",
+    )
     a = p.parse_args(argv)
     return Settings(
         model=a.model,
@@ -110,6 +131,9 @@ def parse(argv: Sequence[str]) -> Settings:
         seed=a.seed,
         force_usage=a.enable_force_include_usage,
         shutdown_timeout_s=a.shutdown_timeout_s,
+        fault=a.fault,
+        fault_after_s=a.fault_after_s,
+        fault_share=a.fault_share,
     )
 
 
@@ -117,6 +141,13 @@ def _amount(text: str) -> float:
     value = float(text)
     if not math.isfinite(value) or value < 0:
         raise argparse.ArgumentTypeError(f"{text} is not a finite number of 0 or more")
+    return value
+
+
+def _share(text: str) -> float:
+    value = _amount(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"{text} is more than 1")
     return value
 
 

@@ -17,6 +17,7 @@ import httpx
 import yaml
 
 from local import proctable
+from local.processes import Launch, Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_LIMIT_S = 120
@@ -49,6 +50,10 @@ class Checkout:
     @property
     def key(self):
         return (self.root / ".tradewind" / "key").read_text().strip()
+
+    @property
+    def token(self):
+        return (self.home / "secrets" / "controller-token").read_text().strip()
 
     def tw(self, *args, check=None, timeout=UP_LIMIT_S):
         done = subprocess.run(
@@ -87,6 +92,16 @@ class Checkout:
         pid = self.entry(name)["pid"]
         os.kill(pid, signal.SIGKILL)
         return pid
+
+    def revive(self, name):
+        """SIGKILL, and a new start with the same words, without an update of the stack."""
+        proc = Path(f"/proc/{self.entry(name)['pid']}")
+        argv = proc.joinpath("cmdline").read_text().split("\0")[:-1]
+        env = dict(e.split("=", 1) for e in proc.joinpath("environ").read_text().split("\0") if e)
+        kind, log = self.entry(name)["kind"], str(self.home / "logs" / f"{name}.log")
+        registry = Registry(self.home)
+        registry.end(name, 0)
+        registry.launch(Launch(name, kind, tuple(argv), env, str(self.root), log))
 
     def machines(self):
         return sorted(p.stem for p in (self.home / "processes").glob("i-*.json"))

@@ -196,4 +196,4 @@ class Controller:
 
 def _gist(status: Status) -> tuple[object, ...]:
     """What of a status is worth writing it at once."""
-    return status.services, status.controller.frozen, status.generation
+    return status.services, status.controller.frozen, status.generation, status.reasons

@@ -8,10 +8,11 @@ from lb.clouds.protocol import PoolObservation
 from lb.decide.lifecycle import Verdict, judge
 from lb.decide.memory import Drain, Memory, ReplicaMemory
 from lb.decide.observed import Assignment, Health
+from lb.decide.rollout import goal as rollout_goal
 from lb.observe.replicas import Target
 from spec.desired import Desired, Pool
 from spec.snapshot import Endpoint
-from spec.status import ReplicaState, ReplicaStatus, ServiceStatus
+from spec.status import ReplicaState, ReplicaStatus, RolloutStatus, ServiceStatus
 
 _SERVING = frozenset({ReplicaState.READY, ReplicaState.DRAINING})
 
@@ -136,8 +137,36 @@ def services_status(
             desired=targets.get(s.name, 0),
             replicas=tuple(of_service[s.name]),
             failures=memory.services[s.name].failures if s.name in memory.services else 0,
+            rollout=rollout_status(s.name, memory, assignments, total=targets.get(s.name, 0)),
         )
         for s in desired.services
+    )
+
+
+def rollout_status(
+    service: str, memory: Memory, assignments: Mapping[str, Assignment], *, total: int
+) -> RolloutStatus | None:
+    """The service's last change of bundle; None when there was none. `total`: how many replicas it should have."""
+    record = memory.services.get(service)
+    if record is None or record.rollout is None:
+        return None
+    goal, rollout = rollout_goal(record), record.rollout
+    ready = [
+        r
+        for r in memory.replicas.values()
+        if r.service == service and not r.ended and r.state is ReplicaState.READY
+    ]
+    updated = sum(
+        r.pool_id in assignments and assignments[r.pool_id].of(r.instance.instance_id) == goal for r in ready
+    )
+    return RolloutStatus(
+        phase=rollout.phase,
+        from_bundle=rollout.before,
+        to_bundle=rollout.to,
+        started_at=rollout.started_at,
+        updated=min(updated, total),
+        total=total,
+        reason=rollout.reason,
     )
 
 

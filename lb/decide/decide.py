@@ -12,11 +12,12 @@ from lb.decide.memory import Memory
 from lb.decide.observed import Observed
 from lb.decide.placement import grow
 from lb.decide.replicas import update_replicas
-from lb.decide.rollout import roll_out
 from lb.decide.sizes import update_pools, withdraw_unfilled
 from lb.decide.targets import target_replicas
 from lb.decide.tick import Tick
 from lb.decide.turnover import end, outgoing, shed
+from lb.decide.update import extra_machines, learn, update
+from lb.decide.wishes import take_wishes
 from spec.desired import Desired
 
 
@@ -35,6 +36,7 @@ def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> 
 
     """
     tick = Tick(desired, observed, memory, now)
+    take_wishes(tick, observed.wishes)
     update_replicas(tick)
     update_pools(tick)
     targets = {name: target_replicas(tick, service) for name, service in tick.services.items()}
@@ -43,9 +45,11 @@ def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> 
         return tick.decision(targets)
     withdraw_unfilled(tick)
     for name, service in tick.services.items():
-        leaving = outgoing(tick, service, targets[name])
-        roll_out(tick, service, targets[name], leaving)
-        missing = shed(tick, service, targets[name], leaving)
+        leaving = outgoing(tick, service)
+        learn(tick, service)
+        update(tick, service, targets[name], leaving)
+        extra = extra_machines(tick, service, targets[name], leaving)
+        missing = shed(tick, service, targets[name], extra, leaving)
         grow(tick, service, missing, Money(tick))
         end(tick, service, targets[name])
     return tick.decision(targets)

@@ -64,7 +64,7 @@ def parts_of(
     tick: Tick, service: Service, target: int, counted: Mapping[str, ReplicaMemory]
 ) -> tuple[Part, ...]:
     """How the target is divided: in two where the policy tells on demand from the rest, on demand first; else not."""
-    if not _tells_markets_apart(tick, service):
+    if not tells_markets_apart(tick, service):
         return (Part(None, target, target, f"{service.name} needs only {target}"),)
     on_demand = [r for r in counted.values() if _is_on_demand(tick, r)]
     others = [r for r in counted.values() if not _is_on_demand(tick, r)]
@@ -103,7 +103,8 @@ def missing(parts: tuple[Part, ...], have: tuple[int, ...], target: int) -> dict
     }
 
 
-def _tells_markets_apart(tick: Tick, service: Service) -> bool:
+def tells_markets_apart(tick: Tick, service: Service) -> bool:
+    """Whether replicas on demand and the others are counted apart."""
     scaling = service.scaling
     if not scaling.base_ondemand_fallback_replicas and not scaling.dynamic_ondemand_fallback:
         return False

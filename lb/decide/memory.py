@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from lb.clouds.protocol import Instance
-from spec.status import ReplicaState
+from spec.status import ReplicaState, RolloutPhase
 
 
 class Drain(StrEnum):
@@ -30,6 +30,8 @@ class ReplicaMemory:
         asked_at: when its cloud was last asked to end it.
         ended: the cloud has confirmed that; it may still be seen for a while.
         preempt_at: when its machine will be killed, once its cloud or its agent has said so; never taken back.
+        lied: it was taken out because it failed callers' requests. Without traffic nothing can show that it does no more,
+            so it does not come back by itself.
 
     """
 
@@ -44,6 +46,7 @@ class ReplicaMemory:
     asked_at: float | None = None
     ended: bool = False
     preempt_at: float | None = None
+    lied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +72,41 @@ class PoolMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceMemory:
-    """One service: how its bundle fares. Times in epoch seconds.
+class Rollout:
+    """A service's change from one bundle to another; see rollout.py for what moves it on.
 
     Attributes:
-        bundle: the desired bundle that the failures belong to.
+        to: the bundle that replicas are to get.
+        before: the bundle that they come from, and go back to.
+        started_at: epoch seconds.
+        proven: a replica has been ready on `to`, so that new machines get it too.
+        failures: replicas that failed by themselves on `to`.
+        end: what `back` ends with, `failed` or `aborted`.
+        reason: why it is in its phase.
+
+    """
+
+    to: str
+    before: str
+    started_at: float
+    phase: RolloutPhase = RolloutPhase.ROLLING
+    proven: bool = False
+    failures: int = 0
+    end: RolloutPhase = RolloutPhase.FAILED
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """One service: how its bundles fare. Times in epoch seconds.
+
+    Attributes:
+        bundle: the bundle that was desired last; the failures belong to it.
         failures: replicas in a row that failed by themselves.
         failed_at: when the last one did.
         not_before: no launch before this moment.
+        good: the last bundle that proved itself; None = none has yet.
+        rollout: the last change to another bundle, also when it is over.
 
     """
 
@@ -84,6 +114,8 @@ class ServiceMemory:
     failures: int = 0
     failed_at: float | None = None
     not_before: float = 0.0
+    good: str | None = None
+    rollout: Rollout | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +136,16 @@ class ScalingMemory:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything that is remembered: replicas by replica id, pools by pool id, services and their scaling by name."""
+    """Everything that is remembered: replicas by replica id, pools by pool id, services and their scaling by name.
+
+    `wishes`: ids of those that were acted on and are still in the bucket.
+    """
 
     replicas: dict[str, ReplicaMemory] = field(default_factory=dict)
     pools: dict[str, PoolMemory] = field(default_factory=dict)
     services: dict[str, ServiceMemory] = field(default_factory=dict)
     scaling: dict[str, ScalingMemory] = field(default_factory=dict)
+    wishes: tuple[str, ...] = ()
 
     def resumed(self, *, written_at: float, now: float) -> Memory:
         """The memory as it is to be used after a break: time in which nobody watched counts for no deadline.
@@ -142,4 +178,4 @@ class Memory:
             for i, s in self.services.items()
         }
         scaling = {i: replace(s, since=later(s.since)) for i, s in self.scaling.items()}
-        return Memory(replicas, pools, services, scaling)
+        return replace(self, replicas=replicas, pools=pools, services=services, scaling=scaling)

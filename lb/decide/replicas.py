@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
-from lb.decide import settings
+from lb.decide import rollout, settings
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.observed import AgentState
@@ -119,7 +119,7 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
     if replica.state is S.PENDING:
         replica = _advance_pending(tick, pool, rid, replica)
     match replica.state, verdict:
-        case ((S.STARTING | S.UNREADY), Verdict.OK):
+        case ((S.STARTING | S.UNREADY), Verdict.OK) if not replica.lied:
             return _to(tick, rid, replica, S.READY, "")
         case S.STARTING, _:
             return _advance_starting(tick, service, rid, replica, why)
@@ -206,7 +206,7 @@ def _clear_records(tick: Tick) -> None:
             if pool.struck_at is not None and replica.since > pool.struck_at:
                 tick.pool_memory[pool_id] = replace(pool, strikes=0, struck_at=None, not_before=0.0)
             service = tick.service_memory[replica.service]
-            current = tick.assigned(replica) == service.bundle
+            current = tick.assigned(replica) == rollout.goal(service)
             if service.failed_at is not None and replica.since > service.failed_at and current:
                 tick.service_memory[replica.service] = replace(
                     service, failures=0, failed_at=None, not_before=0.0
@@ -217,8 +217,24 @@ def _clear_records(tick: Tick) -> None:
 
 
 def _fail(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> ReplicaMemory:
-    tick.count_failure(replica.service)
-    return _to(tick, rid, replica, S.FAILED, why)
+    """It failed by itself: its machine is ended, and launches of its service wait.
+
+    On trial it is the bundle that failed: a machine that served before the rollout keeps its place and goes back to the
+    good bundle. While frozen it waits for that, because nothing may be assigned.
+    """
+    record = tick.service_memory[replica.service]
+    if not rollout.tries(record, tick.assigned(replica)):
+        tick.count_failure(replica.service)
+        return _to(tick, rid, replica, S.FAILED, why)
+    assert record.rollout is not None
+    served_before = replica.instance.launched_at < record.rollout.started_at
+    if not served_before:
+        tick.fail_on_trial(replica.service, f"{rid}: {why}")
+        return _to(tick, rid, replica, S.FAILED, why)
+    if tick.frozen is None:
+        tick.fail_on_trial(replica.service, f"{rid}: {why}")
+        tick.returning.add(rid)
+    return _to(tick, rid, replica, S.UNREADY, why) if replica.state is S.READY else replica
 
 
 def _to(

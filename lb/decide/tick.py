@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lb.clouds.protocol import InstancePhase, PoolObservation
-from lb.decide import settings
+from lb.decide import rollout, settings
 from lb.decide.commands import Command, Decision
 from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
 from lb.decide.observed import Assignment, Health, Load, Observed
@@ -35,13 +35,16 @@ class Tick:
         self.health: dict[str, Health] = {h.replica_id: h for h in observed.health}
         self.load: dict[str, Load] = {x.service: x for x in observed.load}
         self.outcomes = observed.outcomes
+        self.frozen = observed.frozen
         self._assignments = {a.pool_id: a for a in observed.assignments}
         self._busy = frozenset(observed.busy)
         self._refills = frozenset(observed.refills)
 
         self.pool_memory = {i: memory.pools.get(i, PoolMemory()) for i in self.pools}
-        self.service_memory = {s.name: _of_bundle(memory, s) for s in self.services.values()}
+        self.service_memory = {s.name: _record(memory, s, now) for s in self.services.values()}
         self.scaling_memory = {s: m for s, m in memory.scaling.items() if s in self.services}
+        self.forgotten = frozenset(self.services.keys() - memory.services.keys())
+        self.wishes = memory.wishes
         self.by_pool: dict[str, dict[str, ReplicaMemory]] = {
             i: {} for i in self.pools
         }  # sorted by replica id
@@ -49,6 +52,7 @@ class Tick:
             if replica.pool_id in self.by_pool:
                 self.by_pool[replica.pool_id][replica_id] = replica
         self.appeared: dict[str, int] = {}
+        self.returning: set[str] = set()  # replicas that failed on trial and get the good bundle again
         self.commands: list[Command] = []
         self.because: list[str] = []
         self.reasons: dict[str, None] = {}
@@ -135,10 +139,17 @@ class Tick:
             not_before=self.now + settings.back_off_s(failures),
         )
 
+    def fail_on_trial(self, service: str, reason: str) -> None:
+        """A replica failed on a bundle that has not proved itself: that is held against the rollout only."""
+        before = self.service_memory[service]
+        after = self.service_memory[service] = rollout.fail(before, reason)
+        if after.rollout and before.rollout and after.rollout.phase is not before.rollout.phase:
+            self.say(f"{service}: the rollout of {after.rollout.to[:12]} goes back: {reason}")
+
     def decision(self, targets: dict[str, int]) -> Decision:
         """The result as values."""
         replicas = {i: r for of_pool in self.by_pool.values() for i, r in of_pool.items()}
-        memory = Memory(replicas, self.pool_memory, self.service_memory, self.scaling_memory)
+        memory = Memory(replicas, self.pool_memory, self.service_memory, self.scaling_memory, self.wishes)
         return Decision(
             tuple(self.commands), memory, tuple(self.reasons), targets, because=tuple(self.because)
         )
@@ -154,9 +165,8 @@ def is_there(phase: InstancePhase) -> bool:
     return phase is not InstancePhase.STOPPING
 
 
-def _of_bundle(memory: Memory, service: Service) -> ServiceMemory:
-    """A new bundle starts with a clean record."""
+def _record(memory: Memory, service: Service, now: float) -> ServiceMemory:
+    """What is remembered of a service, with the bundle that is desired now."""
     known = memory.services.get(service.name)
-    if known is None or known.bundle != service.bundle.sha256:
-        return ServiceMemory(service.bundle.sha256)
-    return known
+    sha256 = service.bundle.sha256
+    return ServiceMemory(sha256) if known is None else rollout.desire(known, sha256, now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from lb.decide import settings
+from lb.decide import rollout, settings
 from lb.decide.commands import Terminate
 from lb.decide.fallback import Where, missing, parts_of
 from lb.decide.lifecycle import Verdict, judge, move
@@ -23,7 +23,7 @@ from spec.status import ReplicaState as S
 _LEAST_USEFUL_FIRST = {S.PENDING: 0, S.STARTING: 1, S.UNREADY: 2, S.READY: 3}
 
 
-def outgoing(tick: Tick, service: Service, target: int) -> dict[str, str]:
+def outgoing(tick: Tick, service: Service) -> dict[str, str]:
     """Replicas that serve but don't count, because others are to take their place: id and why."""
     found: dict[str, str] = {}
     for rid, replica in tick.replicas_of(service):
@@ -33,22 +33,18 @@ def outgoing(tick: Tick, service: Service, target: int) -> dict[str, str]:
             found[rid] = "its pool is retiring"
         elif _failed_for_long(tick, service, replica):
             found[rid] = f"it fails for {service.probe.replace_after_s:g} s: {replica.reason}"
-        elif replica.state is S.READY and replaced_by_new_machine(tick, service, replica, target):
-            found[rid] = "a replica with the new bundle takes its place"
     return found
 
 
-def replaced_by_new_machine(tick: Tick, service: Service, replica: ReplicaMemory, target: int) -> bool:
-    """Whether an update needs a second machine: the only replica of a service can't be updated in place unnoticed."""
-    old = tick.assigned(replica) not in (None, service.bundle.sha256)
-    return old and target == 1 and service.scaling.surge > 0
+def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[str, str]) -> dict[Where, int]:
+    """Sends away whom others have replaced, and who is too many; returns how many are missing, and where.
 
-
-def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> dict[Where, int]:
-    """Sends away whom others have replaced, and who is too many; returns how many are missing, and where."""
+    `extra`: replicas beyond the target that an update holds for a while.
+    """
     held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
     counted = {i: r for i, r in held.items() if i not in leaving}
-    parts = parts_of(tick, service, target, counted)
+    *others, last = parts_of(tick, service, target, counted)
+    parts = (*others, replace(last, wanted=last.wanted + extra, kept=last.kept + extra))
     ready = sum(r.state is S.READY for r in held.values())
     _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, ready - target)
     spare = sum(r.state is S.READY for r in counted.values()) - target
@@ -61,12 +57,13 @@ def shed(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> 
         excess = have[-1] - part.kept
         if excess > 0 and spare >= 0:
             excess -= _withdraw_awaited(tick, pools, excess, part.surplus)
-            for rid, replica in _least_useful_first(tick, inside)[:excess]:
+            staying = {i: r for i, r in inside.items() if r.state is not S.DRAINING}
+            for rid, replica in _least_useful_first(tick, service, staying)[:excess]:
                 serves = replica.state is S.READY
-                if replica.state is not S.DRAINING and (spare > 0 or not serves):
+                if spare > 0 or not serves:
                     spare -= serves
                     _leave(tick, rid, replica, part.surplus)
-    return missing(parts, tuple(have), target)
+    return missing(parts, tuple(have), target + extra)
 
 
 def end(tick: Tick, service: Service, target: int) -> None:
@@ -119,9 +116,9 @@ def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemor
     for rid, (replica, why) in sorted(
         leaving.items(), key=lambda item: (item[1][0].instance.launched_at, item[0])
     ):
-        if replica.state is S.DRAINING:
-            continue
-        if replica.state is not S.READY:
+        if replica.state is S.DRAINING:  # for an update, which it does not get any more
+            tick.put(rid, replace(replica, drain=Drain.LEAVE, reason=why))
+        elif replica.state is not S.READY:
             _leave(tick, rid, replica, why)
         elif spare > 0 or _no_room_for_another(tick, service, replica):
             spare -= 1
@@ -146,15 +143,19 @@ def _withdraw_awaited(tick: Tick, pools: list[Pool], excess: int, why: str) -> i
     return taken
 
 
-def _least_useful_first(tick: Tick, replicas: dict[str, ReplicaMemory]) -> list[tuple[str, ReplicaMemory]]:
-    """Those that don't serve, then those in zones that hold several, then the newest."""
+def _least_useful_first(
+    tick: Tick, service: Service, replicas: dict[str, ReplicaMemory]
+) -> list[tuple[str, ReplicaMemory]]:
+    """Those that don't serve, then those with another bundle, then those in zones that hold several, then the newest."""
+    goal = rollout.goal(tick.service_memory[service.name])
     oldest_first = sorted(replicas.items(), key=lambda item: (item[1].instance.launched_at, item[0]))
     in_zone: Counter[object] = Counter()
     ranked = []
     for age, (rid, replica) in enumerate(oldest_first):
         pool = tick.pools[replica.pool_id]
         zone = pool.cloud, pool.region, pool.zone
-        ranked.append(((_LEAST_USEFUL_FIRST.get(replica.state, 2), -in_zone[zone], -age), rid, replica))
+        state, current = _LEAST_USEFUL_FIRST[replica.state], tick.assigned(replica) in (None, goal)
+        ranked.append(((state, current, -in_zone[zone], -age), rid, replica))
         in_zone[zone] += replica.state is S.READY
     return [(rid, replica) for _, rid, replica in sorted(ranked, key=lambda item: item[0])]
 

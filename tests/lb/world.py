@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Assign, Decision, Health, Memory, Observed, Outcome, SetSize, Terminate, decide
-from lb.decide.observed import AgentState, Assignment, Load, ProbeState
+from lb.decide.observed import Action, AgentState, Assignment, Load, ProbeState, Wish
 from spec.desired import (
     Budget,
     Bundle,
@@ -134,6 +134,13 @@ class World:
     last: Decision | None = None
     mute: bool = False
     load: dict[str, Load] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Bundles whose engines end at once."""
+    slow_s: float = 0.0
+    """How long an engine takes to be ready after its machine got another bundle."""
+    switched: dict[str, tuple[str | None, float]] = field(default_factory=dict)
+    """What each machine runs, and from when on it is ready."""
+    wishes: tuple[Wish, ...] = ()
 
     def pool(self, pool_id_: str) -> Pool:
         return next(p for p in self.desired.pools if p.id == pool_id_)
@@ -167,6 +174,7 @@ class World:
             outcomes=tuple(self.outcomes),
             refills=("local",) if self.refills else (),
             load=tuple(self.load.values()),
+            wishes=self.wishes,
         )
 
     def asks(self, qps: float, *, held: int = 0, active: int = 0, service: str = "chat") -> None:
@@ -178,15 +186,42 @@ class World:
         rid = self.rid(instance_id)
         if machine.answers is not None:
             return replace(machine.answers, replica_id=rid)
-        assignment = self.assignments.get(machine.pool_id, Assignment(machine.pool_id))
-        return Health(
-            rid,
-            AgentState.ANSWERS,
-            phase="running",
-            bundle=assignment.of(instance_id),
-            probe=ProbeState.OK,
-            in_flight=0,
-        )
+        bundle = self.bundle_of(instance_id)
+        if self.switched.get(instance_id, (None, 0.0))[0] != bundle:
+            self.switched[instance_id] = (bundle, self.now + self.slow_s)
+        up = Health(rid, AgentState.ANSWERS, phase="running", bundle=bundle, probe=ProbeState.OK, in_flight=0)
+        if bundle in self.broken:
+            return replace(up, phase="failed", message="exit code 3", probe=ProbeState.UNKNOWN)
+        if self.now < self.switched[instance_id][1]:
+            return replace(up, probe=ProbeState.REFUSED)
+        return up
+
+    def bundle_of(self, instance_id: str) -> str | None:
+        """What that machine was told to run."""
+        machine = self.machines[instance_id]
+        return self.assignments.get(machine.pool_id, Assignment(machine.pool_id)).of(instance_id)
+
+    def bundles(self) -> list[str | None]:
+        """What each machine was told to run, oldest machine first."""
+        return [self.bundle_of(i) for i in self.machines]
+
+    def wish(self, action: Action, service: str = "chat") -> Decision:
+        """An operator asks; a tick passes."""
+        self.wishes = (*self.wishes, Wish(f"01WISH{len(self.wishes):04d}", service, action))
+        return self.tick()
+
+    def want(self, sha256: str, **scaling) -> None:
+        """The service's bundle changes, and its scaling when that is given."""
+        service = self.desired.services[0]
+        changes = {
+            "bundle": service.bundle.model_copy(update={"sha256": sha256}),
+            "scaling": service.scaling.model_copy(update=scaling),
+        }
+        self.desired = self.desired.model_copy(update={"services": (service.model_copy(update=changes),)})
+
+    def rollout(self):
+        """The rollout of the only service; None when there was none."""
+        return self.memory.services[self.desired.services[0].name].rollout
 
     def tick(self, seconds: float = 1.0) -> Decision:
         """Time passes, a decision is made and carried out."""

@@ -9,7 +9,7 @@ from lb.decide.memory import Drain
 from lb.decide.observed import AgentState, ProbeState
 from spec.desired import PoolState, Prices, Probe
 from spec.names import Market
-from tests.lb.world import NEW, OLD, START, ZONES, World, a_desired, a_pool, a_service
+from tests.lb.world import NEW, START, ZONES, World, a_desired, a_pool, a_service
 
 
 def settled(desired=None, **kwargs) -> World:
@@ -425,50 +425,6 @@ def test_a_retiring_pool_is_left_even_without_surge():
 
 
 # ---------------------------------------------------------------- bundles
-
-
-def test_a_changed_bundle_reaches_ready_replicas_one_at_a_time_on_the_same_machines():
-    world = settled(a_desired([a_service(replicas=3)]))
-    with_bundle(world, NEW)
-    for _ in range(40):
-        world.tick()
-        assert world.ready() >= 2
-    assert world.ready() == 3
-    assert world.launched == 3
-    assert {world.health(i).bundle for i in world.machines} == {NEW}
-
-
-def test_the_only_replica_is_updated_by_way_of_a_second_machine():
-    world = settled(a_desired([a_service(replicas=1)]))
-    with_bundle(world, NEW)
-    for _ in range(20):
-        world.tick()
-        assert world.ready() >= 1
-    assert {world.health(i).bundle for i in world.machines} == {NEW}
-    assert len(world.machines) == 1
-
-
-def test_a_bundle_that_fails_takes_one_replica_and_no_more():
-    world = settled(a_desired([a_service(replicas=3)]))
-    with_bundle(world, NEW)
-    for _ in range(300):
-        for instance_id in world.machines:
-            machine = world.machines[instance_id]
-            if world.assignments[machine.pool_id].of(instance_id) == NEW:
-                world.answers(instance_id, bundle=NEW, phase="failed", message="exit code 3")
-        world.tick()
-        assert world.ready() >= 2
-
-
-def test_machines_that_run_are_pinned_before_the_default_of_their_pool_changes():
-    world = settled()
-    with_bundle(world, NEW)
-    commands = [c for c in world.tick().commands if c.call == "assign"]
-    pool_id = world.machines[next(iter(world.machines))].pool_id
-    of_pool = [(c.instance_id, c.sha256) for c in commands if c.pool_id == pool_id]
-    assert of_pool[-1] == (None, NEW)
-    assert all(sha256 == OLD for _, sha256 in of_pool[:-1])
-    assert of_pool[:-1]
 
 
 def test_a_replica_is_not_ready_before_its_agent_runs_the_assigned_bundle():

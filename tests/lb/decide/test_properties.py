@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lb.decide import Memory, SetSize, Terminate, decide
-from lb.decide.observed import AgentState, ProbeState
+from lb.decide.observed import Action, AgentState, ProbeState
 from spec.desired import PoolState
 from spec.names import Market
+from spec.status import RolloutPhase
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_pool, a_service
 
 TROUBLE = (
@@ -163,3 +164,44 @@ def test_commands_alone_never_leave_fewer_ready_than_one_below_the_target(replic
         for _ in range(data.draw(st.integers(1, 40))):
             world.tick()
             assert world.ready() >= replicas - 1
+
+
+NEWEST = "c" * 64
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 2), st.sets(st.sampled_from([NEW, NEWEST])), st.data())
+def test_rollouts_with_surge_never_leave_fewer_ready_than_needed_and_end_where_they_should(
+    replicas, surge, broken, data
+):
+    base = data.draw(st.integers(0, 2))
+    pools = [a_pool(z, market=m) for z in ZONES for m in (Market.SPOT, Market.ON_DEMAND)]
+    service = a_service(replicas=replicas, surge=surge, base_on_demand=base)
+    world = World(a_desired([service], pools), slow_s=data.draw(st.integers(0, 4)))
+    world.run(10)
+    world.broken = broken
+    for _ in range(data.draw(st.integers(1, 4))):
+        step = data.draw(st.sampled_from([OLD, NEW, NEWEST, *Action]))
+        if isinstance(step, Action):
+            world.wish(step)
+        else:
+            world.want(step)
+        for _ in range(data.draw(st.integers(1, 40))):
+            world.tick()
+            assert world.ready() >= replicas
+            assert len(world.machines) <= replicas + surge
+    world.wish(Action.RESUME)
+    world.run(150)
+    assert not any(d.commands for d in world.run(20))
+    assert world.ready() == len(world.machines) == replicas
+    rollout, desired = world.rollout(), world.desired.services[0].bundle.sha256
+    ended = RolloutPhase.DONE if rollout is None else rollout.phase
+    assert ended in (RolloutPhase.DONE, RolloutPhase.FAILED, RolloutPhase.ABORTED)
+    if ended is RolloutPhase.FAILED:
+        assert desired in broken
+    good = desired if ended is RolloutPhase.DONE else rollout.before
+    assert set(world.bundles()) == {good}
+    assert good not in broken
+    assert world.memory.services["chat"].good == good
+    on_demand = sum(world.pool(m.pool_id).market is Market.ON_DEMAND for m in world.machines.values())
+    assert on_demand == min(base, replicas)

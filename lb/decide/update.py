@@ -1,0 +1,234 @@
+"""Which bundle each machine runs: replicas move to their service's goal one at a time, and never below what is needed.
+
+With `surge` one machine more than the target gives the slack: it comes with the new bundle, the others move in place while
+it serves, and the last old one leaves instead of moving. Without surge replicas move in place, so that one is missing for a
+while. Machines that are running are named in the assignment before its default changes, because the default holds for all
+that are not named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from lb.decide import rollout
+from lb.decide.commands import Assign
+from lb.decide.fallback import tells_markets_apart
+from lb.decide.lifecycle import move
+from lb.decide.memory import Drain, ReplicaMemory
+from lb.decide.observed import AgentState
+from lb.decide.tick import Tick, holds_place
+from lb.decide.turnover import drained
+from spec.desired import Pool, PoolState, Service
+from spec.status import ReplicaState as S
+
+Replicas = dict[str, ReplicaMemory]
+
+_COMING = (S.PENDING, S.STARTING, S.UNREADY)
+
+
+def learn(tick: Tick, service: Service) -> None:
+    """What the replicas' states say of the bundles: which one is good, and whether the new one has proved itself."""
+    record = tick.service_memory[service.name]
+    if record.good is None:
+        found = _running_bundle(tick, service)
+        if found is not None:
+            record = rollout.adopt(record, found, tick.now)
+    ready = [r for _, r in tick.replicas_of(service) if r.state is S.READY]
+    if rollout.is_hopeless(record) and not ready:
+        tick.say(f"{service.name}: the bundle before fails too; {record.bundle[:12]} is tried without it")
+        record = rollout.give_up(record)
+    for replica in ready:
+        if rollout.tries(record, tick.assigned(replica)):
+            record = rollout.prove(record)
+    tick.service_memory[service.name] = record
+
+
+def update(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> None:
+    """Brings assignments nearer to the goal.
+
+    Args:
+        tick: the decision in the making.
+        service: whose replicas are meant.
+        target: how many of them should be ready.
+        leaving: replicas that others replace; they keep their bundle to the end.
+
+    """
+    counted = _counted(tick, service, leaving)
+    if _arrived(tick, service, counted, target):
+        before = tick.service_memory[service.name]
+        after = tick.service_memory[service.name] = rollout.arrive(before)
+        if after.rollout is not None and after != before:
+            tick.say(f"{service.name}: the rollout of {after.rollout.to[:12]}: {after.rollout.phase}")
+    record = tick.service_memory[service.name]
+    goal = rollout.goal(record)
+    moved: dict[str, str] = {}
+    for rid in sorted(tick.returning & counted.keys()):
+        assert record.rollout is not None, "only a rollout puts a bundle on trial"
+        moved[rid] = record.rollout.before
+        _restart(tick, rid, counted[rid], f"back to the bundle before: {counted[rid].reason}")
+    for rid in _drained_for_update(tick, service, counted) | _free(tick, service, counted, moved):
+        moved[rid] = goal
+    if not rollout.paused(record):
+        moved |= dict.fromkeys(_next_in_turn(tick, service, target, counted, moved), goal)
+    for pool in tick.pools_of(service):
+        _assign(tick, pool, rollout.default(record), moved)
+
+
+def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> int:
+    """How many replicas beyond the target an update holds: one, until enough are ready on the goal; 0 without surge.
+
+    The last old one then leaves, unless it may be one on demand that must be kept in any case: then it moves too.
+    """
+    record = tick.service_memory[service.name]
+    if not rollout.moves(record) or not service.scaling.surge or not target:
+        return 0
+    counted = _counted(tick, service, leaving)
+    if rollout.paused(record):
+        awaiting = sum(
+            tick.pool_memory[p.id].awaiting for p in tick.pools_of(service) if p.state is PoolState.ACTIVE
+        )
+        return int(len(counted) + awaiting > target)
+    goal = rollout.goal(record)
+    arrived = [tick.assigned(r) == goal for r in counted.values() if r.state is S.READY]
+    last_leaves = sum(arrived) >= target and not tells_markets_apart(tick, service)
+    return int(not all(arrived) and not last_leaves)
+
+
+# ---------------------------------------------------------------- what there is
+
+
+def _counted(tick: Tick, service: Service, leaving: dict[str, str]) -> Replicas:
+    return {i: r for i, r in tick.replicas_of(service) if holds_place(r) and i not in leaving}
+
+
+def _running_bundle(tick: Tick, service: Service) -> str | None:
+    """What most replicas serve with when nothing is remembered; one that is not the desired one, if there is any.
+
+    After the memory was lost nobody has asked the replicas yet: then what they were told to run counts.
+    """
+    replicas = [r for _, r in tick.replicas_of(service)]
+    if service.name not in tick.forgotten:
+        replicas = [r for r in replicas if r.state is S.READY]
+    found = Counter(b for r in replicas if (b := tick.assigned(r)) is not None)
+    others = Counter({b: n for b, n in found.items() if b != service.bundle.sha256})
+    if others:
+        return min(others, key=lambda b: (-others[b], b))
+    return service.bundle.sha256 if any(r.state is S.READY for r in replicas) and found else None
+
+
+def _arrived(tick: Tick, service: Service, counted: Replicas, target: int) -> bool:
+    """Whether all run the goal and are ready; on the way back it is enough that all were told to."""
+    record = tick.service_memory[service.name]
+    goal = rollout.goal(record)
+    if any(tick.assigned(r) not in (None, goal) for r in counted.values()):
+        return False
+    if goal != service.bundle.sha256:
+        return not tick.returning
+    return all(r.state is S.READY for r in counted.values()) and (bool(counted) or not target)
+
+
+def _is_old(tick: Tick, replica: ReplicaMemory, goal: str) -> bool:
+    return tick.assigned(replica) not in (None, goal)
+
+
+# ---------------------------------------------------------------- who moves
+
+
+def _drained_for_update(tick: Tick, service: Service, counted: Replicas) -> set[str]:
+    """Those that have drained; and those that run the goal already, because it has changed meanwhile."""
+    goal = rollout.goal(tick.service_memory[service.name])
+    found = set()
+    for rid, replica in counted.items():
+        if replica.drain is not Drain.UPDATE:
+            continue
+        if not _is_old(tick, replica, goal) or drained(tick, service, rid, replica):
+            found.add(rid)
+            tick.put(rid, move(replica, S.STARTING, now=tick.now, reason="it gets another bundle"))
+    return found
+
+
+def _free(tick: Tick, service: Service, counted: Replicas, moved: dict[str, str]) -> set[str]:
+    """Those that serve nobody move at once, as soon as it is known that the goal works."""
+    record = tick.service_memory[service.name]
+    if rollout.paused(record) or rollout.default(record) != rollout.goal(record):
+        return set()
+    found = set(_not_serving(tick, counted, moved, rollout.goal(record)))
+    for rid in found:
+        _restart(tick, rid, counted[rid], "it gets another bundle")
+    return found
+
+
+def _not_serving(tick: Tick, counted: Replicas, moved: dict[str, str], goal: str) -> list[str]:
+    """One that was not asked yet may well serve: it stays as it is until it has been."""
+    return [
+        i
+        for i, r in counted.items()
+        if r.state in _COMING
+        and i not in moved
+        and _is_old(tick, r, goal)
+        and (r.state is not S.PENDING or _was_asked(tick, i))
+    ]
+
+
+def _was_asked(tick: Tick, rid: str) -> bool:
+    health = tick.health.get(rid)
+    return health is not None and health.agent is not AgentState.UNKNOWN
+
+
+def _next_in_turn(
+    tick: Tick, service: Service, target: int, counted: Replicas, moved: dict[str, str]
+) -> set[str]:
+    """The one whose turn it is, while nothing else is on its way: a serving one starts to drain, another moves now."""
+    goal = rollout.goal(tick.service_memory[service.name])
+    old = [i for i, r in counted.items() if _is_old(tick, r, goal) and i not in moved]
+    on_the_way = [
+        i
+        for i, r in counted.items()
+        if r.drain is Drain.UPDATE or (r.state in _COMING and not _is_old(tick, r, goal))
+    ]
+    if not old or on_the_way or moved:
+        return set()
+    ready = sum(r.state is S.READY for _, r in tick.replicas_of(service))
+    floor = target if service.scaling.surge else target - 1
+    coming = _not_serving(tick, counted, moved, goal)
+    if coming and (ready >= floor or not ready):
+        rid = min(coming, key=lambda i: (-counted[i].instance.launched_at, i))
+        tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
+        _restart(tick, rid, counted[rid], "it gets another bundle")
+        return {rid}
+    serving = [i for i in old if counted[i].state is S.READY]
+    if serving and ready > floor:
+        rid = min(serving, key=lambda i: (counted[i].since, i))
+        tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
+        why = "it is about to be updated"
+        tick.put(rid, move(counted[rid], S.DRAINING, now=tick.now, reason=why, drain=Drain.UPDATE))
+    else:
+        tick.say(f"{service.name}: the next update waits until more than {floor} are ready; {len(old)} to go")
+    return set()
+
+
+def _restart(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> None:
+    """Another bundle gives a replica its time anew."""
+    if replica.state is S.UNREADY:
+        replica = move(replica, S.STARTING, now=tick.now, reason=why)
+    tick.put(rid, replace(replica, since=tick.now, reason=why, lied=False))
+
+
+# ---------------------------------------------------------------- what they are told
+
+
+def _assign(tick: Tick, pool: Pool, default: str, moved: dict[str, str]) -> None:
+    assignment = tick.assignment(pool.id)
+    new_default = assignment.default != default
+    for rid, replica in tick.by_pool[pool.id].items():
+        if replica.ended:
+            continue
+        instance_id = replica.instance.instance_id
+        current = assignment.of(instance_id)
+        wanted = moved.get(rid) or current or default
+        if wanted != current or (new_default and wanted != default):
+            verb = "keeps" if wanted == current else "gets"
+            tick.order(Assign(pool.id, instance_id, wanted), f"{rid}: {verb} bundle {wanted[:12]}")
+    if new_default:
+        tick.order(Assign(pool.id, None, default), f"{pool.id}: new machines run bundle {default[:12]}")

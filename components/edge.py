@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 
@@ -48,6 +49,7 @@ class Edge(pulumi.ComponentResource):
             "token_file": args.host.secret("controller-token"),
             "bucket": args.host.bucket,
             "dir": str(args.host.home / "edge"),
+            "access_log": str(_access_log(args.host)),
             "host": "127.0.0.1",
             "port": port,
         }
@@ -74,7 +76,7 @@ class Edge(pulumi.ComponentResource):
             directory=folder,
             host="127.0.0.1",
             port=args.config.local.edge_port,
-            access_log=args.host.home / "logs" / "access.log",
+            access_log=_access_log(args.host),
         )
         path = folder / "bootstrap.json"
         child = pulumi.ResourceOptions(parent=self)
@@ -90,3 +92,7 @@ class Edge(pulumi.ComponentResource):
             port_config_key="edgePort",
             opts=pulumi.ResourceOptions(parent=self, depends_on=[file, *after]),
         )
+
+
+def _access_log(host: Host) -> Path:
+    return host.home / "logs" / "access.log"

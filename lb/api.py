@@ -4,6 +4,7 @@ GET /health                                open; 503 when the controller's loop 
 GET /metrics                               Prometheus
 GET /v1/status                             spec.status.Status
 GET /v1/edges/{edge_id}/snapshot?after=E.S long poll: 200 with a newer snapshot, 204 when there is none in 25 s
+POST /v1/edges/{edge_id}/report            spec.report.EdgeReport: 204 when it was taken
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Protocol
 
 import uvicorn
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -24,9 +26,12 @@ from starlette.routing import Route
 from lb.metrics import Metrics
 from lb.snapshots import Publisher
 from spec.errors import OutsideError
+from spec.report import EdgeReport
 from spec.status import Status
 
 LONG_POLL_S = 25.0
+REPORT_BYTES = 4 * 1024 * 1024
+"""More than an edge with 10,000 replicas has to tell."""
 _VERSION = re.compile(r"(\d{1,18})\.(\d{1,18})")
 
 
@@ -49,6 +54,10 @@ class Source(Protocol):
         """The edges that exist; None while that is not known."""
         ...
 
+    def take_report(self, report: EdgeReport) -> None:
+        """Takes in what an edge tells of its traffic."""
+        ...
+
 
 def make_app(
     source: Source, publisher: Publisher, metrics: Metrics, *, token: str, long_poll_s: float = LONG_POLL_S
@@ -69,6 +78,9 @@ def make_app(
     async def snapshot(request: Request) -> Response:
         return await _snapshot(request, source, publisher, long_poll_s)
 
+    async def report(request: Request) -> Response:
+        return await _report(request, source)
+
     def guarded(
         handler: Callable[[Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
@@ -85,6 +97,7 @@ def make_app(
             Route("/metrics", guarded(metrics_text)),
             Route("/v1/status", guarded(status)),
             Route("/v1/edges/{edge_id}/snapshot", guarded(snapshot)),
+            Route("/v1/edges/{edge_id}/report", guarded(report), methods=["POST"]),
         ]
     )
 
@@ -97,14 +110,43 @@ async def _snapshot(request: Request, source: Source, publisher: Publisher, long
     if not source.leader():
         return _error(503, "this controller is not the leader; the bucket has the last snapshot")
     edge_id = request.path_params["edge_id"]
-    known = source.edge_ids()
-    if known is not None and edge_id not in known:
-        return _error(404, f"there is no edge {edge_id!r}; the edges are {', '.join(known) or '(none)'}")
+    if unknown := _unknown_edge(source, edge_id):
+        return unknown
     seen = (int(version[1]), int(version[2])) if version else (-1, -1)
     published = await publisher.newer_than(edge_id, seen, long_poll_s)
     if published is None:
         return Response(status_code=204)
     return Response(published.body, media_type="application/json")
+
+
+async def _report(request: Request, source: Source) -> Response:
+    if not source.leader():
+        return _error(503, "this controller is not the leader")
+    edge_id = request.path_params["edge_id"]
+    if unknown := _unknown_edge(source, edge_id):
+        return unknown
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > REPORT_BYTES:
+            return _error(413, f"a report may have {REPORT_BYTES} bytes")
+    try:
+        report = EdgeReport.model_validate_json(bytes(body))
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        at = ".".join(str(part) for part in first["loc"])
+        return _error(400, ": ".join(filter(None, ("this is no report", at, first["msg"]))))
+    if report.edge_id != edge_id:
+        return _error(400, f"edge_id: the report is of edge {report.edge_id!r}, not {edge_id!r}")
+    source.take_report(report)
+    return Response(status_code=204)
+
+
+def _unknown_edge(source: Source, edge_id: str) -> Response | None:
+    known = source.edge_ids()
+    if known is None or edge_id in known:
+        return None
+    return _error(404, f"there is no edge {edge_id!r}; the edges are {', '.join(known) or '(none)'}")
 
 
 def _shows(request: Request, token: str) -> bool:

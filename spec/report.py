@@ -23,12 +23,14 @@ class ServiceTraffic(Wire):
 
     Attributes:
         arrived: requests that came for it, those that are held or were refused for want of a replica included.
-        finished: answers by class of status code ("2xx", "4xx", "5xx"), as callers saw them.
+        finished: answers by class of status code ("2xx", "4xx", "5xx"), as callers saw them; "none" = the caller hung up
+            before there was one.
         retried: requests that were tried on more than one replica.
         broken: answers that began and did not end as they should: the replica went away in the middle.
         active: requests that are being answered now.
         held: requests that wait now for the service to come back from zero.
-        ttft: answers by time to first byte, per bucket of TTFT_BOUNDS_MS (not cumulative over buckets).
+        ttft: good answers (2xx) by time to first byte, per bucket of TTFT_BOUNDS_MS (not cumulative over buckets).
+        ttft_sum_ms: the times of all of those, added up.
 
     """
 
@@ -40,10 +42,14 @@ class ServiceTraffic(Wire):
     active: Count = 0
     held: Count = 0
     ttft: tuple[Count, ...] = (0,) * (len(TTFT_BOUNDS_MS) + 1)
+    ttft_sum_ms: Count = 0
 
 
 class ReplicaTraffic(Wire):
-    """One replica at one edge: requests that it answered well (`ok`), and that it failed with 5xx or broke off."""
+    """One replica at one edge: requests that it answered (`ok`), and that it failed: 5xx, no connection, broken off.
+
+    A request that was tried on several replicas counts at each of them.
+    """
 
     replica_id: str
     ok: Count = 0

@@ -16,7 +16,10 @@ from lb.controller.term import Parts, Term
 from lb.journal import JournalTaken
 from lb.lease import Lease, LeaseLost
 from lb.metrics import Metrics
+from lb.observe.traffic import Traffic
+from lb.observe.traffic_metrics import TrafficCollector
 from lb.snapshots import Publisher
+from spec.report import EdgeReport
 from spec.status import ControllerStatus, Status
 
 log = structlog.get_logger(__name__)
@@ -51,8 +54,19 @@ class Controller:
         self._metrics = metrics
         self._tick_s = tick_s
         self._wake = asyncio.Event()
+        self._traffic = Traffic(clock.monotonic)
+        metrics.registry.register(TrafficCollector(self._traffic))
         self._parts = Parts(
-            stack, bucket, lease, clock, drivers, client, publisher, metrics, wake=self._wake.set
+            stack,
+            bucket,
+            lease,
+            clock,
+            drivers,
+            client,
+            publisher,
+            metrics,
+            traffic=self._traffic,
+            wake=self._wake.set,
         )
         self._term: Term | None = None
         self._stopping = False
@@ -193,7 +207,13 @@ class Controller:
         desired = self._term.reading.desired if self._term else None
         return None if desired is None else tuple(e.id for e in desired.edges)
 
+    def take_report(self, report: EdgeReport) -> None:
+        """Takes in what an edge tells; requests that wait for a service are acted on at once."""
+        if self._traffic.take(report):
+            self._wake.set()
+
 
 def _gist(status: Status) -> tuple[object, ...]:
-    """What of a status is worth writing it at once."""
-    return status.services, status.controller.frozen, status.generation, status.reasons
+    """What of a status is worth writing it at once; traffic changes all the time."""
+    services = tuple(s.model_copy(update={"traffic": None}) for s in status.services)
+    return services, status.controller.frozen, status.generation, status.reasons

@@ -22,7 +22,7 @@ from lb.clock import Clock
 from lb.clouds.protocol import Driver, PoolObservation
 from lb.controller.view import announced, endpoints_of, price_of, serves, services_status, targets_of
 from lb.decide import Decision, Memory, Observed, decide
-from lb.decide.observed import AgentState, Assignment, ProbeState
+from lb.decide.observed import AgentState, Assignment, Load, ProbeState
 from lb.journal import Entry, Journal
 from lb.lease import Lease
 from lb.metrics import Metrics
@@ -30,6 +30,7 @@ from lb.observe.clouds import CloudObserver
 from lb.observe.desired import DesiredReader, DesiredReading
 from lb.observe.keys import KeysReader
 from lb.observe.replicas import Watcher
+from lb.observe.traffic import Traffic
 from lb.replay import code_version
 from lb.snapshots import Publisher, services_of
 from spec.snapshot import Key
@@ -54,6 +55,7 @@ class Parts:
     client: httpx.AsyncClient
     publisher: Publisher
     metrics: Metrics
+    traffic: Traffic
     wake: Callable[[], None]
 
 
@@ -147,12 +149,21 @@ class Term:
         return Observed(
             frozen=self._reading.frozen,
             pools=observations,
-            health=self._watcher.health(),
+            health=self._parts.traffic.with_lies(self._watcher.health()),
             assignments=assignments,
             outcomes=outcomes,
             busy=busy,
             refills=self._clouds.refills(),
+            load=self._load(),
         )
+
+    def _load(self) -> tuple[Load, ...]:
+        desired = self._reading.desired
+        if desired is None:
+            return ()
+        services = [s.name for s in desired.services]
+        self._parts.traffic.keep(edges=[e.id for e in desired.edges], services=services)
+        return self._parts.traffic.load(services)
 
     async def _write_down(self, observed: Observed, decision: Decision) -> None:
         desired = self._reading.desired
@@ -260,6 +271,7 @@ class Term:
             pools=self._pools,
             assignments=self._assigned,
             health_of=self._watcher.health_of,
+            traffic_of=self._parts.traffic.status,
         )
 
     def usd_hour(self) -> float:

@@ -12,7 +12,7 @@ from lb.decide.rollout import goal as rollout_goal
 from lb.observe.replicas import Target
 from spec.desired import Desired, Pool
 from spec.snapshot import Endpoint
-from spec.status import ReplicaState, ReplicaStatus, RolloutStatus, ServiceStatus
+from spec.status import ReplicaState, ReplicaStatus, RolloutStatus, ServiceStatus, TrafficStatus
 
 _SERVING = frozenset({ReplicaState.READY, ReplicaState.DRAINING})
 
@@ -102,6 +102,7 @@ def services_status(
     pools: Mapping[str, PoolObservation],
     assignments: Mapping[str, Assignment],
     health_of: Callable[[str], Health | None],
+    traffic_of: Callable[[str], TrafficStatus | None] = lambda _service: None,
 ) -> tuple[ServiceStatus, ...]:
     """Every service with its replicas, in the order of the desired state."""
     endpoint = desired.edges[0].endpoint if desired.edges else ""
@@ -138,6 +139,7 @@ def services_status(
             replicas=tuple(of_service[s.name]),
             failures=memory.services[s.name].failures if s.name in memory.services else 0,
             rollout=rollout_status(s.name, memory, assignments, total=targets.get(s.name, 0)),
+            traffic=traffic_of(s.name),
         )
         for s in desired.services
     )

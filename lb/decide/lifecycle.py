@@ -81,6 +81,8 @@ def judge(health: Health | None, probe: Probe, assigned: str | None) -> tuple[Ve
 
 def _judge_probe(health: Health, probe: Probe) -> tuple[Verdict, str]:
     match health.probe:
+        case ProbeState.OK if health.lies:
+            return Verdict.DOUBTFUL, f"its probe succeeds, but {health.lies}"
         case ProbeState.OK:
             return Verdict.OK, ""
         case ProbeState.REFUSED:

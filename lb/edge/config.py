@@ -11,17 +11,21 @@ from spec.errors import InputError, Problem, SpecError, did_you_mean
 
 
 class EdgeConfig(Written):
-    """`dir` is the edge's own directory; `host` and `port` take health checks and Prometheus, never callers."""
+    """`dir` is the edge's own directory; `host` and `port` take health checks and Prometheus, never callers.
+
+    `access_log`: the file that Envoy writes, which the agent reads and rotates.
+    """
 
     edge_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     controller_url: str = Field(pattern=r"^https?://")
     token_file: Path
     bucket: str
     dir: Path
+    access_log: Path
     host: str = "127.0.0.1"
     port: Port
 
-    @field_validator("dir")
+    @field_validator("dir", "access_log")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         if not value.is_absolute():

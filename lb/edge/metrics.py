@@ -30,6 +30,12 @@ class Metrics:
         self.envoy_rejected = Counter(
             "tradewind_edge_envoy_rejected_total", "Files that Envoy refused to take over", registry=r
         )
+        self.reports = Counter(
+            "tradewind_edge_reports_total", "Reports of traffic to the controller", ("result",), registry=r
+        )
+        self.unreadable_lines = Gauge(
+            "tradewind_edge_unreadable_log_lines", "Lines of the access log that were none", registry=r
+        )
 
     def text(self) -> bytes:
         """The exposition format."""

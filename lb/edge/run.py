@@ -12,11 +12,14 @@ from lb import log
 from lb.bucket import open_bucket
 from lb.config import read_token
 from lb.edge import http
+from lb.edge.access_log import AccessLog
 from lb.edge.admin import Admin
 from lb.edge.config import EdgeConfig, read_config
 from lb.edge.edge import Edge
+from lb.edge.envoy_stats import EnvoyStats
 from lb.edge.follow import Follower
 from lb.edge.metrics import Metrics
+from lb.edge.report import Reporter, Sender
 from lb.edge.sources import Controller, InBucket
 from lb.envoy import names
 
@@ -42,9 +45,13 @@ async def _run(config: EdgeConfig) -> None:
     bucket = InBucket(open_bucket(config.bucket), edge_id=config.edge_id)
     controller = Controller(url=config.controller_url, edge_id=config.edge_id, token=token)
     admin = Admin(socket=socket, metrics=metrics)
+    stats = EnvoyStats(socket=socket)
+    sender = Sender(url=config.controller_url, edge_id=config.edge_id, token=token)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(controller.close)
         stack.push_async_callback(admin.close)
+        stack.push_async_callback(stats.close)
+        stack.push_async_callback(sender.close)
         edge.open()
         stack.callback(edge.close)
         stack.enter_context(
@@ -58,8 +65,12 @@ async def _run(config: EdgeConfig) -> None:
             )
         )
         follower = Follower(edge=edge, controller=controller, bucket=bucket, admin=admin, metrics=metrics)
-        following = asyncio.create_task(follower.run())
+        access_log = stack.enter_context(contextlib.closing(AccessLog(config.access_log)))
+        reporter = Reporter(
+            edge=edge, log=access_log, envoy=stats, sender=sender, metrics=metrics, held=dict[str, int]
+        )
+        tasks = [asyncio.create_task(follower.run()), asyncio.create_task(reporter.run())]
         await stop.wait()
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

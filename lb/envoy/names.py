@@ -18,8 +18,10 @@ ROUTES = "public"
 """The one route configuration, that of the public listener."""
 KEYS_FILTER = "api_keys"
 BODY_LIMIT_FILTER = "body_limit"
-SCAN_FILTER = "scan"
+ADMIT_FILTER = "admit"
 """Names of HTTP filters; for the first two also the names of their ECDS resources."""
+STAT_PREFIX = "public"
+"""Of the public listener's counters."""
 
 KEY_HASH_HEADER = "x-tradewind-key-sha256"
 """Carries the hash of the caller's key between two filters; never accepted from a caller, never sent to a replica."""
@@ -50,9 +52,18 @@ def eds_file(service: str) -> str:
     A name that is not plain enough for every file system (upper case, dots, slashes, anything hostile) is replaced
     by a hash; `~` can't start a plain name, so the two kinds never meet.
     """
+    return f"eds-{stem(service)}.json"
+
+
+def arrivals(service: str) -> str:
+    """Name of the counter of requests that came for a service, under the prefix of its filter."""
+    return f"arrived.{stem(service)}"
+
+
+def stem(service: str) -> str:
+    """The service's name where only plain ones will do."""
     plain = _PLAIN.fullmatch(service) is not None
-    stem = service if plain else "~" + hashlib.sha256(service.encode()).hexdigest()[:32]
-    return f"eds-{stem}.json"
+    return service if plain else "~" + hashlib.sha256(service.encode()).hexdigest()[:32]
 
 
 def admin_socket(directory: Path) -> Path:

@@ -1,7 +1,7 @@
 """RDS: which requests go to which service, and what the edge answers itself.
 
 One service gets everything, whatever its engine speaks. Several are told apart by the request's top-level `model`,
-which `scan.lua` leaves in dynamic metadata: not in a header, so no caller can forge or break it.
+which `admit.lua` leaves in dynamic metadata: not in a header, so no caller can forge or break it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ _SHORT_PATH = "^/(chat/completions|completions|embeddings|models)$"
 """OpenAI paths of clients whose base URL is the bare origin."""
 _NO_SERVICE_RETRY_S = 10
 _OPEN = {names.KEYS_FILTER: {"@type": type_url("config.route.v3.FilterConfig"), "disabled": True}}
-_NO_SCAN = {
-    names.SCAN_FILTER: {"@type": type_url("extensions.filters.http.lua.v3.LuaPerRoute"), "disabled": True}
-}
+_SCAN = {"scan": True}
+"""Tells `admit.lua` that the body chooses the service."""
 
 
 def render(snapshot: Snapshot | None) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def render(snapshot: Snapshot | None) -> dict[str, Any]:
     if not services:
         routes.append(_no_service(known=snapshot is not None))
     elif len(services) == 1:
-        routes.extend(_service_routes(services[0], {}))
+        routes.extend(_service_routes(services[0], {}, {}))
     else:
         routes.extend(_by_model(services))
     host: dict[str, Any] = {
@@ -46,8 +45,6 @@ def render(snapshot: Snapshot | None) -> dict[str, Any]:
         "request_headers_to_remove": [*names.CALLER_KEY_HEADERS, names.KEY_HASH_HEADER],
         "request_body_buffer_limit": max_request_bytes(services),
     }
-    if len(services) <= 1:
-        host["typed_per_filter_config"] = _NO_SCAN
     return {
         "@type": type_url("config.route.v3.RouteConfiguration"),
         "name": names.ROUTES,
@@ -85,10 +82,10 @@ def _by_model(services: Sequence[SnapshotService]) -> list[dict[str, Any]]:
     claimed = claims(services)
     for service in services:
         if claimed[service.name]:
-            routes.extend(_service_routes(service, _model_is_one_of(claimed[service.name])))
+            routes.extend(_service_routes(service, _model_is_one_of(claimed[service.name]), _SCAN))
     rest = [s for s in services if not s.routing.models]
     if len(rest) == 1:
-        routes.extend(_service_routes(rest[0], {}))
+        routes.extend(_service_routes(rest[0], {}, _SCAN))
     else:
         routes.append(_unknown_model())
     return routes
@@ -101,26 +98,29 @@ def _unknown_model() -> dict[str, Any]:
     is a direct response, and so would refuse bodies above 1 MiB before the scan.
     """
     route = {"cluster": names.NO_CLUSTER, "cluster_not_found_response_code": "NOT_FOUND"}
-    return {"name": "unknown-model", "match": {"prefix": "/"}, "route": route}
+    metadata = {"filter_metadata": {names.ADMIT_FILTER: _SCAN}}
+    return {"name": "unknown-model", "match": {"prefix": "/"}, "route": route, "metadata": metadata}
 
 
-def _service_routes(service: SnapshotService, condition: dict[str, Any]) -> list[dict[str, Any]]:
+def _service_routes(
+    service: SnapshotService, condition: dict[str, Any], scan: dict[str, Any]
+) -> list[dict[str, Any]]:
     """A service's route, and before it the same one for OpenAI paths without their /v1."""
     short = {"safe_regex": {"regex": _SHORT_PATH}, **condition}
     rewrite = {"regex_rewrite": {"pattern": {"regex": "^/(.*)$"}, "substitution": "/v1/\\1"}}
     return [
-        _service_route(service, short, rewrite),
-        _service_route(service, {"prefix": "/", **condition}, {}),
+        _service_route(service, short, scan, rewrite),
+        _service_route(service, {"prefix": "/", **condition}, scan, {}),
     ]
 
 
 def _service_route(
-    service: SnapshotService, match: dict[str, Any], rewrite: dict[str, Any]
+    service: SnapshotService, match: dict[str, Any], scan: dict[str, Any], rewrite: dict[str, Any]
 ) -> dict[str, Any]:
     return {
         "name": service.name,
         "match": match,
-        "metadata": _metadata(service),
+        "metadata": _metadata(service, scan),
         "route": {
             "cluster": service.name,
             "timeout": "0s",  # the default of 15 s would cut every long answer
@@ -151,11 +151,15 @@ def _retries() -> dict[str, Any]:
     }
 
 
-def _metadata(service: SnapshotService) -> dict[str, Any]:
-    """Read by the access log, by the answers for failures (`local_replies`) and by `scan.lua`."""
+def _metadata(service: SnapshotService, scan: dict[str, Any]) -> dict[str, Any]:
+    """Read by the access log, by the answers for failures (`local_replies`) and by `admit.lua`."""
     ours = {"service": service.name, "retry_after_s": _whole_seconds(service.retry_after_s)}
-    scan = {"max_request_bytes": service.routing.max_request_bytes}
-    return {"filter_metadata": {names.METADATA: ours, names.SCAN_FILTER: scan}}
+    admit = {
+        "arrived": names.arrivals(service.name),
+        "max_request_bytes": service.routing.max_request_bytes,
+        **scan,
+    }
+    return {"filter_metadata": {names.METADATA: ours, names.ADMIT_FILTER: admit}}
 
 
 def _whole_seconds(seconds: float) -> str:

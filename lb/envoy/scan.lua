@@ -1,4 +1,4 @@
--- Several services behind one address: the top-level "model" of a JSON body decides which one answers.
+-- Several services behind one address: the top-level "model" of a JSON body decides which one answers (see admit.lua).
 --
 -- A JSON filter costs about 12 ns per byte of every prompt; this walks the top-level keys only, jumping from quote to
 -- quote with plain finds, and skips nested values by depth. A nested "model" or one inside a message is never taken;
@@ -87,20 +87,5 @@ local function model_of(text)
     if not last then return model end
     if is_model then model = c == QUOTE and unescape(sub(text, p + 1, last - 1)) or nil end
     p = last + 1
-  end
-end
-
-function envoy_on_request(handle)
-  if handle:headers():get(":method") ~= "POST" then return end
-  local body = handle:body() -- waits for the whole body; objects fetched before are dead afterwards
-  if not body then return end
-  local size = body:length()
-  local model = model_of(body:getBytes(0, size))
-  if not model or #model > MAX_MODEL then return end
-  handle:streamInfo():dynamicMetadata():set("tradewind", "model", model)
-  handle:clearRouteCache()
-  local limit = handle:metadata():get("max_request_bytes") -- of the route that the model chose
-  if limit and size > limit then
-    handle:respond({ [":status"] = "413" }, "too large")
   end
 end

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ SHOWN = {"authorization": f"Bearer {TOKEN}"}
 class Source:
     def __init__(self):
         self.leads, self.stands, self.edges = True, False, ("e",)
+        self.reports = []
 
     def status(self):
         controller = ControllerStatus(alive=True, leader=self.leads, last_tick_age_s=0.5)
@@ -34,6 +36,9 @@ class Source:
 
     def edge_ids(self):
         return self.edges
+
+    def take_report(self, report):
+        self.reports.append(report)
 
 
 @pytest.fixture
@@ -128,6 +133,70 @@ def test_a_follower_has_no_snapshots(rig):
         source.leads = False
 
     assert ask(rig, "/v1/edges/e/snapshot", prepare=follow).status_code == 503
+
+
+def tell(rig, body, *, edge="e", headers=SHOWN, prepare=lambda source: None):
+    """Posts a report; gives the answer and what the source took."""
+
+    async def story():
+        async with rig() as (client, source, _):
+            prepare(source)
+            answer = await client.post(f"/v1/edges/{edge}/report", content=body, headers=headers)
+            return answer, source.reports
+
+    return asyncio.run(story())
+
+
+REPORT = {"edge_id": "e", "boot": "b", "seq": 1, "services": [{"name": "chat", "arrived": 3}]}
+
+
+def test_a_report_of_an_edge_is_taken(rig):
+    answer, taken = tell(rig, json.dumps(REPORT))
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert taken[0].services[0].arrived == 3
+
+
+def test_a_report_of_a_newer_agent_is_taken_without_what_is_not_known(rig):
+    newer = {**REPORT, "tokens": 5, "services": [{"name": "chat", "arrived": 3, "tokens": {"in": 1}}]}
+    answer, taken = tell(rig, json.dumps(newer))
+    assert (answer.status_code, taken[0].services[0].name) == (204, "chat")
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("", "Invalid JSON"),
+        ("[]", "this is no report"),
+        (json.dumps({**REPORT, "seq": -1}), "seq"),
+        (json.dumps({**REPORT, "services": [{"name": "chat", "arrived": -3}]}), "services.0.arrived"),
+        (json.dumps({**REPORT, "edge_id": "other"}), "edge_id"),
+        (b"\xff", "this is no report"),
+    ],
+)
+def test_a_report_that_is_none_is_400_with_the_reason(rig, body, said):
+    answer, taken = tell(rig, body)
+    assert (answer.status_code, taken) == (400, [])
+    assert said in answer.json()["error"]["message"]
+
+
+def test_a_report_is_not_read_without_end(rig):
+    async def endless():
+        while True:
+            yield b" " * 1_000_000
+
+    answer, taken = tell(rig, endless())
+    assert (answer.status_code, taken) == (413, [])
+
+
+def test_reports_need_the_token_a_known_edge_and_the_leader(rig):
+    body = json.dumps(REPORT)
+
+    def follow(source):
+        source.leads = False
+
+    assert tell(rig, body, headers={})[0].status_code == 401
+    assert tell(rig, body, edge="nobody")[0].status_code == 404
+    assert tell(rig, body, prepare=follow)[0].status_code == 503
 
 
 def test_a_port_that_is_taken_is_said_in_one_line():

@@ -52,7 +52,15 @@ def test_a_failed_replica_never_serves_again():
         (Health("r", AgentState.NONE, probe=ProbeState.OK), Verdict.OK),
         (Health("r", AgentState.NONE, probe=ProbeState.FAILING, failures=2), Verdict.UNKNOWN),
         (Health("r", AgentState.NONE, probe=ProbeState.FAILING, failures=3), Verdict.DOUBTFUL),
+        (Health("r", AgentState.NONE, probe=ProbeState.OK, lies="5 of 5 requests failed"), Verdict.DOUBTFUL),
+        (Health("r", AgentState.NONE, probe=ProbeState.REFUSED, lies="5 of 5 requests failed"), Verdict.OUT),
     ],
 )
 def test_the_verdict_on_a_replica_follows_from_what_agent_and_engine_say(health, verdict):
     assert judge(health, Probe(), "new")[0] is verdict
+
+
+def test_a_replica_that_lies_is_doubted_in_the_edges_words():
+    health = Health("r", AgentState.NONE, probe=ProbeState.OK, lies="7 of 9 requests failed in the last 30 s")
+    said = "its probe succeeds, but 7 of 9 requests failed in the last 30 s"
+    assert judge(health, Probe(), None) == (Verdict.DOUBTFUL, said)

@@ -109,6 +109,7 @@ class Place:
             "token_file": self._token,
             "bucket": f"file://{self.state}",
             "dir": str(self.directory),
+            "access_log": str(self.directory / "access.log"),
             "host": "127.0.0.1",
             "port": self.port,
         }

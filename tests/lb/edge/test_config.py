@@ -11,6 +11,7 @@ GOOD = {
     "token_file": "/srv/secrets/token",
     "bucket": "file:///srv/state",
     "dir": "/srv/edge",
+    "access_log": "/srv/logs/access.log",
     "host": "127.0.0.1",
     "port": 18081,
 }
@@ -31,6 +32,7 @@ def test_what_the_stack_writes_is_read(tmp_path):
     [
         ({"port": 70000}, "port"),
         ({"dir": "edge"}, "absolute"),
+        ({"access_log": "logs/access.log"}, "absolute"),
         ({"controller_url": "127.0.0.1:1"}, "controller_url"),
         ({"edge_id": "../other"}, "edge_id"),
         ({"tokenfile": "x"}, "Did you mean `token_file`?"),

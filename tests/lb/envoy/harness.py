@@ -233,7 +233,7 @@ def _stat(file, services):
     """The counter by which Envoy says that it took that file."""
     if file.startswith("eds-"):
         name = next(s.name for s in services if names.eds_file(s.name) == file)
-        return f"cluster.{name}.update_success"
+        return f"cluster.{name.replace(':', '_')}.update_success"
     return {
         names.CDS_FILE: "cluster_manager.cds.update_success",
         names.RDS_FILE: "http.public.rds.public.update_success",

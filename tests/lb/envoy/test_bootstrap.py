@@ -77,7 +77,11 @@ def test_internal_headers_are_dropped_before_any_script_runs():
 
 def test_the_key_is_compared_before_a_body_is_read():
     order = [f["name"] for f in manager()["http_filters"]]
-    assert order.index(names.KEYS_FILTER) < order.index(names.BODY_LIMIT_FILTER) < order.index("scan")
+    assert (
+        order.index(names.KEYS_FILTER)
+        < order.index(names.BODY_LIMIT_FILTER)
+        < order.index(names.ADMIT_FILTER)
+    )
 
 
 def test_no_caller_counts_as_internal():

@@ -138,12 +138,14 @@ def test_the_body_limit_is_the_largest_of_all():
 
 
 def test_the_body_is_not_scanned_for_a_single_service():
-    def scans(snap):
+    def scanned(snap):
         [config] = resources(snap, names.RDS_FILE)
-        return "typed_per_filter_config" not in config["virtual_hosts"][0]
+        routes = config["virtual_hosts"][0]["routes"]
+        found = [r["metadata"]["filter_metadata"].get(names.ADMIT_FILTER) for r in routes if "metadata" in r]
+        return {f.get("scan", False) for f in found if f is not None}
 
-    assert not scans(snapshot(service("chat")))
-    assert scans(snapshot(service("chat"), service("code", models=("c",))))
+    assert scanned(snapshot(service("chat"))) == {False}
+    assert scanned(snapshot(service("chat"), service("code", models=("c",)))) == {True}
 
 
 def test_a_model_that_two_services_name_goes_to_the_first_by_name():

@@ -13,44 +13,35 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this very line tells an old Pyth
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
-import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
-import time
 from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
+if not __package__:  # run by its path
+    sys.path.insert(0, str(ROOT))
+
+from tools import pulumi_cli, venv  # noqa: E402 - an old Python has been told by now
+
 VENV = ROOT / ".venv"
 STAMP = VENV / ".tradewind-stamp"
 NEEDED_GIB = 3.0
 """1.3 GiB of packages, their bytecode, and room for the state of the local cloud."""
 
 
-class _Stop(Exception):
-    """The set-up can't go on; `code` is the exit code."""
-
-    def __init__(self, message: str, *, code: int) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def main() -> int:
     """Exit code 0 when everything is there, 1 for a machine that can't hold it, 3 when something outside failed."""
-    sys.path.insert(0, str(ROOT))
-    from tools import pulumi_cli
-
     try:
         with _locked() as lock:
             _bring_up_to_date(lock, dev="--dev" in sys.argv[1:])
         pulumi_cli.get(VENV / "bin" / "python")
-    except _Stop as e:
-        _say(f"error: {e}")
+    except venv.Stop as e:
+        venv.say(f"error: {e}")
         return e.code
     except (pulumi_cli.NoPulumi, OSError) as e:  # OSError: a read-only checkout, a full disk
-        _say(f"error: {e}")
+        venv.say(f"error: {e}")
         return 3
     return 0
 
@@ -73,19 +64,10 @@ def _bring_up_to_date(lock: IO[str], *, dev: bool) -> None:
 
 
 def _locked() -> IO[str]:
-    """Two set-ups at once: the second waits, finds everything done and goes on.
-
-    Installers inherit the lock, so one that outlives a killed set-up is waited for as well.
-    """
+    """Two set-ups at once: the second waits, finds everything done and goes on."""
     state = ROOT / ".tradewind"
     state.mkdir(exist_ok=True)
-    f = (state / "setup.lock").open("w")
-    try:
-        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _say("waiting for another set-up of this checkout to end ...")
-        fcntl.flock(f, fcntl.LOCK_EX)
-    return f
+    return venv.locked(state / "setup.lock", "waiting for another set-up of this checkout to end ...")
 
 
 def _wanted(dev: bool) -> list[str]:
@@ -113,67 +95,20 @@ def _make_environment(lock: IO[str]) -> None:
     if VENV.is_symlink():
         VENV.unlink()  # somebody else's environment is left alone
     elif VENV.exists():
-        _say(f"{VENV.name} is of another or an unfinished set-up: making it anew")
+        venv.say(f"{VENV.name} is of another or an unfinished set-up: making it anew")
         STAMP.unlink(missing_ok=True)  # first: what is half removed must not look finished
         shutil.rmtree(VENV)
-    free = shutil.disk_usage(ROOT).free / 2**30
-    if free < NEEDED_GIB:
-        raise _Stop(
-            f"{ROOT} has {free:.1f} GiB free, the dependencies need {NEEDED_GIB:.0f} GiB. "
-            "Free some space, or clone to a larger disk.",
-            code=1,
-        )
-    _say(f"making {VENV.name} with Python {sys.version_info[0]}.{sys.version_info[1]}")
-    # pip must be inside: the Pulumi language host asks it for the program's packages.
-    if not _run([_base_python(), "-m", "venv", str(VENV)], lock):
-        raise _Stop(
-            "python -m venv failed; on Debian and Ubuntu install the package python3-venv, "
-            "then run the same command again",
-            code=3,
-        )
-
-
-def _base_python() -> str:
-    """The interpreter beneath an active environment: that one may be the `.venv` that is being replaced."""
-    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    return str(base) if base.exists() else sys.executable
+    venv.need_space(ROOT, NEEDED_GIB, "Free some space, or clone to a larger disk.")
+    venv.make(VENV, lock)  # pip is inside: the Pulumi language host asks it for the program's packages
 
 
 def _install(line: str, lock: IO[str]) -> None:
     """Installs the lock file of one line of the stamp, and adds the line when that is done."""
     name = line.split()[1]
     size = " (about 1.3 GiB; some minutes the first time)" if name == "requirements.txt" else ""
-    _say(f"installing {name}{size}")
-    started = time.monotonic()
-    quiet = [] if sys.stderr.isatty() else ["-q"]
-    if not _run([*_installer(), *quiet, "--require-hashes", "-r", str(ROOT / name)], lock):
-        raise _Stop(
-            f"{name} could not be installed; see the installer's message above, then run the same command again",
-            code=3,
-        )
-    _say(f"installed {name} in {time.monotonic() - started:.0f} s")
+    venv.install(VENV, ROOT / name, lock, note=size)
     with STAMP.open("a") as f:
         f.write(line + "\n")
-
-
-def _installer() -> list[str]:
-    python = str(VENV / "bin" / "python")
-    uv = shutil.which("uv")
-    if uv:
-        return [uv, "pip", "install", "--python", python]
-    progress = "on" if sys.stderr.isatty() else "off"
-    return [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", progress]
-
-
-def _run(command: list[str], lock: IO[str]) -> bool:
-    """Whether it ended well. A user's own `pip install --user` habit, set for good, would fail in an environment."""
-    environment = {**os.environ, "PIP_USER": "0"}
-    done = subprocess.run(command, check=False, pass_fds=[lock.fileno()], env=environment)
-    return done.returncode == 0
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
@@ -181,5 +116,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        _say("interrupted; run the same command again to go on")
+        venv.say("interrupted; run the same command again to go on")
         sys.exit(130)

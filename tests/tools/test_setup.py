@@ -47,7 +47,7 @@ class Checkout:
         self.root, self.log, self.bin = root, root / "uv.log", root / "bin"
         (root / "tools").mkdir(parents=True)
         self.bin.mkdir()
-        for name in ("__init__.py", "setup.py"):
+        for name in ("__init__.py", "setup.py", "venv.py"):
             shutil.copy(ROOT / "tools" / name, root / "tools" / name)
         (root / "tools" / "pulumi_cli.py").write_text(
             "class NoPulumi(Exception): pass\ndef get(python): assert python.exists()\n"

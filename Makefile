@@ -45,6 +45,10 @@ clean:  ## remove what all stacks started, and .venv, state and caches of this c
 	@rm -rf .venv .tradewind .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' -q --upgrade
+
 lock:  ## pin the newest versions that requirements*.in allow (needs uv)
-	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' -q --upgrade requirements.in -o requirements.txt
-	@uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' -q --upgrade requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) --override tools/vllm/cpu-overrides.in tools/vllm/cpu.in -o tools/vllm/cpu.txt
+	@$(COMPILE) tools/vllm/gpu.in -o tools/vllm/gpu.txt

@@ -24,7 +24,7 @@ def shapes(spec) -> set[tuple[str, int]]:
 def test_all_of_them_are_valid_and_differ_in_name():
     specs = read_services(sorted(SERVICES.glob("*.yaml")), env={"HF_TOKEN": "x"})
 
-    assert len({spec.name for spec in specs}) == len(specs) == 11
+    assert len({spec.name for spec in specs}) == len(specs) == 12
     assert all(spec.assumed == () for spec in specs)
 
 
@@ -50,6 +50,7 @@ def test_all_of_them_are_valid_and_differ_in_name():
         ),
         ("tgi-vicuna", "tgi", "lmsys/vicuna-13b-v1.5", 8082, "GET", "/health"),
         ("codellama", "vllm", "codellama/CodeLlama-70b-Instruct-hf", 8000, "POST", "/v1/completions"),
+        ("vllm-tiny", "vllm", "tiny", 8000, "POST", "/v1/completions"),
         ("llama2", "vllm", "meta-llama/Llama-2-7b-chat-hf", 8000, "GET", "/v1/models"),
         ("llava-sglang", "sglang", "liuhaotian/llava-v1.6-vicuna-7b", 8000, "GET", "/health"),
         ("tabby", "tabby", "TabbyML/StarCoder-1B", 8080, "GET", "/v1/health"),
@@ -92,6 +93,14 @@ def test_the_dev_stacks_service_is_two_cheap_spot_replicas_of_the_simulated_engi
     assert spec.scaling.min_replicas == spec.scaling.max_replicas == 2
     assert (spec.probe.initial_delay_s, spec.probe.interval_s) == (60, 1)
     assert '"$TRADEWIND_PORT"' in spec.run
+    assert spec.not_acted_on == ()
+
+
+def test_the_vllm_stacks_service_serves_whatever_model_it_is_told_and_has_time_to_install():
+    spec = read_service(SERVICES / "vllm-tiny.yaml", env={"MODEL": "Qwen/Qwen2.5-0.5B-Instruct"})
+
+    assert spec.model == spec.probe.body["model"] == "Qwen/Qwen2.5-0.5B-Instruct"
+    assert spec.probe.initial_delay_s == 1200
     assert spec.not_acted_on == ()
 
 

@@ -18,6 +18,8 @@ def test_traffic_is_told_in_the_status_and_changes_of_it_alone_are_not_written_a
             await s.declare()
             await until(lambda: s.ready(controller) == 2)
             assert controller.status().services[0].traffic is None
+            await until(lambda: controller._written.services[0].ready == 2)
+            await asyncio.sleep(0.2)  # what else is to be said of becoming ready
             written = controller._written
             for n in range(5):
                 controller.take_report(report(n, arrived=n * 10))

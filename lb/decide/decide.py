@@ -13,6 +13,7 @@ from lb.decide.observed import Observed
 from lb.decide.placement import grow
 from lb.decide.replicas import update_replicas
 from lb.decide.sizes import update_pools, withdraw_unfilled
+from lb.decide.spend import limited, take_stock
 from lb.decide.targets import target_replicas
 from lb.decide.tick import Tick
 from lb.decide.turnover import end, outgoing, shed
@@ -39,7 +40,8 @@ def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> 
     take_wishes(tick, observed.wishes)
     update_replicas(tick)
     update_pools(tick)
-    targets = {name: target_replicas(tick, service) for name, service in tick.services.items()}
+    take_stock(tick, Money(tick), observed.lost_since)
+    targets = {n: limited(tick, s, target_replicas(tick, s)) for n, s in tick.services.items()}
     if observed.frozen is not None:
         tick.say(f"frozen: {observed.frozen}")
         return tick.decision(targets)

@@ -14,8 +14,9 @@ from enum import StrEnum
 
 from lb.decide import settings
 from lb.decide.memory import ReplicaMemory
+from lb.decide.spend import on_exhausted
 from lb.decide.tick import Tick, holds_place
-from spec.desired import Pool, PoolState, Service
+from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
 from spec.status import ReplicaState as S
 
@@ -108,6 +109,8 @@ def tells_markets_apart(tick: Tick, service: Service) -> bool:
     scaling = service.scaling
     if not scaling.base_ondemand_fallback_replicas and not scaling.dynamic_ondemand_fallback:
         return False
+    if on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR:
+        return False  # the cheapest pools, whichever they are
     markets = {p.market is Market.ON_DEMAND for p in tick.pools_of(service) if p.state is PoolState.ACTIVE}
     return len(markets) > 1
 

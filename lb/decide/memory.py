@@ -134,24 +134,60 @@ class ScalingMemory:
     asked: int | None = None
 
 
+ENVIRONMENT = ""
+"""Stands for the environment where services are told apart by name; beside them it means the fixed costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """A budget of the month that is used up: which one it was, and what ran then. USD, USD per hour."""
+
+    usd_month: float
+    usd_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpendMemory:
+    """Money of the month: so much until a moment, and so much per hour from then on. USD.
+
+    Attributes:
+        month: UTC, `2026-11`.
+        counted_until: epoch seconds.
+        usd: spent in the month until then, by service, and the fixed costs.
+        usd_hour: what runs since then, in the same parts.
+        assumed_usd: how much of it all is not counted but assumed, because the memory was lost.
+        exhausted: budgets that are used up, by service, and the environment's.
+
+    """
+
+    month: str
+    counted_until: float
+    usd: dict[str, float] = field(default_factory=dict)
+    usd_hour: dict[str, float] = field(default_factory=dict)
+    assumed_usd: float = 0.0
+    exhausted: dict[str, Exhausted] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """Everything that is remembered: replicas by replica id, pools by pool id, services and their scaling by name.
 
-    `wishes`: ids of those that were acted on and are still in the bucket.
+    `spend`: money of the month; None = nothing was counted yet. `wishes`: ids of those that were acted on and are still in
+    the bucket.
     """
 
     replicas: dict[str, ReplicaMemory] = field(default_factory=dict)
     pools: dict[str, PoolMemory] = field(default_factory=dict)
     services: dict[str, ServiceMemory] = field(default_factory=dict)
     scaling: dict[str, ScalingMemory] = field(default_factory=dict)
+    spend: SpendMemory | None = None
     wishes: tuple[str, ...] = ()
 
     def resumed(self, *, written_at: float, now: float) -> Memory:
         """The memory as it is to be used after a break: time in which nobody watched counts for no deadline.
 
         So neither a long break nor a clock that was set in between makes a deadline pass. How long a replica has been
-        ready goes on.
+        ready goes on, and so does spending.
         """
         break_s = now - written_at
 
@@ -178,4 +214,7 @@ class Memory:
             for i, s in self.services.items()
         }
         scaling = {i: replace(s, since=later(s.since)) for i, s in self.scaling.items()}
-        return replace(self, replicas=replicas, pools=pools, services=services, scaling=scaling)
+        spend = self.spend
+        if spend is not None and break_s < 0:  # the clock was set back
+            spend = replace(spend, counted_until=spend.counted_until + break_s)
+        return replace(self, replicas=replicas, pools=pools, services=services, scaling=scaling, spend=spend)

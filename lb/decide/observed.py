@@ -129,6 +129,7 @@ class Observed:
         refills: clouds whose groups replace lost machines by themselves.
         load: by service; a service that no edge has told of is not in here.
         wishes: what operators asked for, oldest first.
+        lost_since: since when money was spent that nobody remembers, epoch seconds; None = the memory was not lost.
 
     """
 
@@ -141,3 +142,4 @@ class Observed:
     refills: tuple[str, ...] = ()
     load: tuple[Load, ...] = ()
     wishes: tuple[Wish, ...] = ()
+    lost_since: float | None = None

@@ -13,9 +13,10 @@ from lb.decide import settings
 from lb.decide.budget import Money
 from lb.decide.commands import SetSize
 from lb.decide.fallback import Where
+from lb.decide.spend import on_exhausted
 from lb.decide.targets import most_replicas
 from lb.decide.tick import Tick, holds_place
-from spec.desired import Pool, PoolState, Service
+from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
 
 _TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
@@ -59,12 +60,15 @@ def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int, 
         if obstacles[p.id] is None
     }
     placed = Placed(tick, pools)
+    at_the_floor = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
+    by_price = {p.id: (money.price(p) or 0.0) if at_the_floor else 0.0 for p in pools}
     chosen: Counter[str] = Counter()
     for where, short in missing.items():
         allowed = [p for p in pools if where.takes(p)]
         for number in range(min(short, most - chosen.total())):
             ranked = sorted(
-                (p for p in allowed if room.get(p.id, 0) > 0), key=lambda p: placed.rank(p, where)
+                (p for p in allowed if room.get(p.id, 0) > 0),
+                key=lambda p: (by_price[p.id], placed.rank(p, where)),
             )
             refusals = [(p, money.refusal(p)) for p in ranked]
             pool = next((p for p, refusal in refusals if refusal is None), None)

@@ -28,6 +28,10 @@ PROVEN_AFTER_S = 60.0
 SPOT_TROUBLE_S = 300.0
 """After a loss or a refusal of spot capacity, on demand covers at once for this long instead of waiting for what was asked."""
 
+BUDGET_LOOK_AHEAD_S = 60.0
+"""A budget of the month counts as used up when what runs would use it up within this time; no two decisions lie further
+apart while a controller leads."""
+
 LAUNCHES_PER_TICK = 100
 
 

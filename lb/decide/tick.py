@@ -45,6 +45,8 @@ class Tick:
         self.scaling_memory = {s: m for s, m in memory.scaling.items() if s in self.services}
         self.forgotten = frozenset(self.services.keys() - memory.services.keys())
         self.wishes = memory.wishes
+        self.spend_memory = memory.spend
+        self.spent: dict[str, float] = {}
         self.by_pool: dict[str, dict[str, ReplicaMemory]] = {
             i: {} for i in self.pools
         }  # sorted by replica id
@@ -149,7 +151,14 @@ class Tick:
     def decision(self, targets: dict[str, int]) -> Decision:
         """The result as values."""
         replicas = {i: r for of_pool in self.by_pool.values() for i, r in of_pool.items()}
-        memory = Memory(replicas, self.pool_memory, self.service_memory, self.scaling_memory, self.wishes)
+        memory = Memory(
+            replicas,
+            self.pool_memory,
+            self.service_memory,
+            self.scaling_memory,
+            spend=self.spend_memory,
+            wishes=self.wishes,
+        )
         return Decision(
             tuple(self.commands), memory, tuple(self.reasons), targets, because=tuple(self.because)
         )

@@ -10,14 +10,16 @@ from collections import Counter
 from dataclasses import replace
 
 from lb.decide import rollout, settings
+from lb.decide.budget import price_usd_hour
 from lb.decide.commands import Terminate
 from lb.decide.fallback import Where, missing, parts_of
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.sizes import withdraw
+from lb.decide.spend import on_exhausted
 from lb.decide.targets import most_replicas
 from lb.decide.tick import Tick, holds_place
-from spec.desired import Pool, PoolState, Service
+from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.status import ReplicaState as S
 
 _LEAST_USEFUL_FIRST = {S.PENDING: 0, S.STARTING: 1, S.UNREADY: 2, S.READY: 3}
@@ -146,8 +148,12 @@ def _withdraw_awaited(tick: Tick, pools: list[Pool], excess: int, why: str) -> i
 def _least_useful_first(
     tick: Tick, service: Service, replicas: dict[str, ReplicaMemory]
 ) -> list[tuple[str, ReplicaMemory]]:
-    """Those that don't serve, then those with another bundle, then those in zones that hold several, then the newest."""
+    """Those that don't serve, then those with another bundle, then those in zones that hold several, then the newest.
+
+    Where only the cheapest may stay, the dearest go before all that serve.
+    """
     goal = rollout.goal(tick.service_memory[service.name])
+    at_the_floor = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
     oldest_first = sorted(replicas.items(), key=lambda item: (item[1].instance.launched_at, item[0]))
     in_zone: Counter[object] = Counter()
     ranked = []
@@ -155,7 +161,8 @@ def _least_useful_first(
         pool = tick.pools[replica.pool_id]
         zone = pool.cloud, pool.region, pool.zone
         state, current = _LEAST_USEFUL_FIRST[replica.state], tick.assigned(replica) in (None, goal)
-        ranked.append(((state, current, -in_zone[zone], -age), rid, replica))
+        price = price_usd_hour(tick, pool) or 0.0 if at_the_floor else 0.0
+        ranked.append(((state, -price, current, -in_zone[zone], -age), rid, replica))
         in_zone[zone] += replica.state is S.READY
     return [(rid, replica) for _, rid, replica in sorted(ranked, key=lambda item: item[0])]
 

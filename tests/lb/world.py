@@ -12,6 +12,7 @@ from spec.desired import (
     Bundle,
     Desired,
     Edge,
+    OnExhausted,
     Pool,
     PoolState,
     Prices,
@@ -40,6 +41,8 @@ def a_service(
     dynamic=False,
     qps=None,
     spares=0,
+    month=None,
+    on_exhausted=OnExhausted.HOLD,
 ):
     return Service(
         name=name,
@@ -55,7 +58,7 @@ def a_service(
             dynamic_ondemand_fallback=dynamic,
         ),
         routing=Routing(drain_limit_s=20),
-        budget=Budget(worst_usd_hour=worst),
+        budget=Budget(worst_usd_hour=worst, usd_month=month, on_exhausted=on_exhausted),
     )
 
 
@@ -69,6 +72,7 @@ def a_pool(
     state=PoolState.ACTIVE,
     cloud="local",
     accelerator="L4",
+    launch_usd=0.0,
 ):
     return Pool(
         id=pool_id(service=service, cloud=cloud, place=zone, accelerator=accelerator, count=1, market=market),
@@ -82,12 +86,13 @@ def a_pool(
         accelerator_count=1,
         instance_types=("local-l4",),
         max_size=most,
+        launch_usd=launch_usd,
         prices=Prices(spot=price, on_demand=price),
         state=state,
     )
 
 
-def a_desired(services=None, pools=None, *, worst=None, fixed=0.0):
+def a_desired(services=None, pools=None, *, worst=None, fixed=0.0, month=None, on_exhausted=OnExhausted.HOLD):
     services = (a_service(),) if services is None else tuple(services)
     pools = tuple(a_pool(z) for z in ZONES) if pools is None else tuple(pools)
     return Desired(
@@ -97,7 +102,7 @@ def a_desired(services=None, pools=None, *, worst=None, fixed=0.0):
         services=services,
         pools=pools,
         edges=(Edge(id="edge-1", endpoint="http://127.0.0.1:18080"),),
-        budget=Budget(worst_usd_hour=worst),
+        budget=Budget(worst_usd_hour=worst, usd_month=month, on_exhausted=on_exhausted),
         fixed_usd_hour=fixed,
     )
 
@@ -134,6 +139,7 @@ class World:
     last: Decision | None = None
     mute: bool = False
     load: dict[str, Load] = field(default_factory=dict)
+<<<<<<< HEAD
     broken: set[str] = field(default_factory=set)
     """Bundles whose engines end at once."""
     slow_s: float = 0.0
@@ -141,6 +147,10 @@ class World:
     switched: dict[str, tuple[str | None, float]] = field(default_factory=dict)
     """What each machine runs, and from when on it is ready."""
     wishes: tuple[Wish, ...] = ()
+=======
+    lost_since: float | None = None
+    paid: float = 0.0
+>>>>>>> a6cc1e1 (The money of the month is counted, and a budget that is used up holds, shrinks or stops what it pays for)
 
     def pool(self, pool_id_: str) -> Pool:
         return next(p for p in self.desired.pools if p.id == pool_id_)
@@ -174,7 +184,11 @@ class World:
             outcomes=tuple(self.outcomes),
             refills=("local",) if self.refills else (),
             load=tuple(self.load.values()),
+<<<<<<< HEAD
             wishes=self.wishes,
+=======
+            lost_since=self.lost_since,
+>>>>>>> a6cc1e1 (The money of the month is counted, and a budget that is used up holds, shrinks or stops what it pays for)
         )
 
     def asks(self, qps: float, *, held: int = 0, active: int = 0, service: str = "chat") -> None:
@@ -224,8 +238,9 @@ class World:
         return self.memory.services[self.desired.services[0].name].rollout
 
     def tick(self, seconds: float = 1.0) -> Decision:
-        """Time passes, a decision is made and carried out."""
+        """Time passes and is paid for, a decision is made and carried out."""
         self.now += seconds
+        self.paid += self.usd_hour() * seconds / 3600
         decision = decide(self.desired, self.observed(), self.memory, self.now)
         self.memory, self.last, self.outcomes = decision.memory, decision, []
         for command in decision.commands:
@@ -280,6 +295,7 @@ class World:
 
     def launch(self, pool_id_: str) -> str:
         self.launched += 1
+        self.paid += self.pool(pool_id_).launch_usd
         instance_id = f"i-{self.launched:010x}"
         instance = Instance(
             instance_id, InstancePhase.RUNNING, "127.0.0.1", 18100 + 2 * self.launched, 18101, self.now

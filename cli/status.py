@@ -26,7 +26,7 @@ from cli.options import StackOption, there
 from local.processes import Registry
 from spec.desired import Desired, UnusableDesired, parse
 from spec.errors import OutsideError
-from spec.status import ReplicaState, ReplicaStatus, ServiceStatus, Status
+from spec.status import ReplicaState, ReplicaStatus, ServiceStatus, SpendStatus, Status
 
 FRESH_S = 15.0
 """The controller writes every five seconds: after three missed times it does not count as alive."""
@@ -136,7 +136,9 @@ def _page(context: Context, found: Status) -> RenderableType:
     parts: list[RenderableType] = []
     for service in found.services:
         parts += [_table(service), *_traffic(service), *_troubles(service)]
-    parts.append(f"[bold]${found.usd_hour:.2f}[/] per hour now")
+    parts.append(f"[bold]${found.usd_hour:.2f}[/] per hour now{_month(found.spend)}")
+    if found.spend and found.spend.exhausted:
+        parts.append(f"[red]{escape(found.spend.exhausted)}[/]")
     if not lives:
         how = "does not answer" if found.controller.alive and _runs(context) else "not running"
         parts.append(
@@ -175,6 +177,15 @@ def _table(service: ServiceStatus) -> Table:
         row = [r.id, r.zone or r.region, r.market.value, state, _ago(time.time() - r.since), price]
         table.add_row(*row, *((r.accelerator, r.bundle[:12]) if wide else ()))
     return table
+
+
+def _month(spend: SpendStatus | None) -> str:
+    """What the month has cost so far, and what it may."""
+    if spend is None:
+        return ""
+    budget = "" if spend.budget_usd is None else f" of ${spend.budget_usd:.2f}"
+    assumed = f" (${spend.assumed_usd:.2f} assumed: the journal was lost)" if spend.assumed_usd else ""
+    return f", [bold]${spend.usd:.2f}[/]{budget} in {spend.month}{assumed}"
 
 
 def _traffic(service: ServiceStatus) -> list[RenderableType]:

@@ -134,6 +134,13 @@ class Lease:
         if self._clock.monotonic() + outlast_s >= self._expires:
             raise LeaseUnsure(f"epoch {self._epoch} may expire within {outlast_s:g} s")
 
+    async def first_epoch(self) -> int | None:
+        """The epoch that the stack began with, which is also when: epoch seconds. None = not written down."""
+        try:
+            return max(1, int(json.loads(await self._bucket.get(_path(0)))["first_epoch"]))
+        except (ObjectNotFound, ValueError, KeyError, TypeError):
+            return None
+
     async def release(self) -> None:
         """Steps down, so that a successor need not wait."""
         if self._epoch is not None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lb.bucket import Bucket
+from lb.decide.spend import retry_after_s
 from spec.desired import Desired
 from spec.snapshot import Endpoint, Key, Snapshot, SnapshotService
 
@@ -30,12 +31,19 @@ def snapshot_path(edge_id: str) -> str:
     return f"edges/{edge_id}/snapshot.json"
 
 
-def services_of(desired: Desired, endpoints: Mapping[str, Iterable[Endpoint]]) -> tuple[SnapshotService, ...]:
+def services_of(
+    desired: Desired,
+    endpoints: Mapping[str, Iterable[Endpoint]],
+    closed_until: Mapping[str, float],
+    now: float,
+) -> tuple[SnapshotService, ...]:
     """One entry per service, with its endpoints in a stable order.
 
     Args:
         desired: where names and routing come from.
         endpoints: by service name; a service that is not in here has none.
+        closed_until: epoch seconds until which a service's money is used up, by its name.
+        now: epoch seconds.
 
     """
     return tuple(
@@ -43,9 +51,14 @@ def services_of(desired: Desired, endpoints: Mapping[str, Iterable[Endpoint]]) -
             name=service.name,
             routing=service.routing,
             endpoints=tuple(sorted(endpoints.get(service.name, ()), key=lambda e: e.replica_id)),
+            **_closed(closed_until.get(service.name), now),
         )
         for service in sorted(desired.services, key=lambda s: s.name)
     )
+
+
+def _closed(until: float | None, now: float) -> dict[str, float]:
+    return {} if until is None else {"retry_after_s": retry_after_s(until, now)}
 
 
 class Publisher:

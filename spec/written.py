@@ -185,10 +185,8 @@ class BudgetSection(Part):
     """`tradewind.budget`, in USD."""
 
     worst_usd_hour: Money | None = None
-    usd_month: Annotated[Money | None, Later("only `worst_usd_hour` limits what is spent")] = None
-    on_exhausted: Annotated[
-        Annotated[OnExhausted, Field(strict=False)] | None, Later("no budget of a month is counted")
-    ] = None
+    usd_month: Money | None = None
+    on_exhausted: Annotated[OnExhausted, Field(strict=False)] | None = None
 
 
 class TradewindSection(Part):

@@ -183,6 +183,7 @@ class Controller:
         return Status(
             services=term.services() if term else (),
             usd_hour=term.usd_hour() if term else 0.0,
+            spend=term.spend() if term else None,
             controller=ControllerStatus(
                 alive=True,
                 leader=term is not None,
@@ -214,6 +215,6 @@ class Controller:
 
 
 def _gist(status: Status) -> tuple[object, ...]:
-    """What of a status is worth writing it at once; traffic changes all the time."""
-    services = tuple(s.model_copy(update={"traffic": None}) for s in status.services)
+    """What of a status is worth writing it at once; traffic and money change all the time."""
+    services = tuple(s.model_copy(update={"traffic": None, "usd_month": None}) for s in status.services)
     return services, status.controller.frozen, status.generation, status.reasons

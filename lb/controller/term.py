@@ -23,6 +23,7 @@ from lb.clouds.protocol import Driver, PoolObservation
 from lb.controller.view import announced, endpoints_of, price_of, serves, services_status, targets_of
 from lb.decide import Decision, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
+from lb.decide.spend import closed_until, spend_status
 from lb.journal import Entry, Journal
 from lb.lease import Lease
 from lb.metrics import Metrics
@@ -34,7 +35,7 @@ from lb.observe.traffic import Traffic
 from lb.replay import code_version
 from lb.snapshots import Publisher, services_of
 from spec.snapshot import Key
-from spec.status import ReplicaState, ServiceStatus
+from spec.status import ReplicaState, ServiceStatus, SpendStatus
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +90,7 @@ class Term:
         self._looked = False
         self._routed: frozenset[str] = frozenset()
         self._told: set[str] = set()
+        self._lost_since: float | None = None
         self.reasons: deque[str] = deque(maxlen=REASONS_KEPT)
 
     # ------------------------------------------------------------ its course
@@ -100,8 +102,17 @@ class Term:
         if recovered.at is not None:
             memory = recovered.memory.resumed(written_at=recovered.at, now=self._now())
             self._decision = Decision((), memory)
+        else:
+            self._lost_since = await self._unremembered_since()
         self._parts.publisher.begin(self._epoch)
         log.info("term begins", epoch=self._epoch, replicas=len(self._decision.memory.replicas))
+
+    async def _unremembered_since(self) -> float | None:
+        """Since when earlier leaders spent money that no journal tells of; None when this leader is the first."""
+        first = await self._parts.lease.first_epoch()
+        if first is None:
+            return 0.0 if self._epoch > 1 else None
+        return float(first) if self._epoch > first else None
 
     async def tick(self) -> None:
         """Observes, decides, acts. Raises BucketError when the assignments can't be read, and JournalTaken."""
@@ -155,6 +166,7 @@ class Term:
             busy=busy,
             refills=self._clouds.refills(),
             load=self._load(),
+            lost_since=self._lost_since if self._decision.memory.spend is None else None,
         )
 
     def _load(self) -> tuple[Load, ...]:
@@ -218,7 +230,9 @@ class Term:
         )
         self._routed = frozenset(e.replica_id for found in endpoints.values() for e in found)
         changed = self._parts.publisher.publish(
-            [e.id for e in desired.edges], services_of(desired, endpoints), self._edge_keys
+            [e.id for e in desired.edges],
+            services_of(desired, endpoints, closed_until(desired, self._decision.memory.spend), self._now()),
+            self._edge_keys,
         )
         if changed:
             self._parts.metrics.snapshots.inc()
@@ -272,7 +286,13 @@ class Term:
             assignments=self._assigned,
             health_of=self._watcher.health_of,
             traffic_of=self._parts.traffic.status,
+            now=self._now(),
         )
+
+    def spend(self) -> SpendStatus | None:
+        """The money of the month so far."""
+        desired = self._reading.desired
+        return None if desired is None else spend_status(desired, self._decision.memory.spend, self._now())
 
     def usd_hour(self) -> float:
         """What runs costs now, with the fixed costs; machines without a known price are left out."""

@@ -9,6 +9,7 @@ from lb.decide.lifecycle import Verdict, judge
 from lb.decide.memory import Drain, Memory, ReplicaMemory
 from lb.decide.observed import Assignment, Health
 from lb.decide.rollout import goal as rollout_goal
+from lb.decide.spend import service_usd
 from lb.observe.replicas import Target
 from spec.desired import Desired, Pool
 from spec.snapshot import Endpoint
@@ -102,6 +103,7 @@ def services_status(
     pools: Mapping[str, PoolObservation],
     assignments: Mapping[str, Assignment],
     health_of: Callable[[str], Health | None],
+    now: float,
     traffic_of: Callable[[str], TrafficStatus | None] = lambda _service: None,
 ) -> tuple[ServiceStatus, ...]:
     """Every service with its replicas, in the order of the desired state."""
@@ -138,6 +140,9 @@ def services_status(
             desired=targets.get(s.name, 0),
             replicas=tuple(of_service[s.name]),
             failures=memory.services[s.name].failures if s.name in memory.services else 0,
+            min_replicas=s.scaling.min_replicas,
+            max_replicas=s.scaling.max_replicas,
+            usd_month=service_usd(memory.spend, s.name, now),
             rollout=rollout_status(s.name, memory, assignments, total=targets.get(s.name, 0)),
             traffic=traffic_of(s.name),
         )

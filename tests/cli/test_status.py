@@ -24,6 +24,7 @@ from spec.status import (
     ReplicaState,
     ReplicaStatus,
     ServiceStatus,
+    SpendStatus,
     Status,
     TrafficStatus,
 )
@@ -98,6 +99,7 @@ def write(
     generation="g1",
     failures=0,
     traffic=None,
+    spend=None,
 ):
     found = Status(
         services=(
@@ -112,6 +114,7 @@ def write(
             ),
         ),
         usd_hour=0.2,
+        spend=spend,
         controller=ControllerStatus(alive=lives, leader=leader, last_tick_age_s=0.1, frozen=frozen),
         written_at=time.time() - age_s,
         generation=generation,
@@ -130,6 +133,20 @@ def write_desired(context, sha256=SHA):
 
 
 # ---------------------------------------------------------------- status
+
+
+def test_the_money_of_the_month_is_told_with_its_budget_and_what_is_assumed(context):
+    why = "usd_month 500 of the environment is used up: everything is ended (stop)"
+    spend = SpendStatus(month="2026-11", usd=499.5, budget_usd=500, assumed_usd=20, exhausted=why)
+    write(context, a_replica(), spend=spend)
+    text = " ".join(run("status").output.split())
+    assert "$499.50 of $500.00 in 2026-11 ($20.00 assumed: the journal was lost)" in text
+    assert why in text
+
+
+def test_without_a_budget_only_what_was_spent_is_told(context):
+    write(context, a_replica(), spend=SpendStatus(month="2026-11", usd=1.25))
+    assert "$1.25 in 2026-11\n" in run("status").output
 
 
 def test_the_json_has_exactly_the_documented_names(context):

@@ -40,6 +40,22 @@ def test_the_first_one_leads_and_the_second_waits(bucket):
     asyncio.run(story())
 
 
+def test_the_first_epoch_tells_when_the_stack_began_whoever_leads_now(bucket):
+    async def story():
+        clock = FakeClock()
+        one, two = a_lease(bucket, clock, "one"), a_lease(bucket, clock, "two")
+        assert await one.first_epoch() is None
+        await one.acquire()
+        began = int(clock.now())
+        assert await one.first_epoch() == one.epoch == began
+        clock.pass_(1000)
+        await one.release()
+        await two.acquire()
+        assert await two.first_epoch() == began < two.epoch
+
+    asyncio.run(story())
+
+
 def test_of_many_that_start_together_one_leads(bucket):
     async def story():
         clock = FakeClock()

@@ -14,7 +14,7 @@ KEYS = (Key(id="k1", sha256="c" * 64),)
 
 def services(*names):
     endpoints = [Endpoint(replica_id=n, address="127.0.0.1", port=8000) for n in names]
-    return services_of(a_desired(), {"chat": endpoints})
+    return services_of(a_desired(), {"chat": endpoints}, {}, 0.0)
 
 
 @pytest.fixture
@@ -43,8 +43,14 @@ def test_other_keys_are_a_change(publisher):
 
 def test_a_service_without_endpoints_is_still_told(publisher):
     desired = a_desired([a_service("b"), a_service("a")])
-    found = services_of(desired, {})
+    found = services_of(desired, {}, {}, 0.0)
     assert [(s.name, s.endpoints) for s in found] == [("a", ()), ("b", ())]
+
+
+def test_callers_of_a_service_whose_money_is_used_up_are_told_to_come_back_when_there_is_some():
+    desired = a_desired([a_service("a"), a_service("b")])
+    a, b = services_of(desired, {}, {"b": 9 * 3600.0}, 3600.0)
+    assert (a.retry_after_s, b.retry_after_s) == (10, 8 * 3600)
 
 
 def test_whoever_waits_is_woken_by_a_newer_snapshot(publisher):

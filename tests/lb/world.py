@@ -139,7 +139,6 @@ class World:
     last: Decision | None = None
     mute: bool = False
     load: dict[str, Load] = field(default_factory=dict)
-<<<<<<< HEAD
     broken: set[str] = field(default_factory=set)
     """Bundles whose engines end at once."""
     slow_s: float = 0.0
@@ -147,10 +146,8 @@ class World:
     switched: dict[str, tuple[str | None, float]] = field(default_factory=dict)
     """What each machine runs, and from when on it is ready."""
     wishes: tuple[Wish, ...] = ()
-=======
     lost_since: float | None = None
     paid: float = 0.0
->>>>>>> a6cc1e1 (The money of the month is counted, and a budget that is used up holds, shrinks or stops what it pays for)
 
     def pool(self, pool_id_: str) -> Pool:
         return next(p for p in self.desired.pools if p.id == pool_id_)
@@ -184,11 +181,8 @@ class World:
             outcomes=tuple(self.outcomes),
             refills=("local",) if self.refills else (),
             load=tuple(self.load.values()),
-<<<<<<< HEAD
             wishes=self.wishes,
-=======
             lost_since=self.lost_since,
->>>>>>> a6cc1e1 (The money of the month is counted, and a budget that is used up holds, shrinks or stops what it pays for)
         )
 
     def asks(self, qps: float, *, held: int = 0, active: int = 0, service: str = "chat") -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import shutil
 
 import pytest
 
@@ -353,5 +354,30 @@ def test_a_controller_that_ends_says_so_in_the_status_and_leaves_replicas_alone(
             status = Status.model_validate_json((s.folder / "status.json").read_bytes())
             assert (status.controller.alive, status.services[0].ready) == (False, 2)
             assert not any(c[0] == "terminate" for c in s.driver.calls)
+
+    asyncio.run(story())
+
+
+def test_money_is_counted_on_after_a_restart_and_assumed_when_the_journal_is_lost(stage):
+    async def story():
+        async with stage() as s:
+            desired = a_desired([a_service(probe=PROBE)], worst=3600.0, month=10_000.0)
+            async with s.controller() as controller:
+                await s.declare(desired)
+                await until(lambda: s.ready(controller) == 2)
+                spend = controller.status().spend
+                assert (spend.budget_usd, spend.assumed_usd, spend.exhausted) == (10_000.0, 0.0, None)
+                first = spend.usd
+            async with s.controller("two") as controller:
+                await until(lambda: s.ready(controller) == 2)
+                spend = controller.status().spend
+                assert spend.usd >= first
+                assert spend.assumed_usd == 0
+            shutil.rmtree(s.folder / "journal")
+            async with s.controller("three") as controller:
+                await until(lambda: s.ready(controller) == 2)
+                spend = controller.status().spend
+                assert 0 < spend.assumed_usd < 60, "a dollar for each second since the stack began"
+                assert spend.usd >= spend.assumed_usd
 
     asyncio.run(story())

@@ -9,7 +9,7 @@ from tests.lb.world import World, a_desired, a_service
 def failures_told(memory):
     desired = a_desired([a_service()])
     [told] = services_status(
-        desired, memory, targets={}, pools={}, assignments={}, health_of=lambda _replica_id: None
+        desired, memory, targets={}, pools={}, assignments={}, health_of=lambda _replica_id: None, now=0.0
     )
     return told.failures
 

@@ -30,7 +30,7 @@ app = typer.Typer(
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
-COMMANDS = ("up", "plan", "spec", "catalog", "status", "logs", "explain", "keys", "doctor")
+COMMANDS = ("up", "plan", "spec", "catalog", "status", "logs", "explain", "local", "keys", "doctor")
 """Modules of `cli/`, each with `register(app)`; the order is that of `tw --help`."""
 
 

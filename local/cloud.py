@@ -209,6 +209,8 @@ class LocalCloud:
             self._conditions.reset_capacity(zone)
 
     def _preempt(self, victims: list[tuple[PoolRecord, str]], notice_s: float | None) -> list[MachineView]:
+        if notice_s is not None and not 0 <= notice_s < math.inf:
+            raise CloudError(f"a notice can't be {notice_s:g} s long")
         self._announce(victims, self._clock(), notice_s)
         for record, instance_id in victims:
             self._machines.tell(instance_id, record.machines[instance_id])

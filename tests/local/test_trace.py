@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from local.trace import Quote, Trace, TraceError, region_of
 
-CALM = Path(__file__).parents[2] / "local" / "traces" / "calm.csv"
+TRACES = Path(__file__).parents[2] / "local" / "traces"
+CALM = TRACES / "calm.csv"
 
 
 @pytest.fixture
@@ -80,6 +81,24 @@ def test_a_bad_row_is_named_by_its_line(written, text, row, message):
     assert error.value.row == row
     assert message in error.value.message
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["calm", "stormy"])
+def test_the_traces_that_come_along_know_the_same_zones_and_every_price(name):
+    trace = Trace.load(TRACES / f"{name}.csv")
+    assert trace.zones() == ("local-east-a", "local-east-b", "local-west-a")
+    for zone in trace.zones():
+        for at in range(0, 3700, 30):
+            quote = trace.at(zone, at)
+            assert 0 < quote.spot < quote.on_demand
+
+
+def test_the_stormy_trace_takes_a_whole_region_away_and_ends_calm():
+    trace = Trace.load(TRACES / "stormy.csv")
+    taken = [at for at in range(3600) if not any(trace.at(f"local-east-{z}", at).capacity for z in "ab")]
+    assert (taken[0], taken[-1]) == (900, 1199)
+    assert all(any(trace.at(z, at).capacity for z in trace.zones()) for at in range(3600))
+    assert all(trace.at(zone, 3600).capacity == 4 for zone in trace.zones())
 
 
 def test_a_missing_file_and_a_binary_one_are_one_error(tmp_path):

@@ -30,7 +30,20 @@ app = typer.Typer(
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
-COMMANDS = ("up", "plan", "spec", "catalog", "status", "logs", "explain", "local", "keys", "doctor")
+COMMANDS = (
+    "up",
+    "plan",
+    "spec",
+    "catalog",
+    "status",
+    "wait",
+    "rollout",
+    "logs",
+    "explain",
+    "local",
+    "keys",
+    "doctor",
+)
 """Modules of `cli/`, each with `register(app)`; the order is that of `tw --help`."""
 
 

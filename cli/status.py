@@ -1,16 +1,12 @@
-"""`tw status` and `tw wait`: what the controller says, read from the state bucket with the user's own login.
+"""`tw status`: what the controller says, read from the state bucket with the user's own login.
 
-Both work while no controller answers; how old the status is says whether one is alive.
+Works while no controller answers; how old the status is says whether one is alive.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,34 +14,24 @@ from pydantic import ValidationError
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from cli.context import Context
 from cli.options import StackOption, there
 from local.processes import Registry
-from spec.desired import Desired, UnusableDesired, parse
 from spec.errors import OutsideError
-from spec.status import ReplicaState, ReplicaStatus, ServiceStatus, SpendStatus, Status
+from spec.status import ReplicaState, RolloutPhase, RolloutStatus, ServiceStatus, SpendStatus, Status
 
 FRESH_S = 15.0
 """The controller writes every five seconds: after three missed times it does not count as alive."""
-POLL_S = 0.3
-GIVE_UP_AFTER = 3
-"""Replicas of one service that fail in a row, none ready on its present bundle, before `wait` stops waiting."""
-LOG_LINES = 5
 WIDE = 110
 
 out = Console(highlight=False)
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the command."""
     app.command()(status)
-    app.command()(wait)
-
-
-# ---------------------------------------------------------------- tw status
 
 
 def status(
@@ -135,7 +121,7 @@ def _page(context: Context, found: Status) -> RenderableType:
     lives = alive(context, found)
     parts: list[RenderableType] = []
     for service in found.services:
-        parts += [_table(service), *_traffic(service), *_troubles(service)]
+        parts += [_table(service), *_traffic(service), *_rollout(service), *_troubles(service)]
     parts.append(f"[bold]${found.usd_hour:.2f}[/] per hour now{_month(found.spend)}")
     if found.spend and found.spend.exhausted:
         parts.append(f"[red]{escape(found.spend.exhausted)}[/]")
@@ -209,6 +195,22 @@ def _length(ms: float) -> str:
     return f"{ms / 1000:.1f} s" if ms >= 1000 else f"{ms:.0f} ms"  # noqa: PLR2004
 
 
+def _rollout(service: ServiceStatus) -> list[RenderableType]:
+    """The change of bundle that goes on, or that did not work; nothing to say of one that is done."""
+    if service.rollout is None or service.rollout.phase is RolloutPhase.DONE:
+        return []
+    return [f"[yellow]rollout[/]: {escape(rollout_line(service.rollout))}"]
+
+
+def rollout_line(rollout: RolloutStatus) -> str:
+    """A rollout in one line."""
+    line = (
+        f"{rollout.phase.value}, {rollout.updated} of {rollout.total} done: "
+        f"{rollout.from_bundle[:12]} -> {rollout.to_bundle[:12]}, began {_ago(time.time() - rollout.started_at)} ago"
+    )
+    return line + (f"; {rollout.reason}" if rollout.reason else "")
+
+
 def _troubles(service: ServiceStatus) -> list[RenderableType]:
     return [f"[yellow]{r.id}[/]: {r.state.value}: {escape(r.reason)}" for r in service.replicas if r.reason]
 
@@ -230,189 +232,3 @@ def _ago(seconds: float) -> str:
         if whole >= 2 * length:
             return f"{whole // length} {unit}"
     return f"{whole} s"
-
-
-# ---------------------------------------------------------------- tw wait
-
-
-def wait(
-    stack: StackOption = "dev",
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 300,
-) -> None:
-    """Wait until every service has its replicas ready and the edge answers. Ctrl-C leaves the stack running."""
-    context = there(stack)
-    wait_until_ready(context, timeout_s=timeout)
-    services = read_status(context).services
-    out.print(", ".join(f"{s.name}: {s.ready}/{s.desired} ready at {s.endpoint}" for s in services))
-
-
-def wait_until_ready(context: Context, *, timeout_s: float = 300) -> None:
-    """Returns once the stack serves what is desired; raises OutsideError, which says what is missing and why."""
-    waiting = _Waiting(context)
-    deadline = time.monotonic() + timeout_s
-    try:
-        with _progress() as progress:
-            while not waiting.look(progress):
-                if time.monotonic() > deadline:
-                    raise OutsideError(waiting.failure(f"not ready within {timeout_s:g} s"))
-                time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        out.print(
-            f"stack {context.stack} keeps running and goes on; `./tw wait --stack {context.stack}` waits again, "
-            f"`make down STACK={context.stack}` ends it"
-        )
-        raise
-
-
-@dataclass
-class _Waiting:
-    """What `wait` has seen so far."""
-
-    context: Context
-    bars: dict[str, TaskID] = field(default_factory=dict)
-    troubles: dict[str, str] = field(default_factory=dict)
-    """The last trouble of each replica, by its id."""
-    failures: dict[str, int] = field(default_factory=dict)
-    """Failures of each service when waiting began: only further ones say something about now."""
-    missing: str = "the controller has said nothing yet"
-    last: Status | None = None
-
-    def look(self, progress: Progress) -> bool:
-        """One look; True when everything is as desired. Raises OutsideError when waiting is pointless."""
-        desired = self._desired()
-        try:
-            found = read_status(self.context)
-        except OutsideError as e:
-            self.missing = str(e)
-            return False
-        self.last = found
-        for service in found.services:
-            self._note(service)
-            self._draw(progress, service)
-        self.missing = self._lacks(desired, found) or ""
-        if self.missing:
-            self._give_up_if_pointless(desired, found)
-            return False
-        self.missing = _edge_lacks(self.context, found) or ""
-        return not self.missing
-
-    def failure(self, headline: str) -> str:
-        """The message that `wait` ends with: what is missing, which replica, why, and where to read more."""
-        lines = [f"stack {self.context.stack} is {headline}: {self.missing}"]
-        lines += [f"  {rid}: {trouble}" for rid, trouble in list(self.troubles.items())[-4:]]
-        reasons = self.last.reasons if self.last is not None else ()
-        if not self.troubles:
-            lines += [f"  {reason}" for reason in reasons[:4]]
-        elif not any(trouble.startswith("failed") for trouble in self.troubles.values()):
-            lines += [f"  {reason}" for reason in reasons if " failed: " in reason][
-                :2
-            ]  # too short to be seen
-        lines.append(f"  logs: {self.context.home / 'logs'} and {self.context.home / 'machines'}")
-        lines.append("  The stack keeps running; `./tw status --watch` shows how it goes on.")
-        return "\n".join(lines)
-
-    def _desired(self) -> Desired | None:
-        try:
-            return parse((self.context.state_dir / "desired" / f"{self.context.stack}.json").read_bytes())
-        except (OSError, UnusableDesired):
-            return None
-
-    def _lacks(self, desired: Desired | None, found: Status) -> str | None:
-        """What differs between what is desired and what is; None when nothing does."""
-        if not alive(self.context, found):
-            return "its controller does not run"
-        if found.controller.frozen:
-            return f"its controller is frozen: {found.controller.frozen}"
-        if desired is not None and found.generation != desired.generation:
-            return "its controller has not read the new desired state yet"
-        bundles = _bundles(desired)
-        for service in found.services:
-            ready = [r for r in service.replicas if r.state is ReplicaState.READY]
-            if len(ready) < service.desired:
-                return f"{service.name} has {len(ready)} of {service.desired} replicas ready"
-            if any(r.bundle != bundles.get(service.name, r.bundle) for r in ready):
-                return f"{service.name} is still being updated"
-        return None
-
-    def _note(self, service: ServiceStatus) -> None:
-        for replica in service.replicas:
-            troubled = replica.state in (ReplicaState.FAILED, ReplicaState.UNREADY, ReplicaState.STARTING)
-            if troubled and replica.reason and not self.troubles.get(replica.id, "").startswith("failed"):
-                self.troubles[replica.id] = f"{replica.state.value}: {replica.reason}{self._log_of(replica)}"
-            elif replica.state is ReplicaState.READY:
-                self.troubles.pop(replica.id, None)
-
-    def _log_of(self, replica: ReplicaStatus) -> str:
-        """The last lines of the machine's logs, while they are there."""
-        machine = self.context.home / "machines" / replica.id.rpartition(":")[2]
-        for path in (machine / "engine.log", machine / "log"):
-            lines = _tail(path)
-            if lines:
-                return f"\n    {path}:" + "".join(f"\n    | {line}" for line in lines)
-        return ""
-
-    def _give_up_if_pointless(self, desired: Desired | None, found: Status) -> None:
-        if desired is not None and found.generation != desired.generation:
-            return
-        bundles = _bundles(desired)
-        for service in found.services:
-            before = self.failures.setdefault(service.name, service.failures)
-            ready = [r for r in service.replicas if r.state is ReplicaState.READY]
-            works = any(r.bundle == bundles.get(service.name, r.bundle) for r in ready)
-            if not works and service.failures >= GIVE_UP_AFTER and service.failures > before:
-                kept = f"; {len(ready)} of the version before serve on" if ready else ""
-                raise OutsideError(self.failure(f"failing{kept}"))
-
-    def _draw(self, progress: Progress, service: ServiceStatus) -> None:
-        bar = self.bars.get(service.name)
-        if bar is None:
-            bar = self.bars[service.name] = progress.add_task(service.name, states="")
-        states = sorted(r.state.value for r in service.replicas if r.state is not ReplicaState.READY)
-        progress.update(bar, completed=service.ready, total=service.desired, states=" ".join(states))
-
-
-def _bundles(desired: Desired | None) -> dict[str, str]:
-    """The bundle that each service should run; empty while that is not known."""
-    return {s.name: s.bundle.sha256 for s in desired.services} if desired else {}
-
-
-def _edge_lacks(context: Context, found: Status) -> str | None:
-    """Why the endpoints do not serve yet; None when they do.
-
-    An edge learns of a ready replica a moment after the controller says so; with the key of a local stack one real
-    request tells whether it has.
-    """
-    import httpx
-
-    for endpoint in sorted({s.endpoint for s in found.services if s.endpoint and s.desired}):
-        try:
-            answer = httpx.get(f"{endpoint}/edge/ready", timeout=2, trust_env=False)
-            if answer.is_success and context.key_file.is_file():
-                key = {"Authorization": f"Bearer {context.key_file.read_text().strip()}"}
-                answer = httpx.get(f"{endpoint}/v1/models", headers=key, timeout=5, trust_env=False)
-        except httpx.HTTPError as e:
-            return f"its edge at {endpoint} does not answer: {e}"
-        if answer.is_server_error:
-            return f"its edge at {endpoint} answers {answer.status_code}: {answer.text.strip()[:200]}"
-    return None
-
-
-def _tail(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()[-LOG_LINES:]
-    except OSError:
-        return []
-
-
-@contextmanager
-def _progress() -> Generator[Progress]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("ready"),
-        TimeElapsedColumn(),
-        TextColumn("[dim]{task.fields[states]}"),
-    )
-    with Progress(*columns, console=out, transient=True) as progress:
-        yield progress

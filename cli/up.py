@@ -55,7 +55,7 @@ def up(
             session.up()
         _leave_for_scripts(context, key)
     if wait:
-        from cli.status import wait_until_ready
+        from cli.wait import wait_until_ready
 
         wait_until_ready(context)
     _print_ready(context, plan, key, changed=bool(planned.changes))

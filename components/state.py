@@ -30,13 +30,15 @@ class State(pulumi.ComponentResource):
     def __init__(self, name: str, args: StateArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:state:State", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
+        # A changed bundle may have to go back: the controller removes the one before when nothing needs it any more.
+        kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
         folder = Path(args.host.home) / "state"
         bundles = [
             File(
                 f"{name}-bundle-{b.bundle.sha256[:12]}",
                 path=str(folder / "bundles" / f"{b.bundle.sha256}.tar.gz"),
                 content=b.archive,
-                opts=child,
+                opts=kept,
             )
             for b in {b.bundle.sha256: b for b in args.bundles}.values()
         ]

@@ -32,6 +32,7 @@ from lb.observe.desired import DesiredReader, DesiredReading
 from lb.observe.keys import KeysReader
 from lb.observe.replicas import Watcher
 from lb.observe.traffic import Traffic
+from lb.observe.wishes import WishReader
 from lb.replay import code_version
 from lb.snapshots import Publisher, services_of
 from spec.snapshot import Key
@@ -80,6 +81,7 @@ class Term:
         )
         self._desired = DesiredReader(parts.bucket, parts.stack)
         self._keys = KeysReader(parts.bucket)
+        self._wishes = WishReader(parts.bucket, parts.clock)
         self._began = parts.clock.monotonic()
         self._began_at = parts.clock.now()
         self._reading = DesiredReading(None, "the desired state was not read yet")
@@ -125,10 +127,12 @@ class Term:
             decision = decide(desired, observed, self._decision.memory, self._now())
         self._watcher.follow(targets_of(desired, decision.memory))
         with self._timed("act"):
-            await self._write_down(observed, decision)
+            written = await self._write_down(observed, decision)
             self._decision = decision
             self._say(decision)
             self._publish()
+            if written:
+                await self._wishes.remove(decision.memory.wishes)
             await self._executor.carry_out(decision.commands, {p.id: p for p in desired.pools})
             await self._write_snapshots()
         self._measure(observed)
@@ -167,6 +171,7 @@ class Term:
             refills=self._clouds.refills(),
             load=self._load(),
             lost_since=self._lost_since if self._decision.memory.spend is None else None,
+            wishes=await self._wishes.read(),
         )
 
     def _load(self) -> tuple[Load, ...]:
@@ -177,7 +182,8 @@ class Term:
         self._parts.traffic.keep(edges=[e.id for e in desired.edges], services=services)
         return self._parts.traffic.load(services)
 
-    async def _write_down(self, observed: Observed, decision: Decision) -> None:
+    async def _write_down(self, observed: Observed, decision: Decision) -> bool:
+        """Whether the journal holds the decision; without it the term goes on too."""
         desired = self._reading.desired
         entry = Entry(
             at=self._now(),
@@ -196,6 +202,8 @@ class Term:
         except BucketError as e:
             self._parts.metrics.bucket_failures.labels("journal").inc()
             log.warning("cannot write the journal; it is tried again", error=str(e))
+            return False
+        return True
 
     async def _write_snapshots(self) -> None:
         try:

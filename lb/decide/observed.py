@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from lb.clouds.protocol import PoolObservation
+from spec.wish import Action
 
 
 class AgentState(StrEnum):
@@ -98,14 +99,6 @@ class Load:
     qps: float = 0.0
     active: int = 0
     held: int = 0
-
-
-class Action(StrEnum):
-    """What an operator may ask of a service's rollout."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    ABORT = "abort"
 
 
 @dataclass(frozen=True, slots=True)

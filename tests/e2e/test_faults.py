@@ -205,7 +205,7 @@ def test_a_version_that_can_not_start_is_said_soon_and_the_one_before_serves_on(
     with callers(stack) as failed:
         refused = stack.tw("up", check=3)
         assert "the engine has ended with exit code 2" in refused.stderr
-        assert "serve on" in refused.stderr
+        assert "serves on: 2 of 2" in refused.stderr
         service.write_text(good)
         stack.tw("up", check=0)
     assert failed == []

@@ -16,14 +16,16 @@ from lb.controller.loop import Controller
 from lb.lease import Holder, Lease
 from lb.metrics import Metrics
 from lb.observe import replicas as replicas_module
+from lb.observe import wishes as wishes_module
 from lb.observe.http import make_client
 from lb.snapshots import Publisher
 from spec.desired import Probe, dump
 from spec.snapshot import Keys, Snapshot
-from spec.status import Status
+from spec.status import RolloutPhase, Status
+from spec.wish import WishFile, new_id, path_of
 from tests.lb.fakes import FakeDriver
 from tests.lb.servers import Server, until
-from tests.lb.world import a_desired, a_service
+from tests.lb.world import NEW, a_desired, a_service
 
 PROBE = Probe(interval_s=0.05, timeout_s=0.5, replace_after_s=60)
 
@@ -32,6 +34,7 @@ PROBE = Probe(interval_s=0.05, timeout_s=0.5, replace_after_s=60)
 def quick(monkeypatch):
     monkeypatch.setattr(replicas_module, "AGENT_EVERY_S", 0.02)
     monkeypatch.setattr(replicas_module, "FAST_S", 0.02)
+    monkeypatch.setattr(wishes_module, "EVERY_S", 0.02)
     monkeypatch.setattr(loop_module, "BREATH_S", 0.005)
 
 
@@ -381,3 +384,32 @@ def test_money_is_counted_on_after_a_restart_and_assumed_when_the_journal_is_los
                 assert spend.usd >= spend.assumed_usd
 
     asyncio.run(story())
+
+
+def test_an_operators_wish_is_acted_on_once_answered_and_removed_also_across_controllers(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller("one") as controller:
+                await s.declare()
+                await until(lambda: s.ready(controller) == 2)
+                await until(lambda: s.endpoints() == 2)
+                await s.declare(a_desired([a_service(probe=PROBE, sha256=NEW)]))
+                await until(lambda: rollout_of(controller) is not None)
+                wish_id = new_id()
+                content = WishFile(schema=1, service="chat", action="abort").model_dump_json(by_alias=True)
+                await s.bucket.put(path_of(wish_id), content.encode())
+                await until(lambda: any(wish_id in r for r in controller.status().reasons), 5.0)
+                await until(lambda: not list((s.folder / "commands").glob("*.json")))
+                await until(lambda: rollout_of(controller).phase is RolloutPhase.ABORTED)
+            async with s.controller("two") as controller:
+                await until(lambda: rollout_of(controller) is not None)
+                await asyncio.sleep(0.2)
+                assert rollout_of(controller).phase is RolloutPhase.ABORTED
+                assert s.ready(controller) == 2
+
+    asyncio.run(story())
+
+
+def rollout_of(controller):
+    services = controller.status().services
+    return services[0].rollout if services else None

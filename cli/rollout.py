@@ -1,0 +1,124 @@
+"""`tw rollout`: how the change to another bundle goes, and an operator's say in it.
+
+What is asked for is an object in the state bucket, so it needs no way to the controller but the user's own login; the
+answer comes in the status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from cli.context import Context
+from cli.options import StackOption, there
+from cli.status import alive, read_status, rollout_line
+from spec.errors import InputError, OutsideError
+from spec.status import ServiceStatus
+from spec.wish import Action, WishFile, new_id, path_of
+
+if TYPE_CHECKING:
+    from lb.bucket import Bucket
+
+ANSWER_WITHIN_S = 10.0
+POLL_S = 0.2
+
+out = Console(highlight=False, soft_wrap=True)
+
+ServiceOption = Annotated[
+    str | None, typer.Option("--service", help="Service that is meant; may be left out where there is one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command group."""
+    rollout = typer.Typer(help="The change of a service to another bundle.", no_args_is_help=True)
+    for command in (status, pause, resume, abort):
+        rollout.command()(command)
+    app.add_typer(rollout, name="rollout")
+
+
+def status(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
+    """Show each service's last rollout: its phase, how far it is, and why it stopped where it did."""
+    found = read_status(there(stack)).services
+    chosen = found if service is None else (_chosen(found, service),)
+    if as_json:
+        told = {s.name: s.rollout.model_dump(mode="json") if s.rollout else None for s in chosen}
+        print(json.dumps({"services": told}))
+        return
+    for s in chosen:
+        out.print(f"{s.name}: " + (rollout_line(s.rollout) if s.rollout else "no rollout yet"), markup=False)
+
+
+def pause(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
+    """Move no further replica; one that is in the middle of it finishes."""
+    _ask(there(stack), service, Action.PAUSE, as_json=as_json)
+
+
+def resume(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
+    """Go on with a paused rollout, or try one that failed or was aborted once more."""
+    _ask(there(stack), service, Action.RESUME, as_json=as_json)
+
+
+def abort(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
+    """Go back to the bundle before, on every replica."""
+    _ask(there(stack), service, Action.ABORT, as_json=as_json)
+
+
+def _ask(context: Context, service: str | None, action: Action, *, as_json: bool) -> None:
+    found = read_status(context)
+    name = _chosen(found.services, service).name
+    wish_id = new_id()
+    content = WishFile(schema=1, service=name, action=action).model_dump_json(by_alias=True)
+    bucket = _bucket(context)
+    asyncio.run(bucket.put(path_of(wish_id), content.encode()))
+    answer = _answer(context, wish_id)
+    if answer is None:
+        asyncio.run(bucket.delete(path_of(wish_id)))  # nothing is to happen hours later
+        why = "it runs but is busy" if alive(context, found) else "none runs"
+        raise OutsideError(
+            f"stack {context.stack}: no controller has answered within {ANSWER_WITHIN_S:g} s ({why}), and the request "
+            f"is withdrawn. `./tw status --stack {context.stack}` shows how the controller is; `make up "
+            f"STACK={context.stack}` starts one."
+        )
+    if as_json:
+        print(json.dumps({"service": name, "action": action.value, "answer": answer}))
+    else:
+        out.print(answer, markup=False)
+
+
+def _chosen(services: Sequence[ServiceStatus], name: str | None) -> ServiceStatus:
+    """The service of that name, or the only one; raises InputError."""
+    names = ", ".join(s.name for s in services) or "none"
+    if name is None and len(services) == 1:
+        return services[0]
+    for service in services:
+        if service.name == name:
+            return service
+    if name is None:
+        raise InputError(f"--service NAME: say which one is meant; there are: {names}")
+    raise InputError(f"--service {name}: no such service; there are: {names}")
+
+
+def _bucket(context: Context) -> Bucket:
+    from lb.bucket import open_bucket  # loads an object store: only what writes pays for it
+
+    return open_bucket(context.state_dir.as_uri())
+
+
+def _answer(context: Context, wish_id: str) -> str | None:
+    """What the controller says of the wish; None when it says nothing in time."""
+    deadline = time.monotonic() + ANSWER_WITHIN_S
+    mark = f" (wish {wish_id})"
+    while time.monotonic() < deadline:
+        for reason in read_status(context).reasons:
+            if mark in reason:
+                return reason.replace(mark, "").partition(" ")[2]  # without the time of day
+        time.sleep(POLL_S)
+    return None

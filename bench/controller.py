@@ -23,7 +23,7 @@ from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
 from lb.decide import Health, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, ProbeState
 from local.cloud import LocalCloud
-from spec.desired import Desired, Edge, Pool, Prices, Probe, Scaling, Service, dump
+from spec.desired import Desired, Edge, Pool, Prices, Probe, Routing, Scaling, Service, dump
 from spec.names import Market, PoolKind, replica_id
 from spec.service import ServiceSpec
 
@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 POOLS, REPLICAS = 50, 1000
 IDLE_S = 30.0
 PORT = 18993
+CALM = ROOT / "local" / "traces" / "calm.csv"
 
 
 def a_pool(zone: str, region: str, most: int) -> Pool:
@@ -50,12 +51,15 @@ def a_pool(zone: str, region: str, most: int) -> Pool:
     )
 
 
-def a_desired(bundle, pools, replicas: int) -> Desired:
+def a_desired(
+    bundle, pools, replicas: int, probe: Probe | None = None, drain_limit_s: float = 120
+) -> Desired:
     service = Service(
         name="chat",
         bundle=bundle,
-        probe=Probe(initial_delay_s=60, interval_s=10),
+        probe=probe or Probe(initial_delay_s=60, interval_s=10),
         scaling=Scaling(min_replicas=replicas, max_replicas=replicas),
+        routing=Routing(drain_limit_s=drain_limit_s),
     )
     edge = Edge(id="edge", endpoint="http://127.0.0.1:18080")
     return Desired(
@@ -159,17 +163,19 @@ def bench_idle() -> list[tuple[str, str, str]]:
     ]
 
 
-def build(version: str = "1"):
-    """The bundle of a simulated engine; another version is another bundle."""
+def build(version: str = "1", *, setup: str = "", before: str = "", flags: str = ""):
+    """The bundle of a simulated engine; another version is another bundle. `before`: what `run` does before it."""
     from spec import bundle
 
-    run = f'exec {sys.executable} -m engines.sim --port "$TRADEWIND_PORT" --model demo --load-time-s 0.2'
+    engine = f'{sys.executable} -m engines.sim --port "$TRADEWIND_PORT" --model demo --load-time-s 0.2'
+    run = f"{before}\nexec {engine} {flags}"
     return bundle.build(
         ServiceSpec(
             name="chat",
             file="bench",
             options=(),
-            run=f"cd {ROOT} && {run}",
+            setup=setup,
+            run=f"cd {ROOT}\n{run}",
             envs={"VERSION": version},
             port=8000,
             engine="sim",
@@ -177,13 +183,13 @@ def build(version: str = "1"):
     )
 
 
-def prepare(home: Path, port: int = PORT) -> LocalCloud:
+def prepare(home: Path, port: int = PORT, *, built=None, trace: Path = CALM, **service) -> LocalCloud:
     """A local cloud with three pools, a desired state of two replicas, and a controller's config."""
-    built = build()
+    built = built or build()
     state = home / "state"
     pools = [a_pool(z, z[:-2], 4) for z in ("local-east-a", "local-east-b", "local-west-a")]
     write(state / "bundles" / f"{built.bundle.sha256}.tar.gz", built.archive)
-    write(state / "desired" / "bench.json", dump(a_desired(built.bundle, pools, 2)).encode())
+    write(state / "desired" / "bench.json", dump(a_desired(built.bundle, pools, 2, **service)).encode())
     write(home / "token", b"token")
     config = {
         "stack": "bench",
@@ -205,7 +211,8 @@ def prepare(home: Path, port: int = PORT) -> LocalCloud:
             argv=[sys.executable, "-m", "lb", "node"],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
             bucket=f"file://{state}",
-            trace=ROOT / "local" / "traces" / "calm.csv",
+            trace=trace,
+            notice_s=notice_s,
         )
     return cloud
 

@@ -6,14 +6,32 @@ that they are.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "api_key")
+
+
+class Unfailing:
+    """A stream that never raises: on a full disk lines are lost, and the process goes on with what it is for."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Writes what can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flushes what can be flushed."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def configure(*, level: str = "INFO") -> None:
@@ -28,7 +46,7 @@ def configure(*, level: str = "INFO") -> None:
             structlog.processors.JSONRenderer(sort_keys=True, default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Unfailing(sys.stderr))),
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -127,4 +128,5 @@ def _log_status(status: Status) -> None:
 
 def _log(event: str, **fields: Any) -> None:
     line = json.dumps({"at": time.time(), "event": event} | fields)
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a full disk costs the line, not the engine
+        print(line, file=sys.stderr, flush=True)

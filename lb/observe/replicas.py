@@ -213,7 +213,9 @@ class _Watch:
                 ) as response,
             ):
                 if response.is_success:
-                    await _drop(response)
+                    if await _is_rubbish(response):
+                        what = f"{probe.method} {probe.path} answers {response.status_code}"
+                        return ProbeState.FAILING, f"{what} and calls JSON what is none"
                     return ProbeState.OK, ""
                 return ProbeState.FAILING, f"{probe.method} {probe.path} answers {response.status_code}"
         except TimeoutError:
@@ -248,13 +250,23 @@ class _Watch:
             self._on_change(health.replica_id)
 
 
-async def _drop(response: httpx.Response) -> None:
-    """Reads the body to its end so that the connection can be used again; a long one is not worth it."""
-    size = 0
-    async for chunk in response.aiter_raw():
-        size += len(chunk)
-        if size > 1 << 20:
-            return
+async def _is_rubbish(response: httpx.Response) -> bool:
+    """Whether an answer calls itself JSON and is none. Reads it to its end, so that the connection can be used again.
+
+    A probe that asks the model so finds an engine that answers, and answers nonsense. Long answers are not judged.
+    """
+    body = b""
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > 1 << 20:
+            return False
+    if not body or not response.headers.get("content-type", "").startswith("application/json"):
+        return False
+    try:
+        json.loads(body)
+    except ValueError:
+        return True
+    return False
 
 
 def _host(address: str) -> str:

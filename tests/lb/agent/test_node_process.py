@@ -28,13 +28,13 @@ def free_port():
 def boot(node, tmp_path):
     started = []
 
-    def run(**fields):
+    def run(*, stderr=subprocess.PIPE, **fields):
         port = free_port()
         content = asdict(node) | {"schema": 1, "agent_port": port, "work_dir": str(node.work_dir)} | fields
         content = {k: v for k, v in content.items() if v is not None}
         (tmp_path / "node.json").write_text(json.dumps(content))
         command = [sys.executable, "-m", "lb", "node", "--config", str(tmp_path / "node.json")]
-        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, stderr=stderr, text=True)
         started.append(process)
         return process, f"http://127.0.0.1:{port}/v1/node"
 
@@ -113,6 +113,16 @@ def test_an_engine_that_crashes_is_told_at_once(boot, bucket):
     assert events[0] == "started"
     assert events[-1] == "stopped"
     assert "defect" not in events
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's disk that is always full")
+def test_a_log_that_can_not_be_written_costs_no_engine(boot, bucket):
+    with Path("/dev/full").open("ab", buffering=0) as full:
+        process, url = boot(stderr=full)
+    bucket.assign(bucket.put(archive(run=SERVE)))
+    phase(url, "running")
+    assert process.poll() is None
 
 
 @pytest.mark.e2e

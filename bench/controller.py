@@ -183,7 +183,9 @@ def build(version: str = "1", *, setup: str = "", before: str = "", flags: str =
     )
 
 
-def prepare(home: Path, port: int = PORT, *, built=None, trace: Path = CALM, **service) -> LocalCloud:
+def prepare(
+    home: Path, port: int = PORT, *, built=None, trace: Path = CALM, notice_s: float = 30, **service
+) -> LocalCloud:
     """A local cloud with three pools, a desired state of two replicas, and a controller's config."""
     built = built or build()
     state = home / "state"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
@@ -243,6 +244,30 @@ class World:
 
     def run(self, seconds: float, step: float = 1.0) -> list[Decision]:
         return [self.tick(step) for _ in range(int(seconds / step))]
+
+    def lapse(self, seconds: float, *, qps: Callable[[float], float] | None = None) -> list[Decision]:
+        """Time passes, in small steps while something happens and in ever larger ones, up to a minute, while nothing does.
+
+        `qps`: the load at each moment, by the seconds since the beginning.
+        """
+        decisions, passed, step = [], 0.0, 1.0
+        while passed < seconds:
+            passed += step
+            if qps is not None:
+                self.asks(float(f"{qps(passed):.3g}"))
+            decisions.append(self.tick(step))
+            step = 1.0 if decisions[-1].commands else min(step * 2, 60.0, max(1.0, seconds - passed))
+        return decisions
+
+    def crash(self, carried_out: int) -> None:
+        """The controller dies after it has written a decision down and carried out only the first of its commands."""
+        self.now += 1
+        decision = decide(self.desired, self.observed(), self.memory, self.now)
+        for command in decision.commands[:carried_out]:
+            self.carry_out(command)
+        self.outcomes = []
+        self.now += 5
+        self.memory = decision.memory.resumed(written_at=self.now - 5, now=self.now)
 
     def carry_out(self, command) -> None:
         match command:

@@ -1,13 +1,17 @@
 """What holds for every decision, whatever happens: checked on random stories."""
 
+from collections import Counter
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lb.decide import Memory, SetSize, Terminate, decide
+from lb.decide.memory import ENVIRONMENT
 from lb.decide.observed import Action, AgentState, ProbeState
-from spec.desired import PoolState
+from lb.decide.scaling import with_spares
+from lb.decide.spend import counted, total
+from spec.desired import OnExhausted, PoolState
 from spec.names import Market
 from spec.status import RolloutPhase
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_pool, a_service
@@ -30,27 +34,51 @@ events = st.lists(
         st.tuples(st.just("trouble"), st.integers(0, 20), st.sampled_from(TROUBLE)),
         st.tuples(st.just("preempt"), st.integers(0, 20)),
         st.tuples(st.just("capacity"), st.sampled_from(ZONES), st.integers(0, 4)),
+        st.tuples(st.just("no spot"), st.integers(0, 2)),
         st.tuples(st.just("replicas"), st.integers(0, 5)),
         st.tuples(st.just("bundle"), st.sampled_from([OLD, NEW])),
         st.tuples(st.just("retire"), st.sampled_from([*ZONES, ""])),
         st.tuples(st.just("forget")),
+        st.tuples(st.just("crash"), st.integers(0, 4)),
         st.tuples(st.just("cloud"), st.booleans()),
+        st.tuples(st.just("load"), st.floats(0, 9), st.integers(0, 3)),
+        st.tuples(st.just("no load")),
     ),
     max_size=12,
 )
 
 services = st.fixed_dictionaries(
-    {"replicas": st.integers(0, 4), "extra": st.integers(0, 2), "surge": st.integers(0, 2)}
+    {
+        "replicas": st.integers(0, 4),
+        "extra": st.integers(0, 2),
+        "surge": st.integers(0, 2),
+        "qps": st.sampled_from([None, 1.0, {"l4": 2.0}]),
+        "spares": st.integers(0, 1),
+        "base": st.sampled_from([0, 0, 1]),
+        "dynamic": st.booleans(),
+    }
 )
 
+money = st.fixed_dictionaries(
+    {
+        "worst": st.sampled_from([None, 0.5, 1.0, 2.0]),
+        "month": st.sampled_from([None, 0.01, 0.03, 0.1, 5.0]),
+        "on_exhausted": st.sampled_from(OnExhausted),
+    }
+)
 
-def the_desired(service, *, worst, sha256=OLD, retired=""):
+CALM = {"extra": 0, "qps": None, "spares": 0, "base": 0, "dynamic": False}
+NO_LIMIT = {"worst": None, "month": None, "on_exhausted": OnExhausted.HOLD}
+
+
+def the_desired(service, money, *, sha256=OLD, retired=""):
     pools = [
         a_pool(
             zone,
             market=market,
             most=3,
             price=0.2 if market is Market.SPOT else 0.7,
+            launch_usd=0.001,
             state=PoolState.RETIRING if zone == retired else PoolState.ACTIVE,
         )
         for zone in ZONES
@@ -60,9 +88,13 @@ def the_desired(service, *, worst, sha256=OLD, retired=""):
         replicas=service["replicas"],
         most=service["replicas"] + service["extra"],
         surge=service["surge"],
+        qps=service["qps"],
+        spares=service["spares"],
+        base_on_demand=service["base"],
+        dynamic=service["dynamic"],
         sha256=sha256,
     )
-    return a_desired([one], pools, worst=worst, fixed=0.1)
+    return a_desired([one], pools, fixed=0.1, **money)
 
 
 def happen(world, event, state):
@@ -80,6 +112,8 @@ def happen(world, event, state):
             machine.instance = replace(machine.instance, preempt_at=world.now + 30)
         case ("capacity", zone, n):
             world.capacity[zone] = n
+        case ("no spot", n):
+            world.capacity |= {p.id: n for p in world.desired.pools if p.market is Market.SPOT}
         case ("replicas", n):
             state["service"] = {**state["service"], "replicas": n}
         case ("bundle", sha256):
@@ -87,71 +121,124 @@ def happen(world, event, state):
         case ("retire", zone):
             state["retired"] = zone
         case ("forget",):
-            world.memory = Memory()
+            world.memory, world.lost_since = Memory(), world.now - 60
+        case ("crash", n):
+            world.crash(n)
         case ("cloud", answers):
             world.down = set() if answers else {"local"}
+        case ("load", qps, held):
+            world.asks(float(f"{qps:.3g}"), held=held)
+        case ("no load",):
+            world.load.clear()
     world.desired = the_desired(**state)
     return 3
 
 
 def check_tick(world):
     """One tick, with everything that must hold of it."""
-    before = world.usd_hour()
-    machines_before = len(world.machines)
-    observed = world.observed()
-    now = world.now + 1
+    spend, observed, now = world.memory.spend, world.observed(), world.now + 1
     decision = decide(world.desired, observed, world.memory, now)
     assert decision == decide(world.desired, observed, world.memory, now), "the same twice"
     again = decide(world.desired, replace(observed, outcomes=()), decision.memory, now)
     repeated = [c for c in again.commands if isinstance(c, SetSize | Terminate) and c in decision.commands]
     assert not repeated, "what was asked for is not asked for again"
-    world.tick(1)
-    service = world.desired.services[0]
-    most = service.scaling.max_replicas + service.scaling.surge
-    going = sum(m.instance.preempt_at is not None for m in world.machines.values())
-    assert len(world.machines) <= max(machines_before, most + going)
-    worst = world.desired.budget.worst_usd_hour
-    if worst is not None:
-        assert world.usd_hour() <= max(before, worst) + 1e-6
     grown = [c for c in decision.commands if isinstance(c, SetSize)]
     assert len({c.pool_id for c in grown}) == len(grown), "one size per pool"
+    backwards = world.desired.model_copy(update={"pools": world.desired.pools[::-1]})
+    check_limits(world, decide(backwards, observed, world.memory, now))
+    check_limits(world, decision)
+    after = decision.memory.spend
+    if spend is not None and spend.month == after.month:
+        before = counted(spend, now).usd
+        assert all(counted(after, now).usd[part] >= usd - 1e-9 for part, usd in before.items())
+    world.tick(1)
 
 
-@settings(max_examples=25, deadline=None)
-@given(events, services, st.sampled_from([None, 0.5, 1.0, 2.0]), st.booleans())
-def test_whatever_happens_limits_hold_and_nothing_is_asked_twice(story, service, worst, refills):
-    state = {"service": service, "worst": worst, "sha256": OLD, "retired": ""}
+def check_limits(world, decision):
+    """What a decision asks for is within every limit, or no worse than what there is."""
+    before, machines_before = world.usd_hour(), len(world.machines)
+    there = Counter(m.pool_id for m in world.machines.values())
+    launches = [
+        (world.pool(c.pool_id), c.size - there[c.pool_id])
+        for c in decision.commands
+        if isinstance(c, SetSize)
+    ]
+    usd_hour = before + sum(max(n, 0) * pool.price_usd_hour for pool, n in launches)
+    machines = machines_before + sum(max(n, 0) for _, n in launches)
+    service, budget = world.desired.services[0], world.desired.budget
+    going = [m for m in world.machines.values() if m.instance.preempt_at is not None]
+    most = service.scaling.max_replicas + service.scaling.surge
+    assert 0 <= decision.targets["chat"] <= service.scaling.max_replicas
+    assert machines <= max(machines_before, most + len(going))
+    if budget.worst_usd_hour is not None:
+        assert usd_hour <= max(before, budget.worst_usd_hour) + 1e-6
+    spend = decision.memory.spend
+    exhausted = spend.exhausted.get(ENVIRONMENT)
+    if machines == machines_before or budget.usd_month is None:
+        return
+    if exhausted is None:
+        fees = sum(max(n, 0) * pool.launch_usd for pool, n in launches)
+        assert total(counted(spend, world.now + 1)) + fees + usd_hour / 60 <= budget.usd_month
+    elif budget.on_exhausted is OnExhausted.HOLD:
+        leaving = sum(world.pool(m.pool_id).price_usd_hour for m in going)
+        assert usd_hour <= exhausted.usd_hour + leaving + 1e-6
+    else:
+        assert budget.on_exhausted is OnExhausted.FLOOR
+        assert machines <= service.scaling.min_replicas + len(going)
+
+
+@settings(max_examples=50, deadline=None)
+@given(events, services, money, st.booleans())
+def test_whatever_happens_limits_hold_and_nothing_is_asked_twice(story, service, money, refills):
+    state = {"service": service, "money": money, "sha256": OLD, "retired": ""}
     world = World(the_desired(**state), refills=refills)
     for event in story:
         for _ in range(min(happen(world, event, state), 15)):
             check_tick(world)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(events, services)
 def test_after_any_story_a_quiet_world_reaches_its_target_and_is_then_left_alone(story, service):
-    state = {"service": service, "worst": None, "sha256": OLD, "retired": ""}
+    state = {"service": service, "money": NO_LIMIT, "sha256": OLD, "retired": ""}
     world = World(the_desired(**state))
     for event in story:
         for _ in range(min(happen(world, event, state), 10)):
             world.tick()
     world.capacity.clear()
     world.down.clear()
+    world.asks(0)
     for machine in world.machines.values():
         machine.answers = None
-    world.run(2400, step=10)
+    world.lapse(3 * 3600)
     assert not any(d.commands for d in world.run(60))
-    target = world.desired.services[0].scaling.min_replicas
+    scaling = world.desired.services[0].scaling
+    target = with_spares(scaling, scaling.min_replicas)
     assert world.ready() == len(world.machines) == target
     assert {world.health(i).bundle for i in world.machines} <= {state["sha256"]}
+    divided = scaling.base_ondemand_fallback_replicas or scaling.dynamic_ondemand_fallback
+    if divided and scaling.max_replicas + scaling.surge > target:
+        assert world.in_market(Market.ON_DEMAND) == min(scaling.base_ondemand_fallback_replicas, target)
+
+
+@settings(max_examples=15, deadline=None)
+@given(services, st.floats(0, 9), st.integers(0, 2), st.integers(0, 3))
+def test_under_a_constant_load_nothing_flaps_however_short_the_capacity_is(service, qps, spot, zone_a):
+    world = World(the_desired(service, NO_LIMIT))
+    world.capacity = {p.id: spot for p in world.desired.pools if p.market is Market.SPOT} | {ZONES[0]: zone_a}
+    world.lapse(3 * 3600, qps=lambda _: qps)
+    before, launched = world.ready(), world.launched
+    decisions = world.lapse(3 * 3600, qps=lambda _: qps)
+    assert sum(len(d.commands) for d in decisions) <= 3 * 5 * len(world.desired.pools)
+    assert (world.ready(), world.launched) == (before, launched)
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(2, 5), st.integers(0, 2), st.data())
 def test_commands_alone_never_leave_fewer_ready_than_one_below_the_target(replicas, surge, data):
     state = {
-        "service": {"replicas": replicas, "extra": 0, "surge": surge},
-        "worst": None,
+        "service": {**CALM, "replicas": replicas, "surge": surge},
+        "money": NO_LIMIT,
         "sha256": OLD,
         "retired": "",
     }

@@ -17,6 +17,8 @@ def code_hash(root: Path, settings: str) -> str:
     digest = hashlib.sha256((root / "requirements.txt").read_bytes())
     digest.update(settings.encode() + b"\0")
     for room in ROOMS:
-        for path in sorted(p for p in (root / room).rglob("*") if p.suffix in (".py", ".lua")):
+        for path in sorted(
+            p for p in (root / room).rglob("*") if p.suffix in (".py", ".lua", ".html", ".css", ".js")
+        ):
             digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

@@ -1,8 +1,10 @@
 """The controller's HTTP interface: health for everybody, the rest for those who show the token.
 
+GET /                                      open: the status page, without data
 GET /health                                open; 503 when the controller's loop stands still
 GET /metrics                               Prometheus
 GET /v1/status                             spec.status.Status
+GET /v1/history?since=AT                   spec.history.History, of the time after AT (epoch seconds)
 GET /v1/edges/{edge_id}/snapshot?after=E.S long poll: 200 with a newer snapshot, 204 when there is none in 25 s
 POST /v1/edges/{edge_id}/report            spec.report.EdgeReport: 204 when it was taken
 """
@@ -24,8 +26,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lb.metrics import Metrics
+from lb.page import page
 from lb.snapshots import Publisher
 from spec.errors import OutsideError
+from spec.history import History
 from spec.report import EdgeReport
 from spec.status import Status
 
@@ -40,6 +44,10 @@ class Source(Protocol):
 
     def status(self) -> Status:
         """The status of this moment."""
+        ...
+
+    def history(self, since: float | None) -> History:
+        """The picture of the last day, or of the time after a moment."""
         ...
 
     def leader(self) -> bool:
@@ -69,11 +77,23 @@ def make_app(
         body = {"status": "stuck" if stuck else "ok", "leader": source.leader()}
         return JSONResponse(body, status_code=503 if stuck else 200)
 
+    async def status_page(_: Request) -> Response:
+        return Response(page().body, media_type="text/html; charset=utf-8", headers=page().headers)
+
     async def metrics_text(_: Request) -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def status(_: Request) -> Response:
         return Response(source.status().model_dump_json(), media_type="application/json")
+
+    async def history(request: Request) -> Response:
+        given = request.query_params.get("since")
+        try:
+            since = None if given is None else float(given)
+        except ValueError:
+            return _error(400, f"since={given!r} is not a time; use seconds since 1970")
+        found = source.history(since)
+        return Response(found.model_dump_json(exclude_none=True), media_type="application/json")
 
     async def snapshot(request: Request) -> Response:
         return await _snapshot(request, source, publisher, long_poll_s)
@@ -93,9 +113,11 @@ def make_app(
 
     return Starlette(
         routes=[
+            Route("/", status_page),
             Route("/health", health),
             Route("/metrics", guarded(metrics_text)),
             Route("/v1/status", guarded(status)),
+            Route("/v1/history", guarded(history)),
             Route("/v1/edges/{edge_id}/snapshot", guarded(snapshot)),
             Route("/v1/edges/{edge_id}/report", guarded(report), methods=["POST"]),
         ]

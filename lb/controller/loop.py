@@ -12,6 +12,7 @@ import structlog
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver
+from lb.controller.history import Recorder
 from lb.controller.term import Parts, Term
 from lb.journal import JournalTaken
 from lb.lease import Lease, LeaseLost
@@ -19,6 +20,7 @@ from lb.metrics import Metrics
 from lb.observe.traffic import Traffic
 from lb.observe.traffic_metrics import TrafficCollector
 from lb.snapshots import Publisher
+from spec.history import History
 from spec.report import EdgeReport
 from spec.status import ControllerStatus, Status
 
@@ -74,6 +76,7 @@ class Controller:
         self._ticked_at: float | None = None
         self._status_at: float | None = None
         self._written: Status | None = None
+        self._recorder = Recorder()
 
     def stop(self) -> None:
         """Ends `run` after the present turn."""
@@ -95,6 +98,8 @@ class Controller:
         await self._end_term()
         with contextlib.suppress(BucketError):
             await self._write_status(alive=False)
+            if self._lease.epoch is not None:
+                await self._recorder.save(self._bucket)
             await self._lease.release()
 
     # ------------------------------------------------------------ one turn
@@ -107,7 +112,7 @@ class Controller:
             await self._term.tick()
             self._ticked_at = self._clock.monotonic()
             self._metrics.last_tick.set(self._clock.now())
-            await self._write_status_if_due()
+            await self._tell()
         except (LeaseLost, JournalTaken) as e:
             log.warning("not the leader any more", reason=str(e))
             await self._end_term()
@@ -132,6 +137,7 @@ class Controller:
             await self._end_term()
             term = Term(self._parts, self._lease.epoch)
             await term.begin()
+            term.reasons.extend((await self._recorder.load(self._bucket)).reasons)
             self._term = term
         self._metrics.leader.set(self._term is not None)
         self._metrics.epoch.set(self._lease.epoch or 0)
@@ -152,8 +158,18 @@ class Controller:
 
     # ------------------------------------------------------------ what is told
 
-    async def _write_status_if_due(self) -> None:
+    async def _tell(self) -> None:
+        """Writes status and history where they are due."""
         status = self.status()
+        self._recorder.take(status)
+        try:
+            await self._recorder.save_if_due(self._bucket, now=self._clock.monotonic())
+        except BucketError as e:
+            self._metrics.bucket_failures.labels("history").inc()
+            log.warning("cannot write the history; it is tried again", error=str(e))
+        await self._write_status_if_due(status)
+
+    async def _write_status_if_due(self, status: Status) -> None:
         changed = self._written is None or _gist(status) != _gist(self._written)
         due = self._status_at is None or self._clock.monotonic() >= self._status_at + STATUS_EVERY_S
         if changed or due:
@@ -194,6 +210,10 @@ class Controller:
             generation=desired.generation if desired else None,
             reasons=tuple(term.reasons) if term else (),
         )
+
+    def history(self, since: float | None) -> History:
+        """The picture of the last day, or of the time after a moment."""
+        return self._recorder.history(since=since)
 
     def leader(self) -> bool:
         """Whether this process leads."""

@@ -54,10 +54,11 @@ class Recorder:
         except (BucketError, ValueError) as e:
             log.warning("the history is unreadable and begins anew", error=str(e).splitlines()[0])
             return History()
-        self._fine.clear()
-        self._coarse.clear()
-        for point in found.points:
-            self._add(point)
+        if not self._fine or (found.points and found.points[-1].at > self._fine[-1].at):
+            self._fine.clear()
+            self._coarse.clear()
+            for point in found.points:
+                self._add(point)
         return found
 
     async def save_if_due(self, bucket: Bucket, *, now: float) -> None:

@@ -12,6 +12,7 @@ from lb.bucket import open_bucket
 from lb.metrics import Metrics
 from lb.snapshots import Publisher
 from spec.errors import OutsideError
+from spec.history import History, Point
 from spec.status import ControllerStatus, Status
 from tests.lb.test_snapshots import KEYS, services
 
@@ -27,6 +28,10 @@ class Source:
     def status(self):
         controller = ControllerStatus(alive=True, leader=self.leads, last_tick_age_s=0.5)
         return Status(usd_hour=1.5, controller=controller, written_at=1.0)
+
+    def history(self, since):
+        points = tuple(Point(at=at, usd_hour=0.2) for at in (10.0, 20.0) if since is None or at > since)
+        return History(points=points)
 
     def leader(self):
         return self.leads
@@ -72,6 +77,27 @@ def test_health_is_open_and_200_even_for_a_follower(rig):
     assert (response.status_code, response.json()) == (200, {"status": "ok", "leader": False})
 
 
+def test_the_status_page_is_open_and_holds_no_data(rig):
+    response = ask(rig, "/", {})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert TOKEN not in response.text
+
+
+@pytest.mark.parametrize(("query", "expected"), [("", [10, 20]), ("?since=10", [20]), ("?since=20.0", [])])
+def test_the_history_is_told_since_a_moment(rig, query, expected):
+    response = ask(rig, f"/v1/history{query}")
+    assert [p["at"] for p in response.json()["points"]] == expected
+
+
+@pytest.mark.parametrize("since", ["noon", ""])
+def test_a_moment_that_is_none_is_refused(rig, since):
+    response = ask(rig, f"/v1/history?since={since}")
+    assert response.status_code == 400
+    assert "seconds since 1970" in response.json()["error"]["message"]
+
+
 def test_health_is_503_when_the_loop_stands_still(rig):
     def stand(source, publisher):
         source.stands = True
@@ -79,7 +105,7 @@ def test_health_is_503_when_the_loop_stands_still(rig):
     assert ask(rig, "/health", {}, stand).status_code == 503
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/v1/status", "/v1/edges/e/snapshot"])
+@pytest.mark.parametrize("path", ["/metrics", "/v1/status", "/v1/history", "/v1/edges/e/snapshot"])
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}])
 def test_everything_else_needs_the_token(rig, path, headers):
     response = ask(rig, path, headers)

@@ -1,7 +1,7 @@
 "use strict";
 // Everything that comes from the controller reaches the page as text nodes and numbers, never as markup.
 
-const POLL_MS = 2000, HISTORY_MS = 5000, GAP_S = 30, HEIGHT = 140, BETWEEN = 24, TWO_FROM = 720;
+const POLL_MS = 2000, HISTORY_MS = 5000, GAP_S = 30, SHORTEST_S = 120, HEIGHT = 140, BETWEEN = 24, TWO_FROM = 720;
 const RANGES = { "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400 };
 const COMING = ["pending", "starting"], LEAVING = ["draining"], LOST = ["unready", "failed"];
 const STATES = ["ready", ...COMING, ...LEAVING, ...LOST];
@@ -58,7 +58,8 @@ function widthOf(wide) {
 /** A frame with axes; `most` is the largest value, `paint` draws with the scales. Returns the element. */
 function chart({ title, points, most, whole = false, format = plain, legend, tell, paint, wide = false }) {
   const W = widthOf(wide), height = HEIGHT + (wide ? 30 : 0), left = 44, right = 6, top = 8, bottom = 20;
-  const to = Math.max(page.status.written_at, points.at(-1)?.at ?? 0), from = to - RANGES[page.range];
+  const to = Math.max(page.status.written_at, points.at(-1)?.at ?? 0);
+  const span = Math.min(RANGES[page.range], Math.max(SHORTEST_S, to - (points[0]?.at ?? to))), from = to - span;
   let step = niceStep(most || 1, 3);
   if (whole) step = Math.max(1, Math.round(step));
   const ceiling = Math.max(step, Math.ceil((most || 0) / step - 1e-9) * step);
@@ -72,7 +73,7 @@ function chart({ title, points, most, whole = false, format = plain, legend, tel
   }
   for (const part of [0, 0.25, 0.5, 0.75, 1]) {
     const at = from + part * (to - from), anchor = part === 0 ? "start" : part === 1 ? "end" : "middle";
-    svg.append(drawn("text", { x: x(at), y: height - 5, "text-anchor": anchor }, clock(at)));
+    svg.append(drawn("text", { x: x(at), y: height - 5, "text-anchor": anchor }, clock(at, span < 900)));
   }
   paint({ svg, x, y });
   const below = element("div", { className: "legend" }, ...legend);

@@ -84,7 +84,7 @@ def _zones(view: CloudView) -> Table:
     table.add_column("")
     for zone in view.zones:
         prices = ("?" if p is None else f"{p:.2f}" for p in (zone.spot, zone.on_demand))
-        set_by_hand = "" if zone.override is None else "[yellow]capacity set by hand[/]"
+        set_by_hand = "" if zone.override is None else "[yellow]set by hand[/]"
         table.add_row(zone.zone, str(zone.capacity), str(zone.spot_machines), *prices, set_by_hand)
     return table
 
@@ -228,11 +228,11 @@ def _machines(view: CloudView) -> list[Machine]:
 
 def _table(machines: Iterable[Machine]) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in ("replica", "zone", "market", "port", ""):
+    for name in ("replica", "zone", "market", ""):
         table.add_column(name, no_wrap=True)
     for m in machines:
         state = "[dim]ending[/]" if m.view.ending else f"[magenta]{end}[/]" if (end := _end(m.view)) else ""
-        table.add_row(m.replica, m.pool.zone, m.pool.market, str(m.view.port), state)
+        table.add_row(m.replica, m.pool.zone, m.pool.market, state)
     return table
 
 

@@ -89,10 +89,11 @@ def _may_end(tick: Tick, service: Service, target: int, rid: str, replica: Repli
 
 
 def _last_resort(tick: Tick, service: Service, target: int, replica: ReplicaMemory) -> bool:
-    """Whether nobody else serves: until its announced end the edges then go on sending requests to it."""
+    """Whether the edges may still send requests to it, because nobody else serves, or only since a moment ago."""
     if target == 0 or replica.preempt_at is None or tick.now >= replica.preempt_at:
         return False
-    return not any(r.state is S.READY for _, r in tick.replicas_of(service))
+    known = tick.now - settings.DRAIN_SETTLE_S
+    return not any(r.state is S.READY and r.since <= known for _, r in tick.replicas_of(service))
 
 
 def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:

@@ -86,9 +86,9 @@ def test_show_tells_zones_machines_and_notices(cloud):
     assert "30 s notice" in text
     lines = [line.split() for line in text.splitlines()]
     assert ["local-east-a", "8", "2", "0.20", "0.70"] in lines
-    assert ["local-west-a", "1", "0", "0.22", "?", "capacity", "set", "by", "hand"] in lines
-    assert ["local:local-east:i-1", "local-east-a", "spot", "1"] in lines
-    assert "local:local-east:i-2  local-east-a  spot       1     will be killed in" in text
+    assert ["local-west-a", "1", "0", "0.22", "?", "set", "by", "hand"] in lines
+    assert ["local:local-east:i-1", "local-east-a", "spot"] in lines
+    assert "local:local-east:i-2  local-east-a  spot       will be killed in" in text
 
 
 def test_show_as_json_is_whole(cloud):
@@ -128,7 +128,7 @@ def test_a_zone_is_preempted_without_its_machines_on_demand(cloud):
 
 
 def test_a_capacity_is_set_and_reset(cloud):
-    assert "capacity set by hand" in said("capacity", "--zone", "local-east-a", "1")
+    assert "set by hand" in said("capacity", "--zone", "local-east-a", "1")
     assert cloud.look().zones[0].override == 1
     found = json.loads(said("capacity", "--zone", "local-west-a", "0", "--json"))
     assert [z["override"] for z in found["zones"]] == [1, 0]

@@ -90,7 +90,8 @@ def _take_notice(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
     moments = [t for t in told if t is not None]
     if replica.preempt_at is not None or not moments:
         return replica
-    tick.strike(replica.pool_id, f"announces the preemption of {replica.instance.instance_id}")
+    why = f"announces the preemption of {replica.instance.instance_id}"
+    tick.strike(replica.pool_id, why, longer=False)
     return replace(replica, preempt_at=min(moments))
 
 

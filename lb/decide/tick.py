@@ -113,16 +113,17 @@ class Tick:
         self.because.append(reason)
         self.say(reason)
 
-    def strike(self, pool_id: str, reason: str) -> None:
+    def strike(self, pool_id: str, reason: str, *, longer: bool = True) -> None:
         """A refusal or a loss: the pool is left alone for a while, longer each time.
 
-        While it already is, nothing new is learned: what arrives then belongs to the same event.
+        Not `longer` after an announced preemption: there was capacity, and there may be again. While the pool is left
+        alone, nothing new is learned: what arrives then belongs to the same event.
         """
         memory = self.pool_memory[pool_id]
         self.say(f"{pool_id}: {reason}")
         if self.now < memory.not_before:
             return
-        strikes = memory.strikes + 1
+        strikes = memory.strikes + 1 if longer else max(1, memory.strikes)
         self.pool_memory[pool_id] = replace(
             memory,
             strikes=strikes,

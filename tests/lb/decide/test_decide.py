@@ -394,6 +394,15 @@ def test_a_kill_that_was_announced_is_held_against_its_pool_once():
     assert world.memory.pools[pool_id].strikes == 1
 
 
+def test_pools_that_preempt_again_and_again_are_not_given_up():
+    world = settled()
+    for _ in range(12):
+        for instance_id in list(world.machines):
+            announce(world, instance_id)
+        world.run(15)
+        assert world.ready() == 2
+
+
 def test_money_limits_replacements_of_machines_under_notice_too():
     world = settled(a_desired(worst=0.5))
     for instance_id in list(world.machines):

@@ -11,14 +11,11 @@ POST /v1/edges/{edge_id}/report            spec.report.EdgeReport: 204 when it w
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import re
-import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,7 +25,6 @@ from starlette.routing import Route
 from lb.metrics import Metrics
 from lb.page import page
 from lb.snapshots import Publisher
-from spec.errors import OutsideError
 from spec.history import History
 from spec.report import EdgeReport
 from spec.status import Status
@@ -178,36 +174,3 @@ def _shows(request: Request, token: str) -> bool:
 
 def _error(status: int, message: str) -> Response:
     return JSONResponse({"error": {"message": message}}, status_code=status)
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """The listening socket; raises OutsideError when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as e:
-        listener.close()
-        raise OutsideError(
-            f"cannot listen on {host}:{port}: {e.strerror}; end what uses that port, or set another one"
-        ) from e
-    return listener
-
-
-class Server(uvicorn.Server):
-    """Uvicorn without its own signal handlers: the controller decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leaves signals alone."""
-        yield
-
-
-def make_server(app: Starlette) -> Server:
-    """A server that logs nothing by itself and stops soon when told to."""
-    return Server(
-        uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2, ws="none"
-        )
-    )

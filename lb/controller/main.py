@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from lb import log as logs
-from lb.api import bind, make_app, make_server
+from lb.api import make_app
 from lb.bucket import open_bucket
 from lb.clock import SystemClock
 from lb.clouds.local import LocalDriver
@@ -19,6 +19,7 @@ from lb.controller.loop import Controller
 from lb.lease import Lease, this_process
 from lb.metrics import Metrics
 from lb.observe.http import make_client
+from lb.serving import bind, make_server
 from lb.snapshots import Publisher
 
 log = structlog.get_logger(__name__)

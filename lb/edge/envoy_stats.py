@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,10 @@ from lb.envoy import names
 from spec.snapshot import Snapshot
 
 _TIMEOUT_S = 2.0
+_TAKEN_OVER_S = 2.0
+_LOOK_AGAIN_S = 0.02
+_WORKERS_S = 0.05
+"""Envoy's main thread knows a new endpoint a few milliseconds before its workers do."""
 _PATTERN = (
     r"^(server\.uptime"
     r"|cluster\..+\.upstream_rq_(pending_)?active"
@@ -61,6 +67,14 @@ class EnvoyStats:
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
             return None
 
+    async def taken_over(self, service: str) -> None:
+        """Returns when each worker of Envoy knows an endpoint of the service; soon also when Envoy doesn't tell."""
+        for _ in range(round(_TAKEN_OVER_S / _LOOK_AGAIN_S)):
+            if await self._has_endpoint(service):
+                break
+            await asyncio.sleep(_LOOK_AGAIN_S)
+        await asyncio.sleep(_WORKERS_S)
+
     async def reopen_logs(self) -> bool:
         """Makes Envoy open its access log by name again; False when no Envoy answers."""
         try:
@@ -72,6 +86,14 @@ class EnvoyStats:
         """Ends its connections."""
         await self._client.aclose()
 
+    async def _has_endpoint(self, service: str) -> bool:
+        name = f"cluster.{_as_stat(service)}.membership_healthy"
+        try:
+            stats = await self._get("/stats", filter=f"^{re.escape(name)}$", format="json")
+            return any(s.get("value", 0) > 0 for s in stats["stats"] if s.get("name") == name)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return False
+
     async def _get(self, path: str, **params: str) -> Any:
         answer = await self._client.get(path, params=params)
         answer.raise_for_status()
@@ -82,7 +104,7 @@ def _sample(stats: Any, clusters: Any, services: list[str]) -> Sample:
     values = {s["name"]: int(s["value"]) for s in stats["stats"] if "name" in s}
 
     def active(service: str) -> int:
-        prefix = f"cluster.{service.replace(':', '_')}.upstream_rq_"  # as Envoy writes colons in its names
+        prefix = f"cluster.{_as_stat(service)}.upstream_rq_"
         return values.get(f"{prefix}active", 0) + values.get(f"{prefix}pending_active", 0)
 
     counter = f"http.{names.STAT_PREFIX}.lua.{names.ADMIT_FILTER}."
@@ -92,6 +114,11 @@ def _sample(stats: Any, clusters: Any, services: list[str]) -> Sample:
         active={s: active(s) for s in services},
         attempts=dict(_attempts(clusters)),
     )
+
+
+def _as_stat(service: str) -> str:
+    """As Envoy writes it in the names of counters."""
+    return service.replace(":", "_")
 
 
 def _attempts(clusters: Any) -> list[tuple[Place, Attempts]]:

@@ -16,6 +16,7 @@ from lb.edge.admin import Admin
 from lb.edge.edge import Edge, Refused
 from lb.edge.metrics import Metrics
 from lb.edge.sources import Source, Unavailable
+from spec.snapshot import Snapshot
 
 _log = structlog.get_logger()
 
@@ -26,7 +27,10 @@ _PAUSE_S = 0.1
 
 
 class Follower:
-    """Keeps one edge in step. `sleep` and `rng` are arguments for tests."""
+    """Keeps one edge in step. `taken_over` hears of each snapshot whose files were written.
+
+    `sleep` and `rng` are arguments for tests.
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Follower:
         bucket: Source,
         admin: Admin,
         metrics: Metrics,
+        taken_over: Callable[[Snapshot], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         rng: random.Random | None = None,
     ) -> None:
@@ -44,6 +49,7 @@ class Follower:
         self._bucket = bucket
         self._admin = admin
         self._metrics = metrics
+        self._taken_over = taken_over
         self._sleep = sleep
         self._rng = rng or random.Random()
         self._failures = 0
@@ -68,7 +74,7 @@ class Follower:
                 await self._admin.look()
                 await self._sleep(_PAUSE_S)
                 return
-            self._edge.take_over(snapshot, source="controller")
+            self._take_over(snapshot, source="controller")
             self._recovered()
             await self._admin.look_after_change()
         except Unavailable as e:
@@ -86,12 +92,16 @@ class Follower:
             if snapshot is None:
                 await self._admin.look()
                 return
-            self._edge.take_over(snapshot, source="bucket")
+            self._take_over(snapshot, source="bucket")
             await self._admin.look_after_change()
         except Unavailable as e:
             _log.warning("bucket_unavailable", reason=str(e))
         except Refused as e:
             _log.warning("bucket_refused", reason=str(e))
+
+    def _take_over(self, snapshot: Snapshot, *, source: str) -> None:
+        self._edge.take_over(snapshot, source=source)
+        self._taken_over(snapshot)
 
     async def _wait(self) -> None:
         longest = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(self._failures, 10))

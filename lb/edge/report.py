@@ -7,6 +7,7 @@ and follows whether or not anybody listens.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
@@ -80,7 +81,10 @@ class Sender:
 
 
 class Reporter:
-    """Counts and reports. `held`: requests that wait, by service; `clock` and `rng` are arguments for tests."""
+    """Counts and reports. `held`: requests that wait, by service; `urgent` is set when the controller should hear at once.
+
+    `clock` and `rng` are arguments for tests.
+    """
 
     def __init__(
         self,
@@ -91,6 +95,7 @@ class Reporter:
         sender: Sender,
         metrics: Metrics,
         held: Callable[[], Mapping[str, int]],
+        urgent: asyncio.Event,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
@@ -105,17 +110,13 @@ class Reporter:
         self._tally = Tally()
         self._boot = uuid.uuid4().hex
         self._seq = 0
-        self._urgent = asyncio.Event()
+        self._urgent = urgent
         self._looks_away = 0
         self._sent: EdgeReport | None = None
         self._not_before = 0.0
         self._at_latest = 0.0
         self._failures = 0
         self._said: str | None = None
-
-    def hurry(self) -> None:
-        """Something happened that the controller should hear of at once."""
-        self._urgent.set()
 
     async def run(self) -> None:
         """For ever."""
@@ -124,11 +125,9 @@ class Reporter:
                 await self.step()
             except Exception:  # noqa: BLE001 - the outermost loop: the edge must go on
                 _log.exception("report_failed")
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_EVERY_S):
                     await self._urgent.wait()
-            except TimeoutError:
-                pass
             self._urgent.clear()
 
     async def step(self) -> None:

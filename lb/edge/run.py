@@ -11,13 +11,14 @@ from pathlib import Path
 from lb import log
 from lb.bucket import open_bucket
 from lb.config import read_token
-from lb.edge import http
+from lb.edge import hold_http, http
 from lb.edge.access_log import AccessLog
 from lb.edge.admin import Admin
 from lb.edge.config import EdgeConfig, read_config
 from lb.edge.edge import Edge
 from lb.edge.envoy_stats import EnvoyStats
 from lb.edge.follow import Follower
+from lb.edge.hold import Holds
 from lb.edge.metrics import Metrics
 from lb.edge.report import Reporter, Sender
 from lb.edge.sources import Controller, InBucket
@@ -64,10 +65,27 @@ async def _run(config: EdgeConfig) -> None:
                 admin_socket=socket,
             )
         )
-        follower = Follower(edge=edge, controller=controller, bucket=bucket, admin=admin, metrics=metrics)
         access_log = stack.enter_context(contextlib.closing(AccessLog(config.access_log)))
+        urgent = asyncio.Event()
+        holds = Holds(taken_over=stats.taken_over, began=urgent.set)
         reporter = Reporter(
-            edge=edge, log=access_log, envoy=stats, sender=sender, metrics=metrics, held=dict[str, int]
+            edge=edge,
+            log=access_log,
+            envoy=stats,
+            sender=sender,
+            metrics=metrics,
+            held=holds.held,
+            urgent=urgent,
+        )
+        holds.follow(edge.snapshot)
+        await stack.enter_async_context(hold_http.serve(names.agent_socket(config.dir), holds))
+        follower = Follower(
+            edge=edge,
+            controller=controller,
+            bucket=bucket,
+            admin=admin,
+            metrics=metrics,
+            taken_over=holds.follow,
         )
         tasks = [asyncio.create_task(follower.run()), asyncio.create_task(reporter.run())]
         await stop.wait()

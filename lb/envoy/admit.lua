@@ -1,5 +1,5 @@
 -- A request's admission to its service, which its route's metadata describes: find the service by the body where there
--- are several, count the arrival.
+-- are several, count the arrival, and let it wait for the agent's word while the service comes back from zero.
 --
 -- Counted here, because an access log knows a long answer only when it has ended. Routes write the names of counters, so
 -- no caller can make up one. Objects that were fetched before a wait (a body, a call) are dead after it: fetch again.
@@ -17,6 +17,15 @@ local function choose_by_model(handle) -- returns the body's size
   return size
 end
 
+local function wait_for_service(handle, path, limit_ms)
+  local call = { [":method"] = "GET", [":path"] = path, [":authority"] = "agent" }
+  local answer, text = handle:httpCall("~agent", call, nil, limit_ms)
+  if answer[":status"] == "200" then return end
+  local after = answer["retry-after"] -- only the agent says one; for a dead agent the route's is added
+  if not after then text = "The service is starting; try again." end
+  handle:respond({ [":status"] = "503", ["retry-after"] = after }, text)
+end
+
 function envoy_on_request(handle)
   local size = handle:metadata():get("scan") and choose_by_model(handle) or 0
   local route = handle:metadata()
@@ -26,5 +35,8 @@ function envoy_on_request(handle)
   local limit = route:get("max_request_bytes") -- of the service that the model chose
   if limit and size > limit then
     handle:respond({ [":status"] = "413" }, "too large")
+    return
   end
+  local hold = route:get("hold")
+  if hold then wait_for_service(handle, hold, route:get("hold_ms")) end
 end

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from lb.envoy import listener, names
+from lb.envoy import clusters, listener, names
 
 MAX_CONNECTIONS = 8_000
 """Callers' connections to one edge; more are refused instead of running out of memory or of file descriptors, of
@@ -43,7 +43,8 @@ def render(
         },
         "dynamic_resources": {"cds_config": names.from_file(directory, names.CDS_FILE)},
         "static_resources": {
-            "listeners": [listener.public(directory=directory, host=host, port=port, access_log=access_log)]
+            "listeners": [listener.public(directory=directory, host=host, port=port, access_log=access_log)],
+            "clusters": [clusters.agent(directory)],
         },
         "overload_manager": _overload(max_connections),
         "layered_runtime": _runtime(),

@@ -35,16 +35,7 @@ def cluster(service: SnapshotService, directory: Path) -> dict[str, Any]:
             "update_merge_window": "0s",  # by default an ejection may take effect a second late
         },
         "outlier_detection": _ejection(),
-        "circuit_breakers": {
-            "thresholds": [
-                {
-                    "max_connections": _MANY,
-                    "max_pending_requests": _MANY,
-                    "max_requests": _MANY,
-                    "max_retries": 1000,
-                }
-            ]
-        },
+        "circuit_breakers": _no_breakers(),
         "track_cluster_stats": {"per_endpoint_stats": True},
         # A machine that vanished without a word is noticed in about 30 s, not at the end of an idle timeout.
         "upstream_connection_options": {
@@ -54,6 +45,28 @@ def cluster(service: SnapshotService, directory: Path) -> dict[str, Any]:
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
                 "common_http_protocol_options": {"idle_timeout": _UPSTREAM_IDLE},
+                "explicit_http_config": {"http_protocol_options": {}},
+            }
+        },
+    }
+
+
+def agent(directory: Path) -> dict[str, Any]:
+    """The agent's socket. A connection serves one call, so none is ever found closed."""
+    pipe = {"pipe": {"path": str(names.agent_socket(directory))}}
+    return {
+        "name": names.AGENT_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": names.AGENT_CLUSTER,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": pipe}}]}],
+        },
+        "circuit_breakers": _no_breakers(),  # each held request is a connection; the agent limits them
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
+                "common_http_protocol_options": {"max_requests_per_connection": 1},
                 "explicit_http_config": {"http_protocol_options": {}},
             }
         },
@@ -98,6 +111,11 @@ def is_ip(address: str) -> bool:
     except ValueError:
         return False
     return "%" not in address  # Envoy has its own syntax for IPv6 scopes
+
+
+def _no_breakers() -> dict[str, Any]:
+    most = {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY}
+    return {"thresholds": [{**most, "max_retries": 1000}]}
 
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:

@@ -34,6 +34,8 @@ METADATA = "tradewind"
 
 NO_CLUSTER = "~none"
 """A cluster that never exists: no service may have this name."""
+AGENT_CLUSTER = "~agent"
+"""The agent's socket, where held requests ask; no service may have this name either."""
 
 READY_PATH = "/edge/ready"
 
@@ -66,17 +68,30 @@ def stem(service: str) -> str:
     return service if plain else "~" + hashlib.sha256(service.encode()).hexdigest()[:32]
 
 
+def hold_path(service: str) -> str:
+    """Where a held request of the service asks the agent whether it may go on."""
+    return f"/v1/hold/{stem(service)}"
+
+
 def admin_socket(directory: Path) -> Path:
     """Unix socket of Envoy's admin interface, for the owner of `directory` only.
 
     The kernel takes about 104 bytes of path; a deeper directory gets a short private one under /tmp, which whoever
     starts Envoy must make (`lb.edge` does).
     """
-    socket = directory / "admin.sock"
-    if len(str(socket).encode()) <= _SOCKET_PATH_MAX:
-        return socket
+    return _sockets(directory) / "admin.sock"
+
+
+def agent_socket(directory: Path) -> Path:
+    """Unix socket of the agent, for Envoy only; in the same folder as the admin socket."""
+    return _sockets(directory) / "agent.sock"
+
+
+def _sockets(directory: Path) -> Path:
+    if len(str(directory / "admin.sock").encode()) <= _SOCKET_PATH_MAX:
+        return directory
     short = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    return Path("/tmp") / f"tradewind-{short}" / "admin.sock"  # noqa: S108 - made 0700 and its owner checked
+    return Path("/tmp") / f"tradewind-{short}"  # noqa: S108 - made 0700 and its owner checked
 
 
 def type_url(message: str) -> str:

@@ -1,7 +1,8 @@
 """In which order files must change, so that no request ever meets a half-made configuration.
 
 Envoy follows each file by itself. A route must not name a cluster before it exists, nor a cluster a file of endpoints
-that is not there: so endpoints, clusters, routes when something is added, and the reverse when something goes.
+that is not there: so endpoints, clusters, routes when something is added, and the reverse when something goes. A service
+that loses its last endpoint does so after its route has learned to hold requests, and it gets its first one before.
 """
 
 from __future__ import annotations
@@ -43,14 +44,25 @@ def steps(old: Mapping[str, str], new: Mapping[str, str]) -> list[Write | Remove
     ordered = (CDS_FILE, RDS_FILE, KEYS_FILE, BODY_LIMIT_FILE)
     for file in (KEYS_FILE, BODY_LIMIT_FILE):
         write(file, new[file], before=old.get(file))
-    for file in sorted(new.keys() - set(ordered)):
-        write(file, new[file], before=old.get(file))
+    endpoints = sorted(new.keys() - set(ordered))
+    last = [file for file in endpoints if file in old and not _serves(new[file])]
+    for file in endpoints:
+        if file not in last:
+            write(file, new[file], before=old.get(file))
     both = _clusters_of_both(old.get(CDS_FILE), new[CDS_FILE])
     write(CDS_FILE, both, before=old.get(CDS_FILE))
     write(RDS_FILE, new[RDS_FILE], before=old.get(RDS_FILE))
     write(CDS_FILE, new[CDS_FILE], before=both)
+    for file in last:
+        write(file, new[file], before=old.get(file))
     found.extend(Remove(file) for file in sorted(old.keys() - new.keys()))
     return found
+
+
+def _serves(text: str) -> bool:
+    """Whether a file of endpoints has one that takes new requests."""
+    localities = json.loads(text)["resources"][0].get("endpoints", [])
+    return any(e["health_status"] == "HEALTHY" for place in localities for e in place["lb_endpoints"])
 
 
 def _clusters_of_both(old: str | None, new: str) -> str:

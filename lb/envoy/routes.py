@@ -22,6 +22,8 @@ DEFAULT_MAX_REQUEST_BYTES = 8 * 1024 * 1024
 _SHORT_PATH = "^/(chat/completions|completions|embeddings|models)$"
 """OpenAI paths of clients whose base URL is the bare origin."""
 _NO_SERVICE_RETRY_S = 10
+_HOLD_GRACE_S = 10
+"""The agent ends a wait by itself; Envoy does so later, when the agent hangs."""
 _OPEN = {names.KEYS_FILTER: {"@type": type_url("config.route.v3.FilterConfig"), "disabled": True}}
 _SCAN = {"scan": True}
 """Tells `admit.lua` that the body chooses the service."""
@@ -124,7 +126,7 @@ def _service_route(
         "route": {
             "cluster": service.name,
             "timeout": "0s",  # the default of 15 s would cut every long answer
-            "idle_timeout": f"{service.routing.stream_idle_timeout_s:.3f}s",
+            "idle_timeout": f"{_idle_timeout_s(service):.3f}s",
             "retry_policy": _retries(),
             **rewrite,
         },
@@ -159,7 +161,16 @@ def _metadata(service: SnapshotService, scan: dict[str, Any]) -> dict[str, Any]:
         "max_request_bytes": service.routing.max_request_bytes,
         **scan,
     }
+    if service.hold:
+        admit["hold"] = names.hold_path(service.name)
+        admit["hold_ms"] = round(1000 * (service.routing.hold_limit_s + _HOLD_GRACE_S))
     return {"filter_metadata": {names.METADATA: ours, names.ADMIT_FILTER: admit}}
+
+
+def _idle_timeout_s(service: SnapshotService) -> float:
+    """A request that is held is silent, too."""
+    silent = service.routing.stream_idle_timeout_s
+    return max(silent, service.routing.hold_limit_s + 2 * _HOLD_GRACE_S) if service.hold else silent
 
 
 def _whole_seconds(seconds: float) -> str:

@@ -25,8 +25,9 @@ def render(snapshot: Snapshot | None, *, directory: Path) -> dict[str, str]:
     twice = [name for name, n in Counter(s.name for s in services).items() if n > 1]
     if twice:
         raise ValueError(f"two services are named {twice[0]!r}")
-    if any(s.name in ("", names.NO_CLUSTER) for s in services):
-        raise ValueError(f"a service can't be named '' or {names.NO_CLUSTER!r}")
+    for name in ("", names.NO_CLUSTER, names.AGENT_CLUSTER):
+        if any(s.name == name for s in services):
+            raise ValueError(f"a service can't be named {name!r}")
     limit = routes.max_request_bytes(services)
     files = {names.eds_file(s.name): _file([clusters.load_assignment(s)]) for s in services}
     files[names.CDS_FILE] = _file([clusters.cluster(s, directory) for s in services])

@@ -7,9 +7,10 @@ import json
 import httpx
 import pytest
 
-from lb.api import bind, make_app
+from lb.api import make_app
 from lb.bucket import open_bucket
 from lb.metrics import Metrics
+from lb.serving import bind
 from lb.snapshots import Publisher
 from spec.errors import OutsideError
 from spec.history import History, Point

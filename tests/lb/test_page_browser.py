@@ -9,10 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from lb.api import bind, make_app, make_server
+from lb.api import make_app
 from lb.bucket import open_bucket
 from lb.controller.history import Recorder
 from lb.metrics import Metrics
+from lb.serving import bind, make_server
 from lb.snapshots import Publisher
 from spec.names import Market
 from spec.status import (

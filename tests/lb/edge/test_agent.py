@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from lb.envoy import names
+from spec.report import EdgeReport
 from spec.snapshot import Snapshot
 from tests.lb.envoy.harness import (
     DEADLINE_S,
@@ -38,6 +39,7 @@ class FakeController:
         self.changed = threading.Condition()
         self.snapshot = None
         self.refused = 0
+        self.reports = []
         controller = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -54,6 +56,15 @@ class FakeController:
                     fresh = controller.version() not in (None, after)
                     body = controller.snapshot.model_dump_json().encode() if fresh else b""
                 self.reply(200 if fresh else 204, body)
+
+            def do_POST(self):
+                raw = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers["authorization"] != f"Bearer {TOKEN}":
+                    controller.refused += 1
+                    self.reply(401, b"")
+                    return
+                controller.reports.append(EdgeReport.model_validate_json(raw))
+                self.reply(204, b"")
 
             def reply(self, status, body):
                 self.send_response(status)

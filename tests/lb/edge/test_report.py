@@ -67,6 +67,7 @@ class Rig:
             sender=self.sender,
             metrics=self.metrics,
             held=lambda: self.held,
+            urgent=asyncio.Event(),
             clock=self.clock.monotonic,
             rng=random.Random(1),
         )

@@ -42,8 +42,15 @@ def test_the_same_arguments_give_the_same_bytes():
     assert render() == render()
 
 
-def test_it_holds_no_cluster_so_services_come_and_go_without_a_restart():
-    assert set(config()["static_resources"]) == {"listeners"}
+def test_it_holds_no_services_cluster_so_services_come_and_go_without_a_restart():
+    assert [c["name"] for c in config()["static_resources"]["clusters"]] == [names.AGENT_CLUSTER]
+
+
+def test_the_agent_is_reached_by_a_socket_in_the_edges_private_directory():
+    assert "/srv/edge/agent.sock" in paths_in(config())
+    assert (
+        names.agent_socket(Path("/" + "d" * 120)).parent == names.admin_socket(Path("/" + "d" * 120)).parent
+    )
 
 
 def test_every_file_that_it_follows_is_there_before_the_first_snapshot():

@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,28 @@ def test_a_torn_file_is_replaced_like_a_missing_one():
         assert disk == new
     *_, disk = walk({}, new)
     assert disk == new
+
+
+def held(*, endpoint, hold, draining=False):
+    """The files of one service with or without its replica, held or not."""
+    there = (Endpoint(replica_id="r", address="10.0.0.1", port=1, draining=draining),) if endpoint else ()
+    made = SnapshotService(name="a", routing=Routing(), endpoints=there, hold=hold)
+    return xds.render(Snapshot(epoch=1, seq=1, edge_id="e", services=(made,)), directory=DIRECTORY)
+
+
+UP = held(endpoint=True, hold=False)
+DRAINING = held(endpoint=True, hold=True, draining=True)
+EMPTY = held(endpoint=False, hold=True)
+
+
+@pytest.mark.parametrize("zero", [EMPTY, DRAINING], ids=["empty", "draining"])
+def test_requests_are_held_before_the_last_endpoint_goes_and_until_the_first_has_come(zero):
+    eds = names.eds_file("a")
+    assert [s.file for s in order.steps(UP, zero)] == [names.RDS_FILE, eds]
+    assert [s.file for s in order.steps(zero, UP)] == [eds, names.RDS_FILE]
+
+
+def test_a_new_service_without_endpoints_has_its_file_before_its_cluster():
+    nothing = xds.render(Snapshot(epoch=1, seq=1, edge_id="e"), directory=DIRECTORY)
+    found = [s.file for s in order.steps(nothing, EMPTY)]
+    assert found.index(names.eds_file("a")) < found.index(names.CDS_FILE) < found.index(names.RDS_FILE)

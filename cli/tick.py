@@ -8,7 +8,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from cli.moments import clock
-from lb.decide import Assign, Command, Memory, SetSize, Terminate
+from lb.decide import Assign, AssignGangs, Command, Memory, SetSize, Terminate
 from lb.decide.memory import PoolMemory, ReplicaMemory, ServiceMemory
 from lb.journal import Entry
 from lb.replay import Tick
@@ -189,6 +189,8 @@ def _command(command: Command) -> str:
             return f"terminate {instance_id} of {pool_id}"
         case Assign(pool_id, instance_id, sha256):
             return f"assign bundle {sha256[:12]} to {instance_id or 'new machines'} of {pool_id}"
+        case AssignGangs(pool_id, gangs):
+            return f"assign {len(gangs)} gangs to {pool_id}"
 
 
 def _times(strikes: int) -> str:

@@ -38,6 +38,8 @@ class ReplicaStatus(Wire):
     since: float
     bundle: str
     usd_hour: float | None
+    nodes: int = 1
+    """Machines that it consists of; `usd_hour` is what all of them cost."""
     reason: str = ""
     """Why it is in this state, in plain words; empty when there is nothing to say."""
 

@@ -1,4 +1,7 @@
-"""`assignments/<pool_id>.json`: which bundle the machines of a pool run, written here and read by their node agents."""
+"""`assignments/<pool_id>.json`: which bundle the machines of a pool run, and which of them are one replica together.
+
+Written here and read by their node agents.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from itertools import groupby
 import structlog
 
 from lb.bucket import Bucket, ObjectNotFound
-from lb.decide import Assign
-from lb.decide.observed import Assignment
+from lb.decide import Assign, AssignGangs
+from lb.decide.observed import Assignment, Gang
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +36,7 @@ class Assignments:
                 self._known[pool_id] = await self._read(pool_id)
         return tuple(self._known[i] for i in pool_ids)
 
-    async def apply(self, commands: Sequence[Assign]) -> None:
+    async def apply(self, commands: Sequence[Assign | AssignGangs]) -> None:
         """Carries the commands out, each pool in one write. Raises BucketError."""
         ordered = sorted(commands, key=lambda c: c.pool_id)  # stable: the order within a pool stays
         for pool_id, of_pool in groupby(ordered, key=lambda c: c.pool_id):
@@ -45,13 +48,16 @@ class Assignments:
                 "default": after.default,
                 "instances": dict(sorted(after.instances.items())),
             }
+            if after.gangs:
+                content["gangs"] = [{"nodes": g.nodes, "ips": g.ips} for g in after.gangs]
             await self._bucket.put(_path(pool_id), json.dumps(content, indent=1).encode())
             self._known[pool_id] = after
 
     async def _read(self, pool_id: str) -> Assignment:
         try:
             content = json.loads(await self._bucket.get(_path(pool_id)))
-            return Assignment(pool_id, content["default"], dict(content["instances"]))
+            gangs = tuple(Gang(tuple(g["nodes"]), tuple(g["ips"])) for g in content.get("gangs", ()))
+            return Assignment(pool_id, content["default"], dict(content["instances"]), gangs)
         except ObjectNotFound:
             return Assignment(pool_id)
         except (ValueError, KeyError, TypeError) as e:
@@ -59,16 +65,23 @@ class Assignments:
             return Assignment(pool_id)
 
 
-def changed(before: Assignment, commands: Sequence[Assign]) -> Assignment:
+def changed(before: Assignment, commands: Sequence[Assign | AssignGangs]) -> Assignment:
     """The assignment of one pool after the commands.
 
     A new default comes with the names of all machines that keep another bundle, so others need not be named any more.
     """
-    named = {c.instance_id: c.sha256 for c in commands if c.instance_id is not None}
-    defaults = [c.sha256 for c in commands if c.instance_id is None]
+    assigns = [c for c in commands if isinstance(c, Assign)]
+    named = {c.instance_id: c.sha256 for c in assigns if c.instance_id is not None}
+    defaults = [c.sha256 for c in assigns if c.instance_id is None]
     default = defaults[-1] if defaults else before.default
     instances = named if defaults else before.instances | named
-    return Assignment(before.pool_id, default, {i: s for i, s in instances.items() if s != default})
+    gangs = [c.gangs for c in commands if isinstance(c, AssignGangs)]
+    return Assignment(
+        before.pool_id,
+        default,
+        {i: s for i, s in instances.items() if s != default},
+        gangs[-1] if gangs else before.gangs,
+    )
 
 
 def _path(pool_id: str) -> str:

@@ -17,7 +17,7 @@ from lb.act.assignments import Assignments
 from lb.bucket import BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver, DriverError
-from lb.decide import Assign, Command, Outcome, SetSize, Terminate
+from lb.decide import Assign, AssignGangs, Command, Outcome, SetSize, Terminate
 from lb.lease import Lease, LeaseLost, LeaseUnsure
 from lb.metrics import Metrics
 from spec.desired import Pool
@@ -67,10 +67,11 @@ class Executor:
 
     async def carry_out(self, commands: Sequence[Command], pools: Mapping[str, Pool]) -> None:
         """Writes the assignments, then starts the rest; never raises for what a cloud or the bucket does."""
-        assigns = [c for c in commands if isinstance(c, Assign)]
+        assigns = [c for c in commands if isinstance(c, Assign | AssignGangs)]
         if assigns:
             await self._assign(assigns)
-        rest = sorted((c for c in commands if not isinstance(c, Assign)), key=lambda c: c.pool_id)
+        calls = (c for c in commands if not isinstance(c, Assign | AssignGangs))
+        rest = sorted(calls, key=lambda c: c.pool_id)
         for pool_id, of_pool in groupby(rest, key=lambda c: c.pool_id):  # in each pool the order stays
             assert pool_id not in self._working, "a busy pool is given no commands"
             task = asyncio.create_task(self._serve(pools[pool_id], list(of_pool)), name=f"act on {pool_id}")
@@ -81,7 +82,7 @@ class Executor:
         if self._working:
             await asyncio.wait(list(self._working.values()), timeout=self._timeout_s + 1)
 
-    async def _assign(self, commands: list[Assign]) -> None:
+    async def _assign(self, commands: list[Assign | AssignGangs]) -> None:
         try:
             await self._lease.confirm(outlast_s=self._timeout_s)
             await self._assignments.apply(commands)

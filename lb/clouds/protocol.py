@@ -81,6 +81,8 @@ class Instance:
         agent_port: the port of its node agent.
         launched_at: epoch seconds; billing starts here.
         preempt_at: epoch seconds of an announced preemption; None when none is announced.
+        nodes: machines that it stands for; more than one only inside a decision, where a gang is one instance.
+        broken: why it can't serve any more although it is still there, in words; empty while it can.
 
     """
 
@@ -91,6 +93,8 @@ class Instance:
     agent_port: int | None
     launched_at: float
     preempt_at: float | None = None
+    nodes: int = 1
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from lb.act.executor import Executor
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver, PoolObservation
-from lb.controller.view import announced, endpoints_of, price_of, serves, services_status, targets_of
+from lb.controller.view import announced, endpoints_of, serves, services_status, targets_of, usd_hour_of
 from lb.decide import Decision, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
 from lb.decide.spend import closed_until, spend_status
@@ -309,7 +309,7 @@ class Term:
             return 0.0
         pools = {p.id: p for p in desired.pools}
         running = [r for r in self._decision.memory.replicas.values() if not r.ended and r.pool_id in pools]
-        prices = [price_of(pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
+        prices = [usd_hour_of(r, pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
         return round(desired.fixed_usd_hour + sum(p for p in prices if p is not None), 6)
 
     def _say(self, decision: Decision) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from lb.clouds.protocol import PoolObservation
 from lb.decide.lifecycle import Verdict, judge
@@ -12,6 +13,7 @@ from lb.decide.rollout import goal as rollout_goal
 from lb.decide.spend import service_usd
 from lb.observe.replicas import Target
 from spec.desired import Desired, Pool
+from spec.names import replica_id
 from spec.snapshot import Endpoint
 from spec.status import ReplicaState, ReplicaStatus, RolloutStatus, ServiceStatus, TrafficStatus
 
@@ -19,9 +21,9 @@ _SERVING = frozenset({ReplicaState.READY, ReplicaState.DRAINING})
 
 
 def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
-    """Every replica that has an address and is not over, by replica id."""
+    """Every replica that has an address and is not over, by replica id; and the other machines of gangs, in the same way."""
     services = {s.name: s for s in desired.services}
-    return {
+    heads = {
         rid: Target(
             instance_id=r.instance.instance_id,
             address=r.instance.address,
@@ -38,6 +40,27 @@ def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
         and r.instance.address is not None
         and r.instance.port is not None
     }
+    return heads | _others_of_gangs(desired, memory, heads)
+
+
+def _others_of_gangs(desired: Desired, memory: Memory, heads: Mapping[str, Target]) -> dict[str, Target]:
+    pools = {p.id: p for p in desired.pools} if memory.gangs else {}
+    found = {}
+    for rid, gang in memory.gangs.items():
+        for node in gang.nodes if rid in heads else ():
+            if node.instance_id == gang.members[0] or node.address is None or node.port is None:
+                continue
+            pool = pools[gang.pool_id]
+            own = replica_id(cloud=pool.cloud, region=pool.region, instance=node.instance_id)
+            found[own] = replace(
+                heads[rid],
+                instance_id=node.instance_id,
+                address=node.address,
+                port=node.port,
+                agent_port=node.agent_port,
+                probed=False,
+            )
+    return found
 
 
 def serves(desired: Desired, replica: ReplicaMemory, health: Health | None, assigned: str | None) -> bool:
@@ -128,7 +151,8 @@ def services_status(
                 state=replica.state,
                 since=replica.since,
                 bundle=(health.bundle if health else None) or assigned or "",
-                usd_hour=price_of(pool, pools.get(pool.id)),
+                nodes=replica.instance.nodes,
+                usd_hour=usd_hour_of(replica, pool, pools.get(pool.id)),
                 reason=replica.reason,
             )
         )
@@ -175,6 +199,12 @@ def rollout_status(
         total=total,
         reason=rollout.reason,
     )
+
+
+def usd_hour_of(replica: ReplicaMemory, pool: Pool, observation: PoolObservation | None) -> float | None:
+    """USD per hour of all machines of a replica; None when no price is known."""
+    price = price_of(pool, observation)
+    return None if price is None else price * replica.instance.nodes
 
 
 def price_of(pool: Pool, observation: PoolObservation | None) -> float | None:

@@ -31,7 +31,7 @@ class Money:
             price = self._prices[pool.id] or 0.0
             doomed = sum(r.preempt_at is not None and not r.ended for r in tick.by_pool[pool.id].values())
             machines, awaiting = tick.machines(pool.id), tick.pool_memory[pool.id].awaiting
-            self._running[pool.service] += machines * price
+            self._running[pool.service] += tick.replicas_in(pool) * price
             self._awaited[pool.service] += awaiting * price
             self._doomed[pool.service] += doomed * price
             self._staying[pool.service] += machines + awaiting - doomed

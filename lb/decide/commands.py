@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lb.decide.memory import Memory
+from lb.decide.observed import Gang
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,15 @@ class Assign:
     instance_id: str | None
     sha256: str
     call: Literal["assign"] = "assign"
+
+
+@dataclass(frozen=True, slots=True)
+class AssignGangs:
+    """These are all gangs of the pool; a machine that is in none of them waits for one, if its bundle wants several."""
+
+    pool_id: str
+    gangs: tuple[Gang, ...]
+    call: Literal["assign_gangs"] = "assign_gangs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +47,7 @@ class Terminate:
     call: Literal["terminate"] = "terminate"
 
 
-Command = Assign | SetSize | Terminate
+Command = Assign | AssignGangs | SetSize | Terminate
 
 
 @dataclass(frozen=True, slots=True)

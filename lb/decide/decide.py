@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lb.decide.budget import Money
 from lb.decide.commands import Decision
+from lb.decide.gangs import fold, unfold
 from lb.decide.memory import Memory
 from lb.decide.observed import Observed
 from lb.decide.placement import grow
@@ -36,6 +37,13 @@ def decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> 
         what is observed, so that dead replicas still leave the edges.
 
     """
+    folded = fold(desired, observed, memory, now)
+    if folded is None:
+        return _decide(desired, observed, memory, now)
+    return unfold(folded, _decide(folded.desired, folded.observed, memory, now))
+
+
+def _decide(desired: Desired, observed: Observed, memory: Memory, now: float) -> Decision:
     tick = Tick(desired, observed, memory, now)
     take_wishes(tick, observed.wishes)
     update_replicas(tick)

@@ -169,8 +169,36 @@ class SpendMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class GangMemory:
+    """Machines that are one replica together, from the first that came until the last is gone.
+
+    Attributes:
+        size: how many it consists of when it is whole.
+        members: instance ids in the order of their ranks; the first gives the replica its id.
+        nodes: those of them that are still there, as the cloud last described them.
+        asked_at: when the cloud was asked for them, or later; epoch seconds.
+        broken: why it is over although some of its machines are still there; empty while it isn't.
+        ended: members whose end the cloud has confirmed.
+
+    """
+
+    pool_id: str
+    size: int
+    members: tuple[str, ...]
+    nodes: tuple[Instance, ...]
+    asked_at: float
+    broken: str = ""
+    ended: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that it consists of have come."""
+        return len(self.members) == self.size
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything that is remembered: replicas by replica id, pools by pool id, services and their scaling by name.
+    """Everything that is remembered: replicas and gangs by replica id, pools by pool id, services and their scaling by name.
 
     `spend`: money of the month; None = nothing was counted yet. `wishes`: ids of those that were acted on and are still in
     the bucket.
@@ -182,6 +210,7 @@ class Memory:
     scaling: dict[str, ScalingMemory] = field(default_factory=dict)
     spend: SpendMemory | None = None
     wishes: tuple[str, ...] = ()
+    gangs: dict[str, GangMemory] = field(default_factory=dict)
 
     def resumed(self, *, written_at: float, now: float) -> Memory:
         """The memory as it is to be used after a break: time in which nobody watched counts for no deadline.

@@ -60,12 +60,21 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class Gang:
+    """Machines that are one replica together, in the order of their ranks: their instance ids and their addresses."""
+
+    nodes: tuple[str, ...]
+    ips: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
-    """Which bundle the machines of a pool run: `instances` by name, all others `default`."""
+    """Which bundle the machines of a pool run: `instances` by name, all others `default`; and which are gangs."""
 
     pool_id: str
     default: str | None = None
     instances: dict[str, str] = field(default_factory=dict)
+    gangs: tuple[Gang, ...] = ()
 
     def of(self, instance_id: str) -> str | None:
         """The bundle of that machine; None = nothing assigned."""

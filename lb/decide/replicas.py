@@ -110,6 +110,8 @@ def _refresh(tick: Tick, replica: ReplicaMemory, instance: Instance) -> ReplicaM
 
 def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
     """The replica one step, or several, further; doubts about ready ones are left to `_take_out_doubtful`."""
+    if replica.instance.broken:
+        return _give_up(tick, rid, replica)
     if replica.preempt_at is not None:
         return _leave_before_the_kill(tick, rid, replica)
     if replica.state in (S.DRAINING, S.FAILED):
@@ -131,6 +133,19 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
                 tick, rid, replica, f"not ready for {service.probe.replace_after_s:g} s: {replica.reason}"
             )
     return replica
+
+
+def _give_up(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
+    """It can't serve any more although its machine is still there: that is a loss, but its end is ours to ask for."""
+    why = replica.instance.broken
+    if replica.state is S.FAILED or replica.drain is Drain.IDLE:
+        return replica
+    if replica.state is S.DRAINING:
+        tick.say(f"{rid}: {S.DRAINING}: {why}")
+        return replace(replica, reason=why, drain=Drain.IDLE)
+    if replica.preempt_at is None:
+        tick.strike(replica.pool_id, f"{replica.instance.instance_id}: {why}")
+    return _to(tick, rid, replica, S.FAILED, why)
 
 
 def _leave_before_the_kill(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:

@@ -89,9 +89,9 @@ def _ceiling(budget: Budget, worst: float | None, hours: float) -> float:
 
 def _worst(desired: Desired, service: Service) -> float | None:
     """USD per hour of as many replicas as the service may have in the dearest of its pools; None = not known."""
-    prices = [p.price_usd_hour for p in desired.pools_of(service.name)]
-    known = [p for p in prices if p is not None]
-    if len(known) < len(prices):
+    pools = desired.pools_of(service.name)
+    known = [p.price_usd_hour / p.capacity_units for p in pools if p.price_usd_hour is not None]
+    if len(known) < len(pools):
         return None
     return (service.scaling.max_replicas + service.scaling.surge) * max(known, default=0.0)
 

@@ -76,6 +76,11 @@ class Tick:
         """How many machines the pool has, whatever their state; those whose end is confirmed don't count."""
         return sum(not r.ended for r in self.by_pool[pool_id].values())
 
+    def replicas_in(self, pool: Pool) -> float:
+        """The same in replicas of the size that is wanted; one that has more nodes counts as more than one."""
+        wanted = self.services[pool.service].num_nodes
+        return sum(r.instance.nodes / wanted for r in self.by_pool[pool.id].values() if not r.ended)
+
     def unfilled(self, pool_id: str) -> int:
         """Machines that the cloud still owes by the size it holds; 0 while the pool can't be observed."""
         observation = self.seen.get(pool_id)

@@ -33,6 +33,8 @@ def outgoing(tick: Tick, service: Service) -> dict[str, str]:
             continue
         if tick.pools[replica.pool_id].state is PoolState.RETIRING:
             found[rid] = "its pool is retiring"
+        elif _has_other_nodes(tick, service, replica):
+            found[rid] = f"it has {replica.instance.nodes} nodes, and {service.num_nodes} are wanted"
         elif _failed_for_long(tick, service, replica):
             found[rid] = f"it fails for {service.probe.replace_after_s:g} s: {replica.reason}"
     return found
@@ -114,6 +116,12 @@ def _failed_for_long(tick: Tick, service: Service, replica: ReplicaMemory) -> bo
     return since is not None and tick.now > since + service.probe.replace_after_s
 
 
+def _has_other_nodes(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
+    """Whether it has another number of machines than is wanted, and the bundle that goes with that is not given up."""
+    goal = rollout.goal(tick.service_memory[service.name])
+    return replica.instance.nodes != service.num_nodes and goal == service.bundle.sha256
+
+
 def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemory, str]], spare: int) -> None:
     """Those that don't serve leave at once; the others as others become ready, the oldest first."""
     for rid, (replica, why) in sorted(
@@ -129,8 +137,9 @@ def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemor
 
 
 def _no_room_for_another(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
-    """Without surge a retiring pool can only be left one replica at a time, while all others are ready."""
-    if service.scaling.surge or tick.pools[replica.pool_id].state is not PoolState.RETIRING:
+    """Without surge a replica that can't stay can only go before its replacement, while all others are ready."""
+    retiring = tick.pools[replica.pool_id].state is PoolState.RETIRING
+    if service.scaling.surge or not (retiring or _has_other_nodes(tick, service, replica)):
         return False
     everyone = [r for _, r in tick.replicas_of(service)]
     return len(everyone) >= most_replicas(service) and all(r.state is S.READY for r in everyone)

@@ -33,7 +33,10 @@ FAST_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where and how to ask one replica. Without an `agent_port` only the engine is asked."""
+    """Where and how to ask one machine. Without an `agent_port` only the engine is asked; unless `probed`, only the agent.
+
+    Of a gang only the head is probed: the engines of the others may serve nothing.
+    """
 
     instance_id: str
     address: str
@@ -42,6 +45,7 @@ class Target:
     probe: Probe
     engine: str | None = None
     draining: bool = False
+    probed: bool = True
 
 
 class Watcher:
@@ -106,7 +110,9 @@ class _Watch:
         self._misses = 0
         self._may_probe = asyncio.Event()
         self._urgent = asyncio.Event()
-        self.tasks = [asyncio.create_task(self._probe_forever())]
+        self.tasks: list[asyncio.Task[None]] = []
+        if target.probed:
+            self.tasks.append(asyncio.create_task(self._probe_forever()))
         if target.agent_port is not None:
             self.tasks.append(asyncio.create_task(self._ask_forever()))
         else:

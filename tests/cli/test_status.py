@@ -50,6 +50,7 @@ def test_the_json_has_exactly_the_documented_names(context):
     (replica,) = service["replicas"]
     assert set(replica) == {
         "id", "pool", "cloud", "region", "zone", "market", "accelerator", "state", "since", "bundle", "usd_hour",
+        "nodes",
     }  # fmt: skip
     assert replica["state"] == "ready"
 

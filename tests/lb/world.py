@@ -6,7 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
-from lb.decide import Assign, Decision, Health, Memory, Observed, Outcome, SetSize, Terminate, decide
+from lb.decide import (
+    Assign,
+    AssignGangs,
+    Decision,
+    Health,
+    Memory,
+    Observed,
+    Outcome,
+    SetSize,
+    Terminate,
+    decide,
+)
 from lb.decide.observed import Action, AgentState, Assignment, Load, ProbeState, Wish
 from spec.desired import (
     Budget,
@@ -44,9 +55,11 @@ def a_service(
     spares=0,
     month=None,
     on_exhausted=OnExhausted.HOLD,
+    num_nodes=1,
 ):
     return Service(
         name=name,
+        num_nodes=num_nodes,
         bundle=Bundle(sha256=sha256, run="serve", port=8000),
         probe=probe or Probe(),
         scaling=Scaling(
@@ -149,6 +162,8 @@ class World:
     wishes: tuple[Wish, ...] = ()
     lost_since: float | None = None
     paid: float = 0.0
+    nodes_of: dict[str, int] = field(default_factory=dict)
+    """Machines that a replica of each bundle consists of."""
 
     def pool(self, pool_id_: str) -> Pool:
         return next(p for p in self.desired.pools if p.id == pool_id_)
@@ -198,6 +213,9 @@ class World:
         bundle = self.bundle_of(instance_id)
         if self.switched.get(instance_id, (None, 0.0))[0] != bundle:
             self.switched[instance_id] = (bundle, self.now + self.slow_s)
+        gang = next((g for g in self.assignment(instance_id).gangs if instance_id in g.nodes), None)
+        if self.nodes_of.get(bundle or "", 1) != (len(gang.nodes) if gang else 1):
+            return Health(rid, AgentState.ANSWERS, phase="waiting", bundle=bundle)
         up = Health(rid, AgentState.ANSWERS, phase="running", bundle=bundle, probe=ProbeState.OK, in_flight=0)
         if bundle in self.broken:
             return replace(up, phase="failed", message="exit code 3", probe=ProbeState.UNKNOWN)
@@ -207,8 +225,12 @@ class World:
 
     def bundle_of(self, instance_id: str) -> str | None:
         """What that machine was told to run."""
-        machine = self.machines[instance_id]
-        return self.assignments.get(machine.pool_id, Assignment(machine.pool_id)).of(instance_id)
+        return self.assignment(instance_id).of(instance_id)
+
+    def assignment(self, instance_id: str) -> Assignment:
+        """What the machines of that machine's pool were told."""
+        pool_id_ = self.machines[instance_id].pool_id
+        return self.assignments.get(pool_id_, Assignment(pool_id_))
 
     def bundles(self) -> list[str | None]:
         """What each machine was told to run, oldest machine first."""
@@ -236,6 +258,7 @@ class World:
         """Time passes and is paid for, a decision is made and carried out."""
         self.now += seconds
         self.paid += self.usd_hour() * seconds / 3600
+        self.nodes_of |= {s.bundle.sha256: s.num_nodes for s in self.desired.services}
         decision = decide(self.desired, self.observed(), self.memory, self.now)
         self.memory, self.last, self.outcomes = decision.memory, decision, []
         for command in decision.commands:
@@ -280,6 +303,9 @@ class World:
                 self.assignments[pool_id_] = replace(
                     known, instances={**known.instances, instance_id: sha256}
                 )
+            case AssignGangs(pool_id_, gangs):
+                known = self.assignments.get(pool_id_, Assignment(pool_id_))
+                self.assignments[pool_id_] = replace(known, gangs=gangs)
             case SetSize(pool_id_, size):
                 self._set_size(pool_id_, size, command.call)
             case Terminate(pool_id_, instance_id, _):

@@ -27,25 +27,23 @@ TROUBLE = (
     {"phase": "setup"},
 )
 
-events = st.lists(
-    st.one_of(
-        st.tuples(st.just("wait"), st.integers(1, 200)),
-        st.tuples(st.just("lose"), st.integers(0, 20)),
-        st.tuples(st.just("trouble"), st.integers(0, 20), st.sampled_from(TROUBLE)),
-        st.tuples(st.just("preempt"), st.integers(0, 20)),
-        st.tuples(st.just("capacity"), st.sampled_from(ZONES), st.integers(0, 4)),
-        st.tuples(st.just("no spot"), st.integers(0, 2)),
-        st.tuples(st.just("replicas"), st.integers(0, 5)),
-        st.tuples(st.just("bundle"), st.sampled_from([OLD, NEW])),
-        st.tuples(st.just("retire"), st.sampled_from([*ZONES, ""])),
-        st.tuples(st.just("forget")),
-        st.tuples(st.just("crash"), st.integers(0, 4)),
-        st.tuples(st.just("cloud"), st.booleans()),
-        st.tuples(st.just("load"), st.floats(0, 9), st.integers(0, 3)),
-        st.tuples(st.just("no load")),
-    ),
-    max_size=12,
+event = st.one_of(
+    st.tuples(st.just("wait"), st.integers(1, 200)),
+    st.tuples(st.just("lose"), st.integers(0, 20)),
+    st.tuples(st.just("trouble"), st.integers(0, 20), st.sampled_from(TROUBLE)),
+    st.tuples(st.just("preempt"), st.integers(0, 20)),
+    st.tuples(st.just("capacity"), st.sampled_from(ZONES), st.integers(0, 4)),
+    st.tuples(st.just("no spot"), st.integers(0, 2)),
+    st.tuples(st.just("replicas"), st.integers(0, 5)),
+    st.tuples(st.just("bundle"), st.sampled_from([OLD, NEW])),
+    st.tuples(st.just("retire"), st.sampled_from([*ZONES, ""])),
+    st.tuples(st.just("forget")),
+    st.tuples(st.just("crash"), st.integers(0, 4)),
+    st.tuples(st.just("cloud"), st.booleans()),
+    st.tuples(st.just("load"), st.floats(0, 9), st.integers(0, 3)),
+    st.tuples(st.just("no load")),
 )
+events = st.lists(event, max_size=12)
 
 services = st.fixed_dictionaries(
     {
@@ -76,7 +74,7 @@ def the_desired(service, money, *, sha256=OLD, retired=""):
         a_pool(
             zone,
             market=market,
-            most=3,
+            most=3 * service.get("nodes", 1),
             price=0.2 if market is Market.SPOT else 0.7,
             launch_usd=0.001,
             state=PoolState.RETIRING if zone == retired else PoolState.ACTIVE,
@@ -93,6 +91,7 @@ def the_desired(service, money, *, sha256=OLD, retired=""):
         base_on_demand=service["base"],
         dynamic=service["dynamic"],
         sha256=sha256,
+        num_nodes=service.get("nodes", 1),
     )
     return a_desired([one], pools, fixed=0.1, **money)
 

@@ -38,15 +38,34 @@ def status(
     stack: StackOption = "dev",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it live until Ctrl-C.")] = False,
+    web: Annotated[
+        bool,
+        typer.Option("--web", help="Print the address of the status page, with the token that it asks for."),
+    ] = False,
+    open_web: Annotated[bool, typer.Option("--open", help="Open the status page in a browser.")] = False,
 ) -> None:
     """Show every service with its replicas, what they cost per hour, and how the controller is."""
     context = there(stack)
-    if as_json:
+    if web or open_web:
+        _web(context, print_it=web, open_it=open_web)
+    elif as_json:
         print(json.dumps(as_public(context, read_status(context))))
     elif watch:
         _watch(context)
     else:
         out.print(_page(context, read_status(context)))
+
+
+def _web(context: Context, *, print_it: bool, open_it: bool) -> None:
+    """Raises OutsideError where nobody would answer."""
+    from cli.web import address, open_page
+
+    if _runs(context) is False:
+        raise OutsideError(f"its controller does not run; `make up STACK={context.stack}` starts it again")
+    if print_it:
+        print(address(context))
+    if open_it:
+        open_page(context)
 
 
 def _watch(context: Context) -> None:

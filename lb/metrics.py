@@ -27,7 +27,21 @@ class Metrics:
         self.desired = Gauge(
             "tradewind_desired_replicas", "Replicas that should be ready", ("service",), registry=r
         )
+        self.limits = Gauge(
+            "tradewind_replica_limits", "Fewest and most replicas", ("service", "limit"), registry=r
+        )
+        self.rollout = Gauge(
+            "tradewind_rollout", "1 for the phase of the last update", ("service", "phase"), registry=r
+        )
         self.usd_hour = Gauge("tradewind_usd_per_hour", "What runs now costs per hour", registry=r)
+        self.usd_month = Gauge(
+            "tradewind_month_usd", "Spent in this month (UTC) until now, fixed costs included", registry=r
+        )
+        self.usd_month_service = Gauge(
+            "tradewind_service_month_usd", "Spent on a service in this month", ("service",), registry=r
+        )
+        self.budget_month = Gauge("tradewind_month_budget_usd", "Budget of a month; 0 = none", registry=r)
+        self.exhausted = Gauge("tradewind_budget_exhausted", "1 while nothing more may be spent", registry=r)
         self.tick_s = Histogram(
             "tradewind_tick_seconds",
             "Length of a tick's phases",
@@ -44,6 +58,28 @@ class Metrics:
             ("cloud", "call", "result"),
             registry=r,
         )
+        self.commands = Counter(
+            "tradewind_commands_total", "Commands that were decided", ("service", "call"), registry=r
+        )
+        self.launched = Counter(
+            "tradewind_machines_launched_total", "Machines that appeared", ("pool",), registry=r
+        )
+        self.refused = Counter(
+            "tradewind_launches_refused_total", "Launches that a cloud refused", ("pool",), registry=r
+        )
+        self.notices = Counter(
+            "tradewind_preemption_notices_total", "Announced preemptions", ("pool",), registry=r
+        )
+        self.lost = Counter(
+            "tradewind_machines_lost_total",
+            "Machines that went away without being asked to",
+            ("pool",),
+            registry=r,
+        )
+        self.failed = Counter(
+            "tradewind_replicas_failed_total", "Replicas that failed by themselves", ("service",), registry=r
+        )
+        self.journal_bytes = Gauge("tradewind_journal_bytes", "Size of the journal", registry=r)
         self.observe_failures = Counter(
             "tradewind_observe_failures_total", "Observations of a cloud that failed", ("cloud",), registry=r
         )

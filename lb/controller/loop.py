@@ -137,7 +137,7 @@ class Controller:
             await self._end_term()
             term = Term(self._parts, self._lease.epoch)
             await term.begin()
-            term.reasons.extend((await self._recorder.load(self._bucket)).reasons)
+            term.reasons.remember((await self._recorder.load(self._bucket)).reasons)
             self._term = term
         self._metrics.leader.set(self._term is not None)
         self._metrics.epoch.set(self._lease.epoch or 0)

@@ -6,11 +6,9 @@ A tick has three phases: observe, decide, act. What it starts from is recovered 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 
 import httpx
 import structlog
@@ -20,6 +18,8 @@ from lb.act.executor import Executor
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver, PoolObservation
+from lb.controller.measure import count_events, measure_state
+from lb.controller.reasons import Reasons
 from lb.controller.view import announced, endpoints_of, serves, services_status, targets_of, usd_hour_of
 from lb.decide import Decision, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
@@ -42,7 +42,6 @@ log = structlog.get_logger(__name__)
 
 FIRST_LOOK_S = 10.0
 """At the start of a term the edges keep what they have until every replica has been asked, or for this long."""
-REASONS_KEPT = 50
 
 
 @dataclass(frozen=True)
@@ -91,9 +90,8 @@ class Term:
         self._edge_keys: tuple[Key, ...] | None = None
         self._looked = False
         self._routed: frozenset[str] = frozenset()
-        self._told: set[str] = set()
         self._lost_since: float | None = None
-        self.reasons: deque[str] = deque(maxlen=REASONS_KEPT)
+        self.reasons = Reasons()
 
     # ------------------------------------------------------------ its course
 
@@ -124,12 +122,14 @@ class Term:
         if desired is None:
             return
         with self._timed("decide"):
-            decision = decide(desired, observed, self._decision.memory, self._now())
+            now = self._now()
+            decision = decide(desired, observed, self._decision.memory, now)
         self._watcher.follow(targets_of(desired, decision.memory))
         with self._timed("act"):
-            written = await self._write_down(observed, decision)
+            written = await self._write_down(observed, decision, now)
+            count_events(self._parts.metrics, desired, observed, self._decision.memory, decision)
             self._decision = decision
-            self._say(decision)
+            self.reasons.say(decision, tick=self._journal.tick, at=now)
             self._publish()
             if written:
                 await self._wishes.remove(decision.memory.wishes)
@@ -182,11 +182,11 @@ class Term:
         self._parts.traffic.keep(edges=[e.id for e in desired.edges], services=services)
         return self._parts.traffic.load(services)
 
-    async def _write_down(self, observed: Observed, decision: Decision) -> bool:
+    async def _write_down(self, observed: Observed, decision: Decision, now: float) -> bool:
         """Whether the journal holds the decision; without it the term goes on too."""
         desired = self._reading.desired
         entry = Entry(
-            at=self._now(),
+            at=now,
             generation=desired.generation if desired else None,
             observed=observed,
             commands=decision.commands,
@@ -312,28 +312,11 @@ class Term:
         prices = [usd_hour_of(r, pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
         return round(desired.fixed_usd_hour + sum(p for p in prices if p is not None), 6)
 
-    def _say(self, decision: Decision) -> None:
-        """Keeps and logs every command, and what else was not said in the tick before."""
-        at = datetime.fromtimestamp(self._now(), UTC).strftime("%H:%M:%SZ")
-        tick = self._journal.tick
-        for command, reason in zip(decision.commands, decision.because, strict=True):
-            log.info("command", tick=tick, reason=reason, **asdict(command))
-        for reason in decision.reasons:
-            if reason not in self._told:
-                self.reasons.appendleft(f"{at} {reason}")
-                if reason not in decision.because:
-                    log.info("decision", tick=tick, reason=reason)
-        self._told = set(decision.reasons)
-
     def _measure(self, observed: Observed) -> None:
         metrics = self._parts.metrics
         metrics.frozen.set(observed.frozen is not None)
-        metrics.usd_hour.set(self.usd_hour())
-        metrics.replicas.clear()
-        for service in self.services():
-            metrics.desired.labels(service.name).set(service.desired)
-            for replica in service.replicas:
-                metrics.replicas.labels(service.name, replica.pool, replica.state.value).inc()
+        metrics.journal_bytes.set(self._journal.bytes)
+        measure_state(metrics, self.services(), usd_hour=self.usd_hour(), spend=self.spend())
 
     @contextmanager
     def _timed(self, phase: str) -> Generator[None]:

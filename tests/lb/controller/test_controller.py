@@ -6,6 +6,7 @@ import json
 import shutil
 
 import pytest
+import structlog
 
 from lb.bucket import BucketError, open_bucket
 from lb.clock import SystemClock
@@ -18,6 +19,7 @@ from lb.metrics import Metrics
 from lb.observe import replicas as replicas_module
 from lb.observe import wishes as wishes_module
 from lb.observe.http import make_client
+from lb.replay import Reader
 from lb.snapshots import Publisher
 from spec.desired import Probe, dump
 from spec.snapshot import Keys, Snapshot
@@ -163,6 +165,67 @@ def test_a_desired_state_becomes_ready_replicas_in_a_snapshot(stage):
             await until((s.folder / "edges/edge-1/snapshot.json").exists)
             snapshot = Snapshot.model_validate_json((s.folder / "edges/edge-1/snapshot.json").read_bytes())
             assert snapshot.epoch > 1_700_000_000, "an empty bucket begins above what any edge has seen"
+
+    asyncio.run(story())
+
+
+def test_every_decision_that_a_controller_wrote_down_can_be_made_again(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller("one", ends="killed") as controller:
+                await s.declare()
+                await until(lambda: s.ready(controller) == 2)
+                await s.nodes[0].kill_engine()
+                await until(lambda: s.ready(controller) == 1)
+            async with s.controller("two") as controller:
+                await until(lambda: s.ready(controller) >= 1)
+            reader = await Reader.open(s.bucket)
+            ticks = [await reader.tick(place) async for place, _ in reader.backwards()]
+            assert len({tick.place.epoch for tick in ticks}) == 2
+            for tick in ticks:
+                again = tick.again()
+                assert (again.commands, again.reasons, again.memory) == (
+                    tick.entry.commands,
+                    tick.entry.reasons,
+                    tick.entry.memory,
+                ), tick.place
+
+    asyncio.run(story())
+
+
+def test_each_decision_is_logged_once_with_its_tick(stage):
+    async def story():
+        with structlog.testing.capture_logs() as logs:
+            async with stage() as s, s.controller() as controller:
+                await s.declare()
+                await until(lambda: s.ready(controller) == 2)
+            said = [
+                (e["event"], e["tick"], e["reason"]) for e in logs if e["event"] in ("command", "decision")
+            ]
+            assert len(said) == len(set(said))
+            sizes = [e for e in logs if e["event"] == "command" and e["call"] == "set_size"]
+            assert len(sizes) == 2
+            reader = await Reader.open(s.bucket)
+            entries = {place.tick: entry async for place, entry in reader.backwards()}
+            for event, tick, reason in said:
+                written = entries[tick]
+                assert reason in (written.because if event == "command" else written.reasons)
+
+    asyncio.run(story())
+
+
+def test_a_restarted_controller_still_tells_what_the_one_before_decided(stage):
+    async def story():
+        async with stage() as s:
+            async with s.controller("one") as controller:
+                await s.declare()
+                await until(lambda: s.ready(controller) == 2)
+                said = controller.status().reasons
+                assert said
+            async with s.controller("two") as controller:
+                await until(lambda: s.ready(controller) == 2)
+                assert controller.status().reasons[-len(said) :] == said
+                assert controller.history(None).points
 
     asyncio.run(story())
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lb.bucket import Bucket
-from lb.decide.spend import retry_after_s
 from spec.desired import Desired
 from spec.snapshot import Endpoint, Key, Snapshot, SnapshotService
 
@@ -31,19 +30,23 @@ def snapshot_path(edge_id: str) -> str:
     return f"edges/{edge_id}/snapshot.json"
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What callers of a service without a usable endpoint are told; see SnapshotService."""
+
+    hold: bool = False
+    retry_after_s: float = 10.0
+
+
 def services_of(
-    desired: Desired,
-    endpoints: Mapping[str, Iterable[Endpoint]],
-    closed_until: Mapping[str, float],
-    now: float,
+    desired: Desired, endpoints: Mapping[str, Iterable[Endpoint]], outlooks: Mapping[str, Outlook]
 ) -> tuple[SnapshotService, ...]:
     """One entry per service, with its endpoints in a stable order.
 
     Args:
         desired: where names and routing come from.
         endpoints: by service name; a service that is not in here has none.
-        closed_until: epoch seconds until which a service's money is used up, by its name.
-        now: epoch seconds.
+        outlooks: by service name.
 
     """
     return tuple(
@@ -51,14 +54,12 @@ def services_of(
             name=service.name,
             routing=service.routing,
             endpoints=tuple(sorted(endpoints.get(service.name, ()), key=lambda e: e.replica_id)),
-            **_closed(closed_until.get(service.name), now),
+            hold=outlook.hold,
+            retry_after_s=outlook.retry_after_s,
         )
         for service in sorted(desired.services, key=lambda s: s.name)
+        for outlook in (outlooks.get(service.name, Outlook()),)
     )
-
-
-def _closed(until: float | None, now: float) -> dict[str, float]:
-    return {} if until is None else {"retry_after_s": retry_after_s(until, now)}
 
 
 class Publisher:

@@ -19,11 +19,12 @@ from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver, PoolObservation
 from lb.controller.measure import count_events, measure_state
+from lb.controller.outlook import Situation, Starts, outlooks
 from lb.controller.reasons import Reasons
 from lb.controller.view import announced, endpoints_of, serves, services_status, targets_of, usd_hour_of
 from lb.decide import Decision, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
-from lb.decide.spend import closed_until, spend_status
+from lb.decide.spend import spend_status
 from lb.journal import Entry, Journal
 from lb.lease import Lease
 from lb.metrics import Metrics
@@ -88,6 +89,7 @@ class Term:
         self._assigned: dict[str, Assignment] = {}
         self._pools: dict[str, PoolObservation] = {}
         self._edge_keys: tuple[Key, ...] | None = None
+        self._starts = Starts()
         self._looked = False
         self._routed: frozenset[str] = frozenset()
         self._lost_since: float | None = None
@@ -128,6 +130,7 @@ class Term:
         with self._timed("act"):
             written = await self._write_down(observed, decision, now)
             count_events(self._parts.metrics, desired, observed, self._decision.memory, decision)
+            self._starts.learn(desired, self._decision.memory, decision.memory)
             self._decision = decision
             self.reasons.say(decision, tick=self._journal.tick, at=now)
             self._publish()
@@ -237,11 +240,11 @@ class Term:
             self._decision.targets,
         )
         self._routed = frozenset(e.replica_id for found in endpoints.values() for e in found)
-        changed = self._parts.publisher.publish(
-            [e.id for e in desired.edges],
-            services_of(desired, endpoints, closed_until(desired, self._decision.memory.spend), self._now()),
-            self._edge_keys,
+        situation = Situation(
+            desired, self._decision.memory, self._decision.targets, self._reading.frozen, self._now()
         )
+        services = services_of(desired, endpoints, outlooks(situation, endpoints, self._starts))
+        changed = self._parts.publisher.publish([e.id for e in desired.edges], services, self._edge_keys)
         if changed:
             self._parts.metrics.snapshots.inc()
             log.info("snapshot", endpoints={name: len(found) for name, found in endpoints.items()})

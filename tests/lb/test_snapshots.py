@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from lb.bucket import BucketError, open_bucket
-from lb.snapshots import Publisher, services_of
+from lb.snapshots import Outlook, Publisher, services_of
 from spec.snapshot import Endpoint, Key, Snapshot
 from tests.lb.world import a_desired, a_service
 
@@ -14,7 +14,7 @@ KEYS = (Key(id="k1", sha256="c" * 64),)
 
 def services(*names):
     endpoints = [Endpoint(replica_id=n, address="127.0.0.1", port=8000) for n in names]
-    return services_of(a_desired(), {"chat": endpoints}, {}, 0.0)
+    return services_of(a_desired(), {"chat": endpoints}, {})
 
 
 @pytest.fixture
@@ -43,14 +43,16 @@ def test_other_keys_are_a_change(publisher):
 
 def test_a_service_without_endpoints_is_still_told(publisher):
     desired = a_desired([a_service("b"), a_service("a")])
-    found = services_of(desired, {}, {}, 0.0)
+    found = services_of(desired, {}, {})
     assert [(s.name, s.endpoints) for s in found] == [("a", ()), ("b", ())]
 
 
-def test_callers_of_a_service_whose_money_is_used_up_are_told_to_come_back_when_there_is_some():
+def test_what_callers_are_told_while_there_is_no_endpoint_is_part_of_it(publisher):
     desired = a_desired([a_service("a"), a_service("b")])
-    a, b = services_of(desired, {}, {"b": 9 * 3600.0}, 3600.0)
-    assert (a.retry_after_s, b.retry_after_s) == (10, 8 * 3600)
+    a, b = services_of(desired, {}, {"b": Outlook(hold=True, retry_after_s=25)})
+    assert (a.hold, a.retry_after_s, b.hold, b.retry_after_s) == (False, 10, True, 25)
+    publisher.publish(["e"], (a,), KEYS)
+    assert publisher.publish(["e"], (b,), KEYS)
 
 
 def test_whoever_waits_is_woken_by_a_newer_snapshot(publisher):

@@ -29,6 +29,8 @@ GIVE_UP_AFTER = 3
 """Replicas of one service that fail in a row, none ready on its present bundle, before `wait` stops waiting."""
 LOG_LINES = 5
 
+_GOING_ON = (RolloutPhase.ROLLING, RolloutPhase.PAUSED, RolloutPhase.BACK)
+
 out = Console(highlight=False)
 
 
@@ -136,7 +138,8 @@ class _Waiting:
             ready = [r for r in service.replicas if r.state is ReplicaState.READY]
             if len(ready) < service.desired:
                 return f"{service.name} has {len(ready)} of {service.desired} replicas ready"
-            if any(r.bundle != bundles.get(service.name, r.bundle) for r in ready):
+            goes_on = service.rollout is not None and service.rollout.phase in _GOING_ON
+            if goes_on or any(r.bundle != bundles.get(service.name, r.bundle) for r in ready):
                 return f"{service.name} is still being updated{_how_far(service.rollout)}"
         return None
 

@@ -195,7 +195,7 @@ def _take_out_doubtful(tick: Tick, service: Service) -> None:
             continue
         verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
         if replica.state is S.UNREADY:
-            out += verdict is Verdict.DOUBTFUL
+            out += verdict is Verdict.DOUBTFUL or replica.lied
             continue
         ready += 1
         if verdict is Verdict.DOUBTFUL:
@@ -206,7 +206,8 @@ def _take_out_doubtful(tick: Tick, service: Service) -> None:
     for place, (since, rid, why) in enumerate(sorted(doubtful)):
         replica = replicas[rid]
         if place < room:
-            tick.put(rid, _to(tick, rid, replica, S.UNREADY, why))
+            lies = bool(tick.health[rid].lies)
+            tick.put(rid, replace(_to(tick, rid, replica, S.UNREADY, why), lied=lies))
         elif replica.failing_since is None:
             tick.say(f"{rid}: {why}; it stays in the edges because half of {service.name} is out already")
             tick.put(rid, replace(replica, failing_since=since, reason=why))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import httpx
 
 from lb.decide.observed import AgentState, Health, ProbeState
+from lb.observe.answers import MOST_BYTES, trouble_with
 from lb.observe.http import refused
 from lb.observe.load import in_flight, metric_names
 from lb.observe.node import NodeRefused, NodeSilent, ask_node, moment
@@ -218,12 +219,12 @@ class _Watch:
                     probe.method, url, headers=headers, content=body, timeout=None
                 ) as response,
             ):
-                if response.is_success:
-                    if await _is_rubbish(response):
-                        what = f"{probe.method} {probe.path} answers {response.status_code}"
-                        return ProbeState.FAILING, f"{what} and calls JSON what is none"
-                    return ProbeState.OK, ""
-                return ProbeState.FAILING, f"{probe.method} {probe.path} answers {response.status_code}"
+                said = f"{probe.method} {probe.path} answers {response.status_code}"
+                if not response.is_success:
+                    return ProbeState.FAILING, said
+                kind = response.headers.get("content-type", "")
+                trouble = trouble_with(probe, kind, await _start_of(response))
+                return (ProbeState.FAILING, f"{said} {trouble}") if trouble else (ProbeState.OK, "")
         except TimeoutError:
             return ProbeState.FAILING, f"{probe.method} {probe.path}: no answer within {probe.timeout_s:g} s"
         except httpx.TransportError as e:
@@ -256,23 +257,14 @@ class _Watch:
             self._on_change(health.replica_id)
 
 
-async def _is_rubbish(response: httpx.Response) -> bool:
-    """Whether an answer calls itself JSON and is none. Reads it to its end, so that the connection can be used again.
-
-    A probe that asks the model so finds an engine that answers, and answers nonsense. Long answers are not judged.
-    """
-    body = b""
+async def _start_of(response: httpx.Response) -> bytes:
+    """The body, read to its end so that the connection can be used again; of a long one only the start."""
+    body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
-        if len(body) > 1 << 20:
-            return False
-    if not body or not response.headers.get("content-type", "").startswith("application/json"):
-        return False
-    try:
-        json.loads(body)
-    except ValueError:
-        return True
-    return False
+        if len(body) > MOST_BYTES:
+            break
+    return bytes(body)
 
 
 def _host(address: str) -> str:

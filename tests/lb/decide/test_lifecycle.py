@@ -18,9 +18,28 @@ def a_replica(state: S) -> ReplicaMemory:
     return ReplicaMemory("chat", "pool", INSTANCE, state, 1.0)
 
 
+CAN_BECOME = """
+              pending starting ready unready draining failed gone
+    pending      .       x       .      .       x       x     x
+    starting     .       .       x      .       x       x     x
+    ready        .       .       .      x       x       x     x
+    unready      .       x       x      .       x       x     x
+    draining     .       x       .      .       .       .     x
+    failed       .       .       .      .       .       .     x
+    gone         .       .       .      .       .       .     .
+"""
+"""Written down once more, so that a change of the table is a change of a test."""
+
+
+def expected():
+    header, *rows = (line.split() for line in CAN_BECOME.strip().splitlines())
+    return {(S(row[0]), S(to)): mark == "x" for row in rows for to, mark in zip(header, row[1:], strict=True)}
+
+
 @pytest.mark.parametrize(("state", "to"), itertools.product(S, S))
 def test_a_replica_moves_exactly_as_the_table_says(state, to):
     drain = Drain.LEAVE if to is S.DRAINING else None
+    assert (to in POSSIBLE[state]) is expected()[state, to]
     if to in POSSIBLE[state]:
         moved = move(a_replica(state), to, now=5.0, reason="because", drain=drain)
         assert (moved.state, moved.since, moved.reason, moved.drain) == (to, 5.0, "because", drain)

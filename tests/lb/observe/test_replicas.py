@@ -161,6 +161,17 @@ def test_a_deep_probe_posts_its_body_and_headers():
     asyncio.run(story())
 
 
+def test_a_route_of_the_openai_interface_that_answers_200_with_rubbish_fails():
+    async def story():
+        async with Replica(Probe(path="/v1/models", interval_s=0.02)).watched() as replica:
+            await until(lambda: replica.health.failures == 3)
+            assert "answers 200 and is not JSON: 'ok'" in replica.health.detail
+            replica.engine.answer = lambda *_: (200, {"data": [{"id": "m"}]})
+            await until(lambda: replica.health.probe is ProbeState.OK)
+
+    asyncio.run(story())
+
+
 def test_an_engine_is_not_probed_before_its_agent_runs_it():
     async def story():
         replica = Replica()

@@ -29,10 +29,11 @@ class ObjectNotFound(BucketError):
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object in a listing. `size` in bytes."""
+    """An object in a listing. `size` in bytes, `modified` in epoch seconds by the store's clock."""
 
     path: str
     size: int
+    modified: float
 
 
 class Bucket:
@@ -74,7 +75,8 @@ class Bucket:
             found = await obstore.list(self._store, prefix=folder, offset=after).collect_async()
         except (BaseError, OSError) as e:
             raise _failed("list", folder, e) from e
-        return sorted((Object(o["path"], o["size"]) for o in found), key=lambda o: o.path)
+        objects = (Object(o["path"], o["size"], o["last_modified"].timestamp()) for o in found)
+        return sorted(objects, key=lambda o: o.path)
 
     async def delete(self, *paths: str) -> None:
         """Removes objects; one that is not there counts as removed."""

@@ -14,6 +14,7 @@ import httpx
 import structlog
 
 from lb.act.assignments import Assignments
+from lb.act.bundles import BundleKeeper, needed
 from lb.act.executor import Executor
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
@@ -82,6 +83,7 @@ class Term:
         self._desired = DesiredReader(parts.bucket, parts.stack)
         self._keys = KeysReader(parts.bucket)
         self._wishes = WishReader(parts.bucket, parts.clock)
+        self._bundles = BundleKeeper(parts.bucket, parts.clock)
         self._began = parts.clock.monotonic()
         self._began_at = parts.clock.now()
         self._reading = DesiredReading(None, "the desired state was not read yet")
@@ -138,6 +140,8 @@ class Term:
                 await self._wishes.remove(decision.memory.wishes)
             await self._executor.carry_out(decision.commands, {p.id: p for p in desired.pools})
             await self._write_snapshots()
+            if self._bundles.due and written and observed.frozen is None:
+                await self._bundles.prune(needed(desired, decision.memory, observed.assignments))
         self._measure(observed)
 
     async def close(self) -> None:

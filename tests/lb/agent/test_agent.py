@@ -252,3 +252,20 @@ def test_the_agent_leaves_itself_time_beside_the_grace_of_the_engine():
     from lb.agent import engine
 
     assert agent_module._AGENT_MARGIN_S > engine._GUARD_MARGIN_S
+
+
+def test_going_back_to_the_bundle_before_fetches_nothing_and_sets_nothing_up_again(machine):
+    good = machine.run(setup="pip install x", run="serve 1")
+    machine.engines[-1].code = 0
+    machine.agent.step()
+    machine.run(run="serve 2")
+    machine.engines[-1].code = 1
+    machine.agent.step()
+    assert machine.told["phase"] == "failed"
+    (machine.bucket.root / f"bundles/{good}.tar.gz").unlink()
+
+    machine.bucket.assign(good)
+    machine.agent.step()
+
+    assert (machine.told["phase"], machine.told["bundle"]) == ("running", good)
+    assert machine.engines[-1].script == "serve 1"

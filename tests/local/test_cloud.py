@@ -552,6 +552,20 @@ def test_several_programs_that_size_the_same_pool_launch_no_machine_twice(cloud,
     assert len(cloud.registry.entries()) == 3
 
 
+def test_several_programs_that_look_and_preempt_at_once_tell_each_machine_one_moment(cloud, declare):
+    declare(notice_s=60)
+    cloud.set_size("p", 3)
+    clouds = [LocalCloud(cloud.home) for _ in range(6)]
+
+    def trouble(i):
+        clouds[i].preempt_zone("local-east-a", notice_s=100 + i)
+        return [(m.instance_id, m.preempt_at) for v in clouds[i].observe() for m in v.machines]
+
+    with ThreadPoolExecutor(6) as pool:
+        told = {pair for pairs in pool.map(trouble, range(6)) for pair in pairs}
+    assert len(told) == len({instance_id for instance_id, _ in told}) == 3
+
+
 def test_ports_are_not_used_again_soon(cloud, declare):
     declare()
     ports = []

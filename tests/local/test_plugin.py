@@ -544,6 +544,22 @@ def test_a_pool_that_the_cloud_lost_shows_and_is_declared_again(pool, declared, 
     assert pool.diff(**inputs).changes == proto.DiffResponse.DIFF_NONE
 
 
+def test_notice_and_speed_change_live_and_a_drift_of_them_shows(pool, declared, registry):
+    pool.create(**declared())
+    cloud = LocalCloud(registry.home)
+    cloud.set_size(pool.id, 1)
+    (before,) = cloud.observe()
+    inputs = declared(noticeS=5, traceSpeed=2.5)
+    assert set(kinds(pool.diff(**inputs)).values()) == {"UPDATE"}
+    pool.update(**inputs)
+    assert (cloud.weather().notice_s, cloud.weather().speed) == (5, 2.5)
+    assert cloud.observe() == [before]
+    assert pool.diff(**inputs).changes == proto.DiffResponse.DIFF_NONE
+    other = {**inputs, "poolId": "other", "noticeS": 7}
+    Engine(pool.stub, "Pool").create(**other)
+    assert kinds(pool.diff(**inputs)) == {"noticeS": "UPDATE"}
+
+
 @pytest.mark.parametrize(
     ("change", "field", "reason"),
     [
@@ -556,6 +572,8 @@ def test_a_pool_that_the_cloud_lost_shows_and_is_declared_again(pool, declared, 
         ({"trace": "/no/calm.csv"}, "trace", "no such file"),
         ({"poolId": "a/b"}, "poolId", "file name"),
         ({"argv": []}, "argv", "is empty"),
+        ({"noticeS": -1}, "noticeS", "at least 0"),
+        ({"traceSpeed": 0}, "traceSpeed", "above 0"),
     ],
 )
 def test_a_pool_that_could_not_work_is_refused(pool, declared, change, field, reason):

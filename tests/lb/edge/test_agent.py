@@ -40,6 +40,8 @@ class FakeController:
         self.snapshot = None
         self.refused = 0
         self.reports = []
+        self.takes_reports = True
+        self.snapshot_type = Snapshot
         controller = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -62,6 +64,9 @@ class FakeController:
                 if self.headers["authorization"] != f"Bearer {TOKEN}":
                     controller.refused += 1
                     self.reply(401, b"")
+                    return
+                if not controller.takes_reports:
+                    self.reply(404, b"Not Found")
                     return
                 controller.reports.append(EdgeReport.model_validate_json(raw))
                 self.reply(204, b"")
@@ -90,7 +95,7 @@ class FakeController:
 
     def say(self, epoch, seq, *services):
         with self.changed:
-            self.snapshot = Snapshot(
+            self.snapshot = self.snapshot_type(
                 epoch=epoch, seq=seq, edge_id="edge-test", services=services, keys=(key(),)
             )
             self.changed.notify_all()

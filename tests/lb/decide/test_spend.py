@@ -23,7 +23,7 @@ from lb.decide.spend import (
 )
 from spec.desired import OnExhausted, Prices
 from spec.names import Market
-from tests.lb.world import START, ZONES, World, a_desired, a_pool, a_service
+from tests.lb.world import NEW, START, ZONES, World, a_desired, a_pool, a_service
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -61,7 +61,7 @@ def test_months_are_those_of_utc_and_follow_each_other_without_a_gap():
 def test_what_is_counted_is_what_runs_at_its_price_with_fixed_costs_and_launches():
     pools = [a_pool(z, price=0.5, launch_usd=3.0) for z in ZONES]
     world = World(a_desired(pools=pools, fixed=0.1))
-    world.run(10 * HOUR, step=60)
+    world.lapse(10 * HOUR)
     assert spent(world) == pytest.approx(world.paid, rel=2e-3)
     assert spent(world) == pytest.approx(10 * 1.1 + 2 * 3.0, rel=1e-2)
     assert service_usd(world.memory.spend, "chat", world.now) == pytest.approx(spent(world) - 1.0, abs=0.01)
@@ -71,23 +71,23 @@ def test_an_idle_world_remembers_nothing_new_while_its_spend_grows():
     world = World(a_desired())
     world.run(10)
     before, memory = spent(world), world.memory.spend
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     assert world.memory.spend == memory
     assert spent(world) == pytest.approx(before + 0.4)
 
 
 def test_a_price_that_moves_counts_from_the_moment_it_is_seen():
     world = World(a_desired())
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     pools = [p.model_copy(update={"prices": Prices(spot=2.0)}) for p in world.desired.pools]
     world.desired = world.desired.model_copy(update={"pools": tuple(pools)})
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     assert spent(world) == pytest.approx(0.4 + 4.0, rel=0.01)
 
 
 def test_a_service_that_was_removed_stays_in_the_months_total():
     world = World(a_desired([a_service(), a_service("old")], [a_pool(), a_pool(service="old")]))
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     before = spent(world)
     for instance_id in [i for i, m in world.machines.items() if m.pool_id.startswith("old")]:
         world.lose(instance_id)
@@ -107,11 +107,11 @@ def test_time_in_which_nobody_watched_is_charged_at_the_rate_before_it():
 
 def test_a_clock_that_was_set_back_takes_nothing_away_and_stops_no_counting():
     world = World(a_desired())
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     before = spent(world)
     written_at, world.now = world.now, world.now - 20 * DAY  # into the month before
     world.memory = world.memory.resumed(written_at=written_at, now=world.now)
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     assert spent(world) == pytest.approx(before + 0.4, rel=0.01)
 
 
@@ -135,9 +135,9 @@ def test_months_in_which_nobody_watched_are_over():
 
 def test_on_hold_what_runs_stays_and_nothing_is_added():
     world = World(a_desired([a_service(replicas=2, most=6)], month=1.0))
-    world.run(3 * HOUR, step=10)
+    world.lapse(3 * HOUR)
     world.desired = a_desired([a_service(replicas=5, most=6)], month=1.0)
-    decisions = world.run(2 * HOUR, step=10)
+    decisions = world.lapse(2 * HOUR)
     assert world.ready() == 2
     text = reasons(decisions)
     assert "usd_month 1 of the environment is used up: what runs stays, nothing is added (hold)" in text
@@ -147,20 +147,20 @@ def test_on_hold_what_runs_stays_and_nothing_is_added():
 def test_on_hold_what_is_lost_is_replaced_but_by_nothing_dearer():
     cheap, dear = a_pool(ZONES[0]), a_pool(ZONES[1], price=0.9)
     world = World(a_desired([a_service(replicas=1)], [cheap, dear], month=0.5))
-    world.run(3 * HOUR, step=10)
+    world.lapse(3 * HOUR)
     world.capacity = {ZONES[0]: 0}
     world.lose(next(iter(world.machines)))
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     assert not world.machines
     world.capacity = {}
-    world.run(HOUR, step=10)
+    world.lapse(HOUR)
     assert world.ready() == 1
     assert world.in_zone(ZONES[0]) == 1
 
 
 def test_on_hold_an_announced_preemption_is_replaced_at_once():
     world = World(a_desired([a_service(replicas=1)], month=0.5))
-    world.run(3 * HOUR, step=10)
+    world.lapse(3 * HOUR)
     machine = next(iter(world.machines.values()))
     machine.instance = replace(machine.instance, preempt_at=world.now + 120)
     assert any(isinstance(c, SetSize) for c in world.tick().commands)
@@ -187,7 +187,7 @@ def test_at_the_floor_the_minimum_stays_in_the_cheapest_pools():
     world = World(a_desired([service], pools))
     world.asks(3)
     world.run(30)
-    world.run(5 * HOUR, step=10)
+    world.lapse(5 * HOUR)
     assert world.in_zone(ZONES[1]) == len(world.machines) == world.ready() == 1
     world.lose(next(iter(world.machines)))
     world.run(60)
@@ -198,12 +198,14 @@ def test_at_the_floor_nothing_moves_through_the_surge():
     pools = [a_pool(z) for z in ZONES] + [a_pool(market=Market.ON_DEMAND, price=0.7)]
     service = a_service(replicas=2, dynamic=True, month=1.0, on_exhausted=OnExhausted.FLOOR)
     world = World(a_desired([service], pools))
-    world.run(3 * HOUR, step=10)
+    world.lapse(3 * HOUR)
     world.lose(next(iter(world.machines)))
-    for _ in range(600):
+    world.run(30)
+    world.want(NEW)
+    for _ in range(300):
         world.tick()
-        assert len(world.machines) <= 2
-    assert world.ready() == 2
+        assert len(world.machines) == world.ready() == 2
+    assert "nowhere to launch: usd_month 1 of the service is used up" in reasons([world.last])
 
 
 # ---------------------------------------------------------------- used up: stop
@@ -212,20 +214,20 @@ def test_at_the_floor_nothing_moves_through_the_surge():
 def test_stopped_means_that_everything_ends_in_time_and_callers_are_told_when_to_come_back():
     world = World(a_desired(month=2.0, on_exhausted=OnExhausted.STOP))
     assert closed_until(world.desired, world.memory.spend) == {}
-    world.run(5 * HOUR, step=5)
+    world.lapse(5 * HOUR)
     assert not world.machines
     assert spent(world) <= 2.0
     assert world.paid == pytest.approx(2.0, rel=0.05)
     assert world.last.targets == {"chat": 0}
     assert closed_until(world.desired, world.memory.spend) == {"chat": month_end("2027-01")}
-    world.run(DAY, step=60)
+    world.lapse(DAY)
     assert not world.machines
 
 
 def test_a_service_that_is_stopped_leaves_the_others_alone():
     services = [a_service(month=1.0, on_exhausted=OnExhausted.STOP), a_service("other")]
     world = World(a_desired(services, [a_pool(), a_pool(service="other")]))
-    world.run(5 * HOUR, step=10)
+    world.lapse(5 * HOUR)
     assert {world.pool(m.pool_id).service for m in world.machines.values()} == {"other"}
     assert spend_status(world.desired, world.memory.spend, world.now).exhausted == (
         "usd_month 1 of chat is used up: everything is ended (stop) until 2027-02 or a higher budget"
@@ -244,9 +246,9 @@ def test_when_to_come_back_is_told_in_steps_so_that_edges_hear_of_it_seldom():
 @pytest.mark.parametrize("kind", OnExhausted)
 def test_the_months_turn_gives_everything_back(kind):
     world = World(a_desired(month=2.0, on_exhausted=kind), now=month_end("2027-01") - 8 * HOUR)
-    world.run(7 * HOUR, step=10)
+    world.lapse(7 * HOUR)
     assert world.memory.spend.exhausted
-    world.run(HOUR + 60, step=10)
+    world.lapse(HOUR + 60)
     assert not world.memory.spend.exhausted
     assert world.ready() == 2
 
@@ -254,7 +256,7 @@ def test_the_months_turn_gives_everything_back(kind):
 @pytest.mark.parametrize("kind", OnExhausted)
 def test_a_higher_budget_gives_everything_back(kind):
     world = World(a_desired(month=2.0, on_exhausted=kind))
-    world.run(7 * HOUR, step=10)
+    world.lapse(7 * HOUR)
     with_month(world, 50.0, kind)
     decisions = world.run(60)
     assert "usd_month 50 of the environment has money left again" in reasons(decisions)
@@ -263,7 +265,7 @@ def test_a_higher_budget_gives_everything_back(kind):
 
 def test_a_lower_budget_gives_nothing_back():
     world = World(a_desired(month=2.0, on_exhausted=OnExhausted.STOP))
-    world.run(7 * HOUR, step=10)
+    world.lapse(7 * HOUR)
     with_month(world, 1.0, OnExhausted.STOP)
     world.run(60)
     assert not world.machines

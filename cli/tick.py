@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.moments import clock
 from lb.decide import Assign, AssignGangs, Command, Memory, SetSize, Terminate
-from lb.decide.memory import PoolMemory, ReplicaMemory, ServiceMemory
+from lb.decide.memory import PoolMemory, ReplicaMemory, Rollout, ServiceMemory
 from lb.journal import Entry
 from lb.replay import Tick
 from spec.desired import Desired
@@ -18,6 +18,8 @@ from spec.status import ReplicaState
 _SAID_OTHERWISE = {
     "bundle",
     "failures",
+    "good",
+    "rollout",
     "failed_at",
     "not_before",
     "strikes",
@@ -95,6 +97,8 @@ class Told:
             if record.failures:
                 waits = f"; launches wait until {clock(record.not_before)}" if record.not_before > now else ""
                 yield f"{record.failures} replicas failed by themselves in a row{waits}"
+            if record.rollout is not None:
+                yield _rollout(record.rollout)
             yield from _others(record)
         scaling = memory.scaling.get(service)
         if scaling is not None and scaling.since is not None:
@@ -195,6 +199,16 @@ def _command(command: Command) -> str:
 
 def _times(strikes: int) -> str:
     return "a refusal or loss" if strikes == 1 else f"{strikes} refusals or losses in a row"
+
+
+def _rollout(rollout: Rollout) -> str:
+    """The last change of bundle, and what is held against it."""
+    said = f"the rollout of {rollout.to[:12]}, from {rollout.before[:12]}, since {clock(rollout.started_at)}: {rollout.phase}"
+    if rollout.proven:
+        said += ", a replica was ready on it"
+    if rollout.failures:
+        said += f", {rollout.failures} failed on it"
+    return said + (f": {rollout.reason}" if rollout.reason else "")
 
 
 def _others(record: ServiceMemory | PoolMemory) -> Iterator[str]:

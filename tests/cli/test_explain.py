@@ -17,7 +17,7 @@ from lb.decide import Decision, Memory
 from lb.journal import places
 from spec.errors import InputError
 from tests.lb.test_replay import Term
-from tests.lb.world import ZONES, World, a_desired, a_service
+from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_service
 
 NOW = 1_796_000_000.0  # 2026-11-30 00:53:20Z
 
@@ -79,6 +79,18 @@ def test_what_keeps_commands_from_being_given_is_told_with_what_is_remembered(co
     assert "nowhere to launch" in said
     assert "left alone until" in said
     assert "0 ready; 2 should be" in said
+
+
+def test_the_rollout_that_goes_on_is_told_with_what_is_held_against_it(context):
+    world = World(a_desired(), broken={NEW})
+    world.run(6)
+    world.want(NEW)
+    record(context, world, seconds=14)
+    said = " ".join(run("--last", "30").split())
+    assert f"the rollout of {NEW[:12]}, from {OLD[:12]}, since " in said
+    assert "rolling, 1 failed on it: local:" in said
+    assert "failed, 2 failed on it: local:" in said
+    assert OLD not in said, "hashes are shortened"
 
 
 def test_a_frozen_tick_says_why_nothing_is_ordered(context):

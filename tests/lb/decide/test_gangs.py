@@ -418,3 +418,17 @@ def test_the_gangs_of_a_pool_are_forgotten_once_their_machines_are_gone():
     assert not world.machines
     assert not any(a.gangs for a in world.assignments.values())
     assert not world.memory.gangs
+
+
+@pytest.mark.parametrize("surge", [0, 1])
+def test_a_bundle_that_fails_on_gangs_goes_back_on_all_of_their_machines(surge):
+    world = settled(gangs_of(replicas=2, surge=surge))
+    world.broken = {NEW}
+    with_bundle(world, NEW)
+    for _ in range(120):
+        world.tick()
+        assert world.ready() >= 2 - (surge == 0)
+    assert world.rollout().phase == "failed"
+    assert world.ready() == 2
+    assert len(world.machines) == 4
+    assert set(world.bundles()) == {OLD}

@@ -27,6 +27,7 @@ from spec.status import ReplicaState, RolloutPhase, RolloutStatus, ServiceStatus
 POLL_S = 0.3
 GIVE_UP_AFTER = 3
 """Replicas of one service that fail in a row, none ready on its present bundle, before `wait` stops waiting."""
+LEAST_PATIENCE_S = 300.0
 LOG_LINES = 5
 
 _GOING_ON = (RolloutPhase.ROLLING, RolloutPhase.PAUSED, RolloutPhase.BACK)
@@ -41,7 +42,10 @@ def register(app: typer.Typer) -> None:
 
 def wait(
     stack: StackOption = "dev",
-    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.", min=0)] = 300,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait at most. [default: what replicas may take, 300 at least]", min=0),
+    ] = None,
 ) -> None:
     """Wait until every service has its replicas ready and the edge answers. Ctrl-C leaves the stack running."""
     context = there(stack)
@@ -50,15 +54,19 @@ def wait(
     out.print(", ".join(f"{s.name}: {s.ready}/{s.desired} ready at {s.endpoint}" for s in services))
 
 
-def wait_until_ready(context: Context, *, timeout_s: float = 300) -> None:
-    """Returns once the stack serves what is desired; raises OutsideError, which says what is missing and why."""
+def wait_until_ready(context: Context, *, timeout_s: float | None = None) -> None:
+    """Returns once the stack serves what is desired; raises OutsideError, which says what is missing and why.
+
+    `timeout_s`: None = as long as the desired services have to get ready.
+    """
     waiting = _Waiting(context)
-    deadline = time.monotonic() + timeout_s
+    started = time.monotonic()
     try:
         with _progress() as progress:
             while not waiting.look(progress):
-                if time.monotonic() > deadline:
-                    raise OutsideError(waiting.failure(f"not ready within {timeout_s:g} s"))
+                limit_s = patience_s(waiting.desired) if timeout_s is None else timeout_s
+                if time.monotonic() - started > limit_s:
+                    raise OutsideError(waiting.failure(f"not ready within {limit_s:g} s"))
                 time.sleep(POLL_S)
     except KeyboardInterrupt:
         out.print(
@@ -66,6 +74,12 @@ def wait_until_ready(context: Context, *, timeout_s: float = 300) -> None:
             f"`make down STACK={context.stack}` ends it"
         )
         raise
+
+
+def patience_s(desired: Desired | None) -> float:
+    """How long replicas may take: the longest initial delay and a minute for their machine, 300 s at least."""
+    delays = [service.probe.initial_delay_s for service in desired.services] if desired else []
+    return max([LEAST_PATIENCE_S, *(delay + 60 for delay in delays)])
 
 
 @dataclass
@@ -85,7 +99,7 @@ class _Waiting:
 
     def look(self, progress: Progress) -> bool:
         """One look; True when everything is as desired. Raises OutsideError when waiting is pointless."""
-        desired = self._desired()
+        desired = self.desired
         try:
             found = read_status(self.context)
         except OutsideError as e:
@@ -119,7 +133,9 @@ class _Waiting:
         lines.append("  The stack keeps running; `./tw status --watch` shows how it goes on.")
         return "\n".join(lines)
 
-    def _desired(self) -> Desired | None:
+    @property
+    def desired(self) -> Desired | None:
+        """As the stack has written it; None when that can't be read."""
         try:
             return parse((self.context.state_dir / "desired" / f"{self.context.stack}.json").read_bytes())
         except (OSError, UnusableDesired):

@@ -91,6 +91,12 @@ def test_wait_says_what_is_missing_and_ends_with_3(context, situation, words):
     assert words in str(raised.value)
 
 
+def test_wait_has_as_much_patience_as_the_slowest_service_may_need(context):
+    assert command.patience_s(None) == 300
+    assert command.patience_s(write_desired(context, initial_delay_s=60)) == 300
+    assert command.patience_s(write_desired(context, initial_delay_s=1200)) == 1260
+
+
 def test_wait_shows_the_last_lines_of_a_failing_engine(context):
     log = context.home / "machines" / "i-1" / "engine.log"
     log.parent.mkdir(parents=True)

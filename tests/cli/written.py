@@ -2,7 +2,7 @@
 
 import time
 
-from spec.desired import Bundle, Desired, Scaling, Service, dump
+from spec.desired import Bundle, Desired, Probe, Scaling, Service, dump
 from spec.names import Market
 from spec.status import (
     ControllerStatus,
@@ -73,13 +73,19 @@ def write(
     (context.state_dir / "status.json").write_text(found.model_dump_json())
 
 
-def write_desired(context, sha256=SHA):
+def write_desired(context, sha256=SHA, initial_delay_s=60):
     bundle = Bundle(sha256=sha256, run="serve", port=8000)
-    service = Service(name="chat", bundle=bundle, scaling=Scaling(min_replicas=1, max_replicas=1))
+    service = Service(
+        name="chat",
+        bundle=bundle,
+        scaling=Scaling(min_replicas=1, max_replicas=1),
+        probe=Probe(initial_delay_s=initial_delay_s),
+    )
     desired = Desired(schema=1, env="dev", generation="g1", services=(service,), pools=())
     path = context.state_dir / "desired" / "dev.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(dump(desired))
+    return desired
 
 
 def a_rollout(phase=RolloutPhase.ROLLING, **changes):

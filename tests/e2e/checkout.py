@@ -57,7 +57,7 @@ class Checkout:
 
     def tw(self, *args, check=None, timeout=UP_LIMIT_S):
         done = subprocess.run(
-            [self.root / "tw", *args],
+            self._command(args),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -70,12 +70,15 @@ class Checkout:
 
     def start(self, *args):
         return subprocess.Popen(
-            [self.root / "tw", *args],
+            self._command(args),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             cwd=self.root,
         )
+
+    def _command(self, args):
+        return [self.root / "tw", *args, *([] if self.stack == "dev" else ["--stack", self.stack])]
 
     def configure(self, **changes):
         """Changes settings of the stack's file; a value of None removes the setting."""
@@ -147,14 +150,15 @@ def copy_of(target):
 
 
 @contextmanager
-def private_checkout(root):
+def private_checkout(root, stack="dev"):
     """A copy in an empty folder, whose stack has ports of its own and is gone afterwards.
 
     The folder's path must be short: Envoy's admin socket lies below it, and such paths may have 107 bytes.
     """
     copy_of(root)
     edge, agent, controller = free_ports(3)
-    place = Checkout(root, ports={"edgePort": edge, "edgeAgentPort": agent, "controllerPort": controller})
+    ports = {"edgePort": edge, "edgeAgentPort": agent, "controllerPort": controller}
+    place = Checkout(root, stack, ports)
     place.configure(local={**place.ports, "trace": "local/traces/calm.csv"})
     try:
         yield place

@@ -3,9 +3,11 @@
 The first one on a machine installs vLLM through the service's own `setup`, which takes minutes and a package registry.
 """
 
+import contextlib
 import os
 import signal
 import threading
+from pathlib import Path
 
 import httpx
 import openai
@@ -14,7 +16,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engines.presets import PRESETS
 from lb.observe.load import in_flight
-from local import proctable
 from tests.e2e.checkout import eventually, private_checkout
 
 INSTALL_LIMIT_S = 1400
@@ -23,7 +24,8 @@ NOTICE_S = 200
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(INSTALL_LIMIT_S + 60)]
 
-LONG = {"model": "tiny", "prompt": "Hello", "max_tokens": 900, "n": 16, "ignore_eos": True}
+TO_THE_END = {"extra_body": {"ignore_eos": True}}
+LONG = {"model": "tiny", "prompt": "Hello", "max_tokens": 900, "n": 16, **TO_THE_END}
 """Some seconds of work on one core."""
 
 
@@ -65,9 +67,14 @@ def metrics(place):
 
 
 def engine_processes(place):
-    """By what they call themselves: vLLM renames its children."""
-    table = proctable.table()
-    return {pid for pid in place.processes() if "VLLM::" in table[pid].name}
+    """vLLM's children, by the folder that they run in: they overwrite their names and their environment."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            inside = process.joinpath("cwd").readlink().is_relative_to(place.root)
+            if inside and process.joinpath("cmdline").read_bytes().startswith(b"VLLM::"):
+                found.add(int(process.name))
+    return found
 
 
 def test_a_question_is_answered_streaming_and_not(stack):
@@ -75,7 +82,7 @@ def test_a_question_is_answered_streaming_and_not(stack):
         "model": "tiny",
         "messages": [{"role": "user", "content": "How is the wind?"}],
         "max_tokens": 12,
-        "extra_body": {"ignore_eos": True},
+        **TO_THE_END,
     }
     answer = client(stack).chat.completions.create(**question)
     assert answer.choices[0].message.content
@@ -98,7 +105,7 @@ def test_the_model_is_listed_and_another_one_is_refused(stack):
 
 
 def test_without_a_key_nobody_is_served(stack):
-    assert httpx.post(f"{stack.endpoint}/v1/completions", json=LONG).status_code == 401
+    assert httpx.post(f"{stack.endpoint}/v1/completions", json={"prompt": "Hello"}).status_code == 401
 
 
 def test_the_engine_is_vllm_itself_and_runs_outside_of_the_stacks_environment(stack):
@@ -111,7 +118,7 @@ def test_the_engine_is_vllm_itself_and_runs_outside_of_the_stacks_environment(st
 def test_the_controller_finds_every_metric_that_the_preset_names_and_sees_the_load(stack):
     names = PRESETS["vllm"].metrics
     assert in_flight(metrics(stack), names) == 0
-    long = threading.Thread(target=lambda: client(stack).completions.create(**LONG_FOR_CLIENT))
+    long = threading.Thread(target=lambda: client(stack).completions.create(**LONG))
     long.start()
     eventually(lambda: in_flight(metrics(stack), names) == LONG["n"], what="the load")
     samples = {s.name for f in text_string_to_metric_families(metrics(stack)) for s in f.samples}
@@ -128,16 +135,13 @@ def test_the_controller_finds_every_metric_that_the_preset_names_and_sees_the_lo
     eventually(lambda: in_flight(metrics(stack), names) == 0, what="idleness")
 
 
-LONG_FOR_CLIENT = {**{k: v for k, v in LONG.items() if k != "ignore_eos"}, "extra_body": {"ignore_eos": True}}
-
-
 def test_a_replica_under_notice_is_replaced_and_finishes_what_it_has_begun(stack):
     before = the_only_ready_one(stack)
     lengths, stop = [], threading.Event()
 
     def ask_again_and_again():
         while not stop.is_set():
-            answer = client(stack).completions.create(**LONG_FOR_CLIENT)
+            answer = client(stack).completions.create(**LONG)
             lengths.append(answer.usage.completion_tokens)
 
     asking = threading.Thread(target=ask_again_and_again)
@@ -163,7 +167,7 @@ def test_a_killed_engine_is_replaced_and_nothing_of_it_is_left(stack):
     assert len(before) > 1
     os.kill(min(before), signal.SIGKILL)
     eventually(lambda: machine not in stack.machines(), within=START_LIMIT_S, what="the end of its machine")
-    assert not before & set(stack.processes())
+    assert not before & engine_processes(stack)
     eventually(lambda: the_only_ready_one(stack), within=START_LIMIT_S, what="a new replica")
     assert client(stack).completions.create(model="tiny", prompt="Hello", max_tokens=3).choices
 
@@ -171,5 +175,6 @@ def test_a_killed_engine_is_replaced_and_nothing_of_it_is_left(stack):
 def test_down_ends_every_process_of_the_engine(stack):
     assert engine_processes(stack)
     stack.tw("down", check=0)
+    assert not engine_processes(stack)
     assert not stack.processes()
     assert not stack.home.exists()

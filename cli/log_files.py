@@ -6,6 +6,7 @@ come and go. So a file is followed by what is open until nothing more comes, the
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def machine(home: Path, replica: str) -> list[Source]:
     wanted = replica.rpartition(":")[2]
     found = [wanted] if wanted in ids else [i for i in ids if wanted and i.endswith(wanted)]
     if len(found) == 1:
-        return _of_machine(ids[found[0]])
+        return [s for i in gang_of(home, found[0]) if i in ids for s in _of_machine(ids[i])]
     if found:
         raise InputError(
             f"--replica {replica}: {len(found)} replicas end so: {_some(found)}; write more of it"
@@ -64,6 +65,19 @@ def machine(home: Path, replica: str) -> list[Source]:
     raise InputError(
         f"--replica {replica}: has no logs here; the newest 20 of those that are gone are kept. {hint}"
     )
+
+
+def gang_of(home: Path, instance: str) -> list[str]:
+    """The machines that are one replica together with that one, when it is the first of them, whose id the replica has."""
+    for path in (home / "state" / "assignments").glob("*.json"):
+        try:
+            gangs = [list(gang["nodes"]) for gang in json.loads(path.read_bytes()).get("gangs", ())]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        for nodes in gangs:
+            if nodes[:1] == [instance]:
+                return nodes
+    return [instance]
 
 
 def _folders(home: Path) -> list[Path]:

@@ -115,6 +115,10 @@ class Told:
                 machines = "1 machine has" if pool.awaiting == 1 else f"{pool.awaiting} machines have"
                 yield f"{pool_id}: {machines} not appeared yet{since}"
             yield from (f"{pool_id}: {line}" for line in _others(pool))
+        for replica_id, gang in memory.gangs.items():
+            if self._pools.get(gang.pool_id) == service and (gang.broken or not gang.complete):
+                over = f"; it is over: {gang.broken}" if gang.broken else ""
+                yield f"{replica_id}: {len(gang.nodes)} of its {gang.size} machines are there{over}"
 
     def commands(self) -> list[tuple[str, str]]:
         """Each command and its reason, in the order in which they were given."""
@@ -194,7 +198,8 @@ def _command(command: Command) -> str:
         case Assign(pool_id, instance_id, sha256):
             return f"assign bundle {sha256[:12]} to {instance_id or 'new machines'} of {pool_id}"
         case AssignGangs(pool_id, gangs):
-            return f"assign {len(gangs)} gangs to {pool_id}"
+            told = "; ".join(" + ".join(gang.nodes) for gang in gangs) or "none"
+            return f"assign gangs of {pool_id}: {told}"
 
 
 def _times(strikes: int) -> str:

@@ -62,7 +62,7 @@ class Metrics:
             "tradewind_commands_total", "Commands that were decided", ("service", "call"), registry=r
         )
         self.launched = Counter(
-            "tradewind_machines_launched_total", "Machines that appeared", ("pool",), registry=r
+            "tradewind_replicas_launched_total", "Replicas whose machines appeared", ("pool",), registry=r
         )
         self.refused = Counter(
             "tradewind_launches_refused_total", "Launches that a cloud refused", ("pool",), registry=r
@@ -71,8 +71,8 @@ class Metrics:
             "tradewind_preemption_notices_total", "Announced preemptions", ("pool",), registry=r
         )
         self.lost = Counter(
-            "tradewind_machines_lost_total",
-            "Machines that went away without being asked to",
+            "tradewind_replicas_lost_total",
+            "Replicas whose machines went away unasked",
             ("pool",),
             registry=r,
         )

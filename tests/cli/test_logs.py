@@ -100,6 +100,16 @@ def test_a_replica_is_named_by_its_id_or_the_end_of_it(written, replica):
     assert {line.split(" | ")[0] for line in lines} == {"i-0000aa11", "i-0000aa11/engine"}
 
 
+def test_a_replica_of_several_machines_is_all_of_them(written):
+    gang = {"gangs": [{"nodes": ["i-0000bb11", "i-0000aa11", "i-gone"], "ips": []}]}
+    write(written, "state/assignments/chat.json", gang)
+    write(written, "state/assignments/torn.json", "{")
+    assert {line.split(" | ")[0] for line in run("--replica", "bb11")} == {
+        "i-0000bb11", "i-0000aa11", "i-0000aa11/engine",
+    }  # fmt: skip
+    assert {line.split(" | ")[0] for line in run("--replica", "aa11")} == {"i-0000aa11", "i-0000aa11/engine"}
+
+
 @pytest.mark.parametrize(
     ("replica", "message"),
     [

@@ -38,8 +38,8 @@ def test_commands_and_machines_are_counted_once():
     counted = Counted().tick(20)
     assert counted.total("commands", service="chat", call="set_size") == 2
     assert counted.total("commands", call="assign") == 3
-    assert counted.total("machines_launched") == 2
-    assert counted.total("machines_lost") == 0
+    assert counted.total("replicas_launched") == 2
+    assert counted.total("replicas_lost") == 0
 
 
 def test_a_machine_that_went_away_is_counted_once_and_one_that_was_ended_is_not():
@@ -48,12 +48,12 @@ def test_a_machine_that_went_away_is_counted_once_and_one_that_was_ended_is_not(
     pool = counted.world.machines[lost].pool_id
     counted.world.lose(lost)
     counted.tick(40)
-    assert counted.total("machines_lost", pool=pool) == 1
+    assert counted.total("replicas_lost", pool=pool) == 1
     failing = max(counted.world.machines)
     counted.world.answers(failing, phase="failed")
     counted.tick(10)
     assert counted.total("replicas_failed", service="chat") == 1
-    assert counted.total("machines_lost") == 1
+    assert counted.total("replicas_lost") == 1
 
 
 def test_a_notice_is_counted_once():
@@ -77,7 +77,7 @@ def test_replicas_that_are_found_again_after_the_memory_was_lost_are_no_launches
     counted = Counted().tick(5)
     counted.world.memory = Memory()
     counted.tick(5)
-    assert counted.total("machines_launched") == 2
+    assert counted.total("replicas_launched") == 2
 
 
 def test_what_is_no_more_has_no_value():

@@ -141,9 +141,9 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path):
     @contextlib.asynccontextmanager
-    async def make(machines=3):
+    async def make(machines=3, place="."):
         nodes = []
-        stage = Stage(tmp_path, nodes)
+        stage = Stage(tmp_path / place, nodes)
         nodes += [await Node().start(stage) for _ in range(machines)]
         stage.driver.ports = [(n.engine.port, n.agent.port) for n in nodes]
         try:

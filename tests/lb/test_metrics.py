@@ -1,0 +1,34 @@
+"""The controller's metrics are those that its page names, and alerts are made of no others."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lb.metrics import Metrics
+from lb.observe.traffic import Traffic
+from lb.observe.traffic_metrics import TrafficCollector
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SUFFIXES = ("_bucket", "_sum", "_count", "_created")
+
+
+def served():
+    metrics = Metrics()
+    metrics.registry.register(TrafficCollector(Traffic(lambda: 0.0)))
+    for family in metrics.registry.collect():
+        yield f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def named(page):
+    found = set(re.findall(r"tradewind_[a-z_]+", (DOCS / page).read_text()))
+    return {name.removesuffix(next((s for s in SUFFIXES if name.endswith(s)), "")) for name in found}
+
+
+def test_every_metric_is_in_the_documentation_and_no_other():
+    assert named("controller.md") == set(served())
+
+
+@pytest.mark.parametrize("page", ["operating.md", "edge.md", "local-cloud.md"])
+def test_no_page_names_a_metric_that_there_is_not(page):
+    assert named(page) <= set(served())

@@ -27,6 +27,7 @@ def desired_state(
         services=tuple(
             Service(
                 name=spec.name,
+                num_nodes=spec.num_nodes,
                 bundle=bundles[spec.name],
                 probe=spec.probe,
                 scaling=spec.scaling,

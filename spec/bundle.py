@@ -1,6 +1,6 @@
 """What a replica runs, as one file that is named by its content: `bundles/<sha256>.tar.gz`.
 
-The archive holds `bundle.json` (setup, run, image, environment, names of secrets, port) and `workdir/`. The same
+The archive holds `bundle.json` (setup, run, image, environment, names of secrets, port, number of nodes) and `workdir/`. The same
 service gives the same bytes on every machine, because a new name means that every replica is restarted. Therefore
 nothing of probes, scaling or money is in it, times and owners are zero, and the gzip layer does not compress: how
 zlib compresses depends on its version.
@@ -77,6 +77,10 @@ def _contents(spec: ServiceSpec) -> bytes:
         "secrets": sorted(spec.secrets),
         "port": spec.port,
     }
+    if (
+        spec.num_nodes > 1
+    ):  # left out otherwise, so that bundles have the names that they had before it was known
+        contents["num_nodes"] = spec.num_nodes
     return json.dumps(contents, sort_keys=True, indent=1).encode()
 
 

@@ -190,8 +190,6 @@ def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
     """Fields that are acted on, but not with this value."""
     service, resources = written.service, written.resources
     found = []
-    if written.num_nodes > 1:
-        found.append((("num_nodes",), "each replica runs on one node"))
     if isinstance(written.workdir, dict):
         found.append((("workdir",), "only a directory beside the service file is taken along"))
     if resources.image_id is not None:

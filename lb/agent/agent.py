@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lb.agent import assignment
-from lb.agent.assignment import UnusableAssignment
+from lb.agent.assignment import Assignment, Gang, UnusableAssignment
 from lb.agent.bundle import Bundle, BundleError, BundleStore
 from lb.agent.config import NodeConfig
 from lb.agent.engine import Process, environment, read_secrets, refuse_image
@@ -51,6 +51,11 @@ class _Started:
     phase: Phase
     process: Running
     env: Mapping[str, str]
+    gang: Gang | None
+
+    def is_for(self, wanted: Assignment) -> bool:
+        """Whether it is what is wanted; one that runs by itself does not care for a gang."""
+        return self.bundle.sha256 == wanted.bundle and self.gang == _gang_of(self.bundle, wanted)
 
 
 class Agent:
@@ -74,7 +79,7 @@ class Agent:
         self._launch = launch
         self._base_env = base_env
         self._clock = clock
-        self._target: str | None = None
+        self._target: Assignment | None = None
         self._started: _Started | None = None
         self._last_good: str | None = None
         self._retry_at: float | None = None
@@ -105,7 +110,7 @@ class Agent:
         self._started = None
         if started.phase is Phase.SETUP and code == 0:
             started.bundle.mark_setup_done()
-            self._start(started.bundle, Phase.RUNNING, started.bundle.run, started.env)
+            self._start(started.bundle, Phase.RUNNING, started.bundle.run, started.env, started.gang)
             return
         what = "setup" if started.phase is Phase.SETUP else "the engine"
         self._board.enter(
@@ -121,16 +126,16 @@ class Agent:
 
     # ---------------------------------------------------------------- steps
 
-    def _assigned(self) -> str:
+    def _assigned(self) -> Assignment:
         try:
             raw = self._bucket.read(assignment.key(self._config.pool_id), limit=assignment.MAX_BYTES)
         except BucketError as e:
             raise UnusableAssignment(str(e)) from e
-        return assignment.bundle_for(raw, pool_id=self._config.pool_id, instance_id=self._config.instance_id)
+        return assignment.read(raw, pool_id=self._config.pool_id, instance_id=self._config.instance_id)
 
-    def _switch(self, sha256: str) -> None:
-        started = self._started
-        if started and started.bundle.sha256 == sha256:  # taken back before the other one ran
+    def _switch(self, wanted: Assignment) -> None:
+        started, sha256 = self._started, wanted.bundle
+        if started and started.is_for(wanted):  # taken back before the other one ran
             self._board.enter(started.phase, bundle=sha256)
             return
         if not started:
@@ -150,13 +155,20 @@ class Agent:
             return
         self._retry_at = None
         self._stop_what_runs()
-        env = environment(self._base_env, config=self._config, bundle=bundle, secrets=secrets)
+        gang = _gang_of(bundle, wanted)
+        if bundle.num_nodes > 1 and gang is None:
+            why = f"its replica is {bundle.num_nodes} machines, and the others are not there yet"
+            self._board.enter(Phase.WAITING, bundle=sha256, message=why)
+            return
+        env = environment(self._base_env, config=self._config, bundle=bundle, secrets=secrets, gang=gang)
         if bundle.setup.strip() and not bundle.setup_done:
-            self._start(bundle, Phase.SETUP, bundle.setup, env)
+            self._start(bundle, Phase.SETUP, bundle.setup, env, gang)
         else:
-            self._start(bundle, Phase.RUNNING, bundle.run, env)
+            self._start(bundle, Phase.RUNNING, bundle.run, env, gang)
 
-    def _start(self, bundle: Bundle, phase: Phase, script: str, env: Mapping[str, str]) -> None:
+    def _start(
+        self, bundle: Bundle, phase: Phase, script: str, env: Mapping[str, str], gang: Gang | None
+    ) -> None:
         try:
             process = self._launch(script, bundle=bundle, env=env)
         except OSError as e:
@@ -164,7 +176,7 @@ class Agent:
                 Phase.FAILED, bundle=bundle.sha256, message=f"{phase} can't be started: {_why(e)}"
             )
             return
-        self._started = _Started(bundle, phase, process, env)
+        self._started = _Started(bundle, phase, process, env, gang)
         self._board.enter(phase, bundle=bundle.sha256)
         if phase is Phase.RUNNING:
             self._store.prune({bundle.sha256, self._last_good or bundle.sha256})
@@ -175,6 +187,13 @@ class Agent:
             self._board.enter(Phase.STOPPING, bundle=self._started.bundle.sha256)
             self._started.process.stop()
             self._started = None
+
+
+def _gang_of(bundle: Bundle, wanted: Assignment) -> Gang | None:
+    """The gang that the bundle is to run in: None for one that runs by itself, and while there is no whole one."""
+    if bundle.num_nodes == 1 or wanted.gang is None or len(wanted.gang.ips) != bundle.num_nodes:
+        return None
+    return wanted.gang
 
 
 def launcher(config: NodeConfig) -> Launch:

@@ -49,6 +49,7 @@ class Bundle:
     envs: dict[str, str]
     secrets: tuple[str, ...]
     num_gpus: int | None
+    num_nodes: int = 1
 
     @property
     def workdir(self) -> Path:
@@ -213,6 +214,7 @@ def _read_manifest(sha256: str, root: Path) -> Bundle:
         envs=raw.get("envs") or {},
         secrets=tuple(raw.get("secrets") or ()),
         num_gpus=raw.get("num_gpus"),
+        num_nodes=raw.get("num_nodes") or 1,
     )
 
 
@@ -224,6 +226,7 @@ def _check_types(raw: dict[str, Any], where: str) -> None:
         "envs": (dict, type(None)),
         "secrets": (list, type(None)),
         "num_gpus": (int, type(None)),
+        "num_nodes": (int, type(None)),
     }
     for name, kinds in wanted.items():
         if not isinstance(raw.get(name), kinds):

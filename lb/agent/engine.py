@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lb.agent import guard
+from lb.agent.assignment import Gang
 from lb.agent.bundle import Bundle, BundleError
 from lb.agent.config import NodeConfig
 
@@ -73,12 +74,18 @@ class Process:
 
 
 def environment(
-    base: Mapping[str, str], *, config: NodeConfig, bundle: Bundle, secrets: Mapping[str, str]
+    base: Mapping[str, str],
+    *,
+    config: NodeConfig,
+    bundle: Bundle,
+    secrets: Mapping[str, str],
+    gang: Gang | None,
 ) -> dict[str, str]:
     """What `setup` and `run` see: the machine's own variables, the bundle's, its secrets, and the well-known ones.
 
     The names that start with SKYPILOT_ are SkyPilot's, so that its service files run unchanged.
     """
+    gang = gang or Gang(head=config.instance_id, rank=0, ips=(config.address,))
     gpus = config.accelerator_count if config.accelerator_count is not None else bundle.num_gpus
     return {
         **base,
@@ -86,10 +93,10 @@ def environment(
         **secrets,
         "TRADEWIND_PORT": str(config.port),
         "SKYPILOT_NUM_GPUS_PER_NODE": str(1 if gpus is None else gpus),
-        "SKYPILOT_NODE_RANK": "0",
-        "SKYPILOT_NODE_IPS": config.address,
-        "SKYPILOT_NUM_NODES": "1",
-        "SKYPILOT_TASK_ID": f"{config.instance_id}-{bundle.sha256[:12]}",
+        "SKYPILOT_NODE_RANK": str(gang.rank),
+        "SKYPILOT_NODE_IPS": "\n".join(gang.ips),
+        "SKYPILOT_NUM_NODES": str(len(gang.ips)),
+        "SKYPILOT_TASK_ID": f"{gang.head}-{bundle.sha256[:12]}",
     }
 
 

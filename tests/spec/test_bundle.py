@@ -51,6 +51,11 @@ def test_the_archive_says_what_to_run(spec):
     }
 
 
+def test_only_a_bundle_for_several_machines_says_how_many(read, minimal):
+    assert "num_nodes" not in json.loads(content(build(read(minimal)), "bundle.json"))
+    assert json.loads(content(build(read(minimal + "num_nodes: 2\n")), "bundle.json"))["num_nodes"] == 2
+
+
 def test_the_bundle_is_named_by_the_archives_hash_and_holds_no_values(spec):
     built = build(spec)
 

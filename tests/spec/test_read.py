@@ -123,7 +123,6 @@ def test_known_fields_that_nothing_acts_on_are_named_with_their_value(read):
     said = "\n".join(read(EVERYTHING).not_acted_on)
 
     for field in (
-        "num_nodes: 2",
         "file_mounts: {/models: s3://bucket/models",
         "resources.spot_recovery: failover",
         "resources.image_id: docker:vllm/vllm-openai",

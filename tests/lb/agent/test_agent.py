@@ -102,6 +102,65 @@ def test_the_machine_knows_its_accelerators_better_than_the_bundle(machine):
     assert [e.env["SKYPILOT_NUM_GPUS_PER_NODE"] for e in machine.engines] == ["4", "8"]
 
 
+PAIR = {"nodes": ["i-9999999999", "i-0123456789"], "ips": ["10.0.0.9", "127.0.0.1"]}
+
+
+def test_one_of_several_machines_starts_nothing_before_it_knows_the_others(machine):
+    sha256 = machine.run(setup="install", num_nodes=2)
+
+    assert (machine.told["phase"], machine.told["bundle"]) == ("waiting", sha256)
+    assert "2 machines" in machine.told["message"]
+    assert not machine.engines
+    assert (machine.node.work_dir / "bundles" / sha256).is_dir()
+
+    machine.bucket.assign(sha256, gangs=[PAIR])
+    machine.agent.step()
+    machine.engines[0].code = 0
+    machine.agent.watch()
+    assert [e.script for e in machine.engines] == ["install", "sleep 60"]
+    for engine in machine.engines:
+        assert engine.env["SKYPILOT_NODE_RANK"] == "1"
+        assert engine.env["SKYPILOT_NODE_IPS"] == "10.0.0.9\n127.0.0.1"
+        assert engine.env["SKYPILOT_NUM_NODES"] == "2"
+        assert engine.env["SKYPILOT_TASK_ID"] == f"i-9999999999-{sha256[:12]}"
+
+
+def test_another_gang_starts_the_engine_anew_and_the_same_one_does_not(machine):
+    sha256 = machine.bucket.put(archive(num_nodes=2))
+    machine.bucket.assign(sha256, gangs=[PAIR])
+    machine.agent.step()
+    machine.bucket.assign(sha256, gangs=[{"nodes": ["i-5", "i-6"], "ips": ["a", "b"]}, PAIR])
+    machine.agent.step()
+    assert len(machine.engines) == 1
+
+    machine.bucket.assign(sha256, gangs=[PAIR | {"ips": ["10.0.0.7", "127.0.0.1"]}])
+    machine.agent.step()
+    assert machine.engines[0].stopped
+    assert machine.engines[1].env["SKYPILOT_NODE_IPS"] == "10.0.0.7\n127.0.0.1"
+
+    machine.bucket.assign(sha256)
+    machine.agent.step()
+    assert machine.engines[1].stopped
+    assert machine.told["phase"] == "waiting"
+
+
+def test_a_gang_of_another_size_than_the_bundle_wants_is_not_enough(machine):
+    sha256 = machine.bucket.put(archive(num_nodes=3))
+    machine.bucket.assign(sha256, gangs=[PAIR])
+    machine.agent.step()
+
+    assert machine.told["phase"] == "waiting"
+
+
+def test_a_bundle_for_one_machine_does_not_care_for_gangs(machine):
+    sha256 = machine.run()
+    machine.bucket.assign(sha256, gangs=[PAIR])
+    machine.agent.step()
+
+    assert len(machine.engines) == 1
+    assert machine.engines[0].env["SKYPILOT_NUM_NODES"] == "1"
+
+
 def test_setup_runs_once_before_run(machine):
     machine.run(setup="install", run="serve")
     assert machine.told["phase"] == "setup"

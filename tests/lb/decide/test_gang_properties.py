@@ -58,8 +58,7 @@ class Slow(World):
         for pool_id_, size in self.sizes.items():
             missing = size - self.of_pool(pool_id_)
             for _ in range(min(self.pace, missing if self.refills else min(missing, self.owed[pool_id_]))):
-                zone = self.pool(pool_id_).zone
-                if self.in_zone(zone) >= self.capacity.get(zone, 10**6):
+                if self.full(self.pool(pool_id_)):
                     self.refuse(pool_id_)
                     break
                 self.launch(pool_id_)

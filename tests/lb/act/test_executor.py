@@ -7,10 +7,11 @@ import pytest
 
 from lb.act.assignments import Assignments, changed
 from lb.act.executor import Executor
+from lb.agent import assignment as on_the_node
 from lb.bucket import open_bucket
 from lb.clouds.protocol import InsufficientCapacity
-from lb.decide import Assign, SetSize, Terminate
-from lb.decide.observed import Assignment
+from lb.decide import Assign, AssignGangs, SetSize, Terminate
+from lb.decide.observed import Assignment, Gang
 from lb.lease import Holder, Lease
 from lb.metrics import Metrics
 from tests.lb.clock import FakeClock
@@ -169,6 +170,25 @@ def test_a_new_default_keeps_only_the_machines_that_are_named_with_it():
     after = changed(before, [Assign(POOL.id, "i-1", OLD), Assign(POOL.id, None, NEW)])
     assert after == Assignment(POOL.id, NEW, {"i-1": OLD})
     assert changed(after, [Assign(POOL.id, "i-1", NEW)]) == Assignment(POOL.id, NEW, {})
+
+
+def test_gangs_are_written_with_the_bundles_and_read_again_until_there_are_none(tmp_path):
+    gangs = (Gang(("i-1", "i-2"), ("10.0.0.1", "10.0.0.2")),)
+
+    async def story():
+        bucket = open_bucket(f"file://{tmp_path}")
+        await Assignments(bucket).apply([Assign(POOL.id, None, OLD), AssignGangs(POOL.id, gangs)])
+        raw = await bucket.get(f"assignments/{POOL.id}.json")
+        told = on_the_node.read(raw, pool_id=POOL.id, instance_id="i-2")
+        assert told == on_the_node.Assignment(OLD, on_the_node.Gang("i-1", 1, gangs[0].ips))
+        assignments = Assignments(bucket)
+        assert await assignments.of([POOL.id]) == (Assignment(POOL.id, OLD, {}, gangs),)
+        await assignments.apply([Assign(POOL.id, None, NEW)])
+        assert await assignments.of([POOL.id]) == (Assignment(POOL.id, NEW, {}, gangs),)
+        await assignments.apply([AssignGangs(POOL.id, ())])
+        assert await Assignments(bucket).of([POOL.id]) == (Assignment(POOL.id, NEW),)
+
+    asyncio.run(story())
 
 
 def test_an_unreadable_assignment_is_written_anew(tmp_path):

@@ -1,6 +1,6 @@
 """What is told of a decision's memory."""
 
-from lb.controller.view import endpoints_of, services_status
+from lb.controller.view import endpoints_of, services_status, targets_of
 from lb.decide import Memory
 from lb.decide.memory import ServiceMemory
 from tests.lb.world import World, a_desired, a_service
@@ -65,3 +65,58 @@ def test_a_service_that_is_wanted_no_more_drains_all_the_same():
     fleet = Fleet()
     fleet.announce(fleet.first, fleet.second)
     assert fleet.draining(target=0) == {fleet.first: True, fleet.second: True}
+
+
+class Pair:
+    """One replica of two machines, ready."""
+
+    def __init__(self):
+        self.world = World(a_desired([a_service(num_nodes=2, replicas=1)]))
+        self.world.run(5)
+        self.head, self.other = sorted(self.world.machines)
+
+    def targets(self):
+        return targets_of(self.world.desired, self.world.memory)
+
+    def status(self):
+        world = self.world
+        observed = world.observed()
+        [told] = services_status(
+            world.desired,
+            world.memory,
+            targets={},
+            pools={o.pool_id: o for o in observed.pools},
+            assignments=world.assignments,
+            health_of={h.replica_id: h for h in observed.health}.get,
+            now=world.now,
+        )
+        return told
+
+
+def test_all_machines_of_a_gang_are_asked_but_only_the_heads_engine_is_probed():
+    pair = Pair()
+    found = {t.instance_id: t for t in pair.targets().values()}
+    assert {i: t.probed for i, t in found.items()} == {pair.head: True, pair.other: False}
+    assert found[pair.other].port == pair.world.machines[pair.other].instance.port
+
+
+def test_what_is_left_of_a_broken_gang_is_asked_no_more():
+    pair = Pair()
+    pair.world.lose(pair.other)
+    pair.world.tick()
+    assert pair.head not in {t.instance_id for t in pair.targets().values()}
+
+
+def test_a_gang_is_one_replica_that_costs_what_its_machines_cost():
+    pair = Pair()
+    told = pair.status()
+    [replica] = told.replicas
+    assert (told.ready, replica.nodes) == (1, 2)
+    assert replica.usd_hour == 2 * pair.world.desired.pools[0].price_usd_hour
+
+
+def test_requests_go_to_the_head_only():
+    world = Pair().world
+    health = {h.replica_id: h for h in world.observed().health}
+    found = endpoints_of(world.desired, world.memory, world.assignments, health.get, {"chat": 1})
+    assert [e.port for e in found["chat"]] == [world.machines[min(world.machines)].instance.port]

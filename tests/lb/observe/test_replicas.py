@@ -30,14 +30,15 @@ class Replica:
         self.health_status = 200
         self.metrics = b""
         self.changes = []
+        self.asked = []
 
     @contextlib.asynccontextmanager
-    async def watched(self, *, with_agent=True):
+    async def watched(self, *, with_agent=True, probed=True):
         self.agent = await Server(lambda *_: (200, self.node)).start()
         self.engine = await Server(self._engine).start()
         async with make_client() as client:
             self.watcher = Watcher(client, self.changes.append)
-            self.follow(with_agent=with_agent)
+            self.follow(with_agent=with_agent, probed=probed)
             try:
                 yield self
             finally:
@@ -45,7 +46,7 @@ class Replica:
                 await self.agent.stop()
                 await self.engine.stop()
 
-    def follow(self, *, with_agent=True, draining=False):
+    def follow(self, *, with_agent=True, draining=False, probed=True):
         target = Target(
             "i-1",
             "127.0.0.1",
@@ -54,10 +55,12 @@ class Replica:
             self.probe,
             self.preset,
             draining,
+            probed,
         )
         self.watcher.follow({"r": target})
 
     def _engine(self, method, path, body):
+        self.asked.append(path)
         if path == "/metrics":
             return 200, self.metrics
         return self.health_status, b"ok"
@@ -73,6 +76,17 @@ def test_a_healthy_replica_is_found_healthy():
             await until(lambda: replica.health.probe is ProbeState.OK)
             assert (replica.health.agent, replica.health.phase) == (AgentState.ANSWERS, "running")
             assert replica.changes
+
+    asyncio.run(story())
+
+
+def test_of_a_machine_that_is_not_the_head_of_its_gang_only_the_agent_is_asked():
+    async def story():
+        async with Replica().watched(probed=False) as replica:
+            await until(lambda: replica.health.phase == "running")
+            await asyncio.sleep(0.1)
+            assert replica.health.probe is ProbeState.UNKNOWN
+            assert not replica.asked
 
     asyncio.run(story())
 

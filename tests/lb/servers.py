@@ -23,6 +23,8 @@ class Server:
     async def stop(self):
         """Nothing listens any more, and open connections end, as when the process is killed."""
         self._server.close()
+        for _ in range(5):  # turns of the loop, in which those that were just accepted reach `_serve`
+            await asyncio.sleep(0)
         for writer in list(self._writers):
             writer.close()
         await self._server.wait_closed()

@@ -86,16 +86,19 @@ def _may_end(tick: Tick, service: Service, target: int, rid: str, replica: Repli
         case (S.FAILED, _) | (S.DRAINING, Drain.IDLE):
             return True
         case S.DRAINING, Drain.LEAVE:
-            return drained(tick, service, rid, replica) and not _last_resort(tick, service, target, replica)
+            return drained(tick, service, rid, replica) and not _last_resort(
+                tick, service, target, rid, replica
+            )
     return False
 
 
-def _last_resort(tick: Tick, service: Service, target: int, replica: ReplicaMemory) -> bool:
+def _last_resort(tick: Tick, service: Service, target: int, rid: str, replica: ReplicaMemory) -> bool:
     """Whether the edges may still send requests to it, because nobody else serves, or only since a moment ago."""
     if target == 0 or replica.preempt_at is None or tick.now >= replica.preempt_at:
         return False
     known = tick.now - settings.DRAIN_SETTLE_S
-    return not any(r.state is S.READY and r.since <= known for _, r in tick.replicas_of(service))
+    others = any(r.state is S.READY and r.since <= known for _, r in tick.replicas_of(service))
+    return not others and not _is_dead(tick, service, rid)
 
 
 def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
@@ -106,9 +109,13 @@ def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> b
         return True
     if replica.preempt_at is not None and tick.now >= replica.preempt_at:
         return True
-    if judge(health, service.probe, None)[0] in (Verdict.OUT, Verdict.BROKEN):
+    if _is_dead(tick, service, rid):
         return True
     return health is not None and health.in_flight == 0 and since >= settings.DRAIN_SETTLE_S
+
+
+def _is_dead(tick: Tick, service: Service, rid: str) -> bool:
+    return judge(tick.health.get(rid), service.probe, None)[0] in (Verdict.OUT, Verdict.BROKEN)
 
 
 def _failed_for_long(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:

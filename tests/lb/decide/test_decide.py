@@ -369,6 +369,15 @@ def test_the_last_replica_serves_on_under_notice_until_another_is_ready():
     assert world.states() == {new: "ready"}
 
 
+def test_the_last_replica_under_notice_is_not_kept_when_its_engine_is_dead():
+    world = settled(a_desired([a_service(replicas=1)]))
+    (victim,) = world.machines
+    announce(world, victim)
+    world.answers(victim, probe=ProbeState.REFUSED)
+    world.run(2)
+    assert victim not in world.machines
+
+
 def test_a_whole_zone_under_notice_is_replaced_at_once_although_surge_is_one():
     world = settled(a_desired([a_service(replicas=3)], [a_pool(ZONES[0]), a_pool(ZONES[1])]))
     two = ZONES[0] if in_zones(world).count(ZONES[0]) == 2 else ZONES[1]

@@ -26,7 +26,7 @@ from lb.decide import Health, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
 from lb.journal import Entry, decode, encode
 from local.cloud import LocalCloud
-from spec.desired import Desired, Edge, Pool, Prices, Probe, Routing, Scaling, Service, dump
+from spec.desired import Budget, Desired, Edge, Pool, Prices, Probe, Routing, Scaling, Service, dump
 from spec.names import Market, PoolKind, replica_id
 from spec.service import ServiceSpec
 
@@ -37,15 +37,15 @@ PORT = 18993
 CALM = ROOT / "local" / "traces" / "calm.csv"
 
 
-def a_pool(zone: str, region: str, most: int) -> Pool:
+def a_pool(zone: str, region: str, most: int, market: Market = Market.SPOT) -> Pool:
     return Pool(
-        id=f"chat.local.{zone}.L4x1.spot",
+        id=f"chat.local.{zone}.L4x1.{market}",
         service="chat",
         kind=PoolKind.PROCESS,
         cloud="local",
         region=region,
         zone=zone,
-        market=Market.SPOT,
+        market=market,
         accelerator="L4",
         accelerator_count=1,
         instance_types=("local-l4",),
@@ -55,14 +55,22 @@ def a_pool(zone: str, region: str, most: int) -> Pool:
 
 
 def a_desired(
-    bundle, pools, replicas: int, probe: Probe | None = None, drain_limit_s: float = 120
+    bundle,
+    pools,
+    replicas: int,
+    *,
+    probe: Probe | None = None,
+    drain_limit_s: float = 120,
+    budget: Budget | None = None,
+    **scaling,
 ) -> Desired:
     service = Service(
         name="chat",
         bundle=bundle,
         probe=probe or Probe(initial_delay_s=60, interval_s=10),
-        scaling=Scaling(min_replicas=replicas, max_replicas=replicas),
+        scaling=Scaling(min_replicas=replicas, max_replicas=replicas, **scaling),
         routing=Routing(drain_limit_s=drain_limit_s),
+        budget=budget or Budget(),
     )
     edge = Edge(id="edge", endpoint="http://127.0.0.1:18080")
     return Desired(
@@ -91,10 +99,21 @@ def bench_decide() -> list[tuple[str, str, str]]:
         for o in observed.pools
     ]
     storm = Observed(pools=tuple(lost), health=observed.health, assignments=observed.assignments)
+    costly = a_desired(
+        bundle,
+        [*pools, a_pool("local-r0-b", "local-r0", REPLICAS, Market.ON_DEMAND)],
+        REPLICAS,
+        budget=Budget(worst_usd_hour=10_000, usd_month=1_000_000),
+        target_qps_per_replica={"L4": 2.0},
+        base_ondemand_fallback_replicas=1,
+        dynamic_ondemand_fallback=True,
+    )
+    loaded = replace(storm, load=(Load("chat", 1900.0, 400),))
     return [
         timed("decide, nothing to do", lambda: decide(desired, observed, memory, 10.0)),
         timed("decide, half of the fleet lost", lambda: decide(desired, storm, memory, 10.0)),
         timed("decide, memory lost", lambda: decide(desired, observed, Memory(), 10.0)),
+        timed("decide, half lost, scaled by load, covered", lambda: decide(costly, loaded, memory, 10.0)),
         *bench_journal(desired, observed, memory),
     ]
 
@@ -207,12 +226,20 @@ def build(version: str = "1", *, setup: str = "", before: str = "", flags: str =
 
 
 def prepare(
-    home: Path, port: int = PORT, *, built=None, trace: Path = CALM, notice_s: float = 30, **service
+    home: Path,
+    port: int = PORT,
+    *,
+    built=None,
+    trace: Path = CALM,
+    notice_s: float = 30,
+    markets: tuple[Market, ...] = (Market.SPOT,),
+    **service,
 ) -> LocalCloud:
-    """A local cloud with three pools, a desired state of two replicas, and a controller's config."""
+    """A local cloud with a pool in each of three zones, a desired state of two replicas, and a controller's config."""
     built = built or build()
     state = home / "state"
-    pools = [a_pool(z, z[:-2], 4) for z in ("local-east-a", "local-east-b", "local-west-a")]
+    zones = ("local-east-a", "local-east-b", "local-west-a")
+    pools = [a_pool(z, z[:-2], 4, market) for market in markets for z in zones]
     write(state / "bundles" / f"{built.bundle.sha256}.tar.gz", built.archive)
     write(state / "desired" / "bench.json", dump(a_desired(built.bundle, pools, 2, **service)).encode())
     write(home / "token", b"token")

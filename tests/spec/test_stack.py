@@ -39,6 +39,12 @@ def test_the_committed_stack_is_in_order():
     assert (ROOT / config.local.trace).is_file()
 
 
+def test_the_dev_and_the_vllm_stack_may_be_up_at_the_same_time():
+    dev, vllm = (load_stack(ROOT, name).local for name in ("dev", "vllm"))
+    ports = [(x.edge_port, x.edge_agent_port, x.controller_port) for x in (dev, vllm)]
+    assert not set(ports[0]) & set(ports[1])
+
+
 def test_pulumi_yaml_declares_no_setting_that_is_not_known():
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
     assert {key.removeprefix("tradewind:") for key in declared} <= set(KEYS)

@@ -54,16 +54,29 @@ def make(place: Path, lock: IO[str]) -> None:
         )
 
 
-def install(place: Path, requirements: Path, lock: IO[str], *, note: str = "", whole: bool = False) -> None:
+def install(
+    place: Path,
+    requirements: Path,
+    lock: IO[str],
+    *,
+    note: str = "",
+    whole: bool = False,
+    tmp: str | None = None,
+) -> None:
     """Installs a lock file, whose hashes are checked, and says how long it took. Raises Stop.
 
-    `whole`: the file names all that is wanted, whatever the packages themselves ask for.
+    `whole`: the file names all that is wanted, whatever the packages themselves ask for. `tmp`: where the installer
+    unpacks.
     """
     say(f"installing {requirements.name}{note}")
     started = time.monotonic()
     quiet = [] if sys.stderr.isatty() else ["-q"]
     only = ["--no-deps"] if whole else []
-    if not _run([*_installer(place), *quiet, *only, "--require-hashes", "-r", str(requirements)], lock):
+    if not _run(
+        [*_installer(place), *quiet, *only, "--require-hashes", "-r", str(requirements)],
+        lock,
+        **({"TMPDIR": tmp} if tmp else {}),
+    ):
         raise Stop(
             f"{requirements.name} could not be installed; see the installer's message above, "
             "then run the same command again",
@@ -87,12 +100,12 @@ def _installer(place: Path) -> list[str]:
     return [python, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", progress]
 
 
-def _run(command: list[str], lock: IO[str]) -> bool:
+def _run(command: list[str], lock: IO[str], **variables: str) -> bool:
     """Whether it ended well. Its output is ours for people; programs read our standard output.
 
     A user's own `pip install --user` habit, set for good, would fail in an environment.
     """
-    environment = {**os.environ, "PIP_USER": "0"}
+    environment = {**os.environ, "PIP_USER": "0", **variables}
     done = subprocess.run(
         command,
         check=False,

@@ -150,10 +150,9 @@ def _make(place: Path, build: Build, lock: IO[str]) -> None:
         place.parent, build.needed_gib, "Free some space, or set XDG_CACHE_HOME to a larger disk."
     )
     venv.make(place, lock)
-    with tempfile.TemporaryDirectory(prefix="tmp-", dir=place) as own:
-        os.environ["TMPDIR"] = own  # /tmp may be small and in memory, and pip unpacks gigabytes
-        note = f" (vLLM {VERSION} for the {build.kind.upper()}: some gigabytes, minutes the first time)"
-        venv.install(place, LOCKS / build.lock, lock, note=note, whole=True)
+    note = f" (vLLM {VERSION} for the {build.kind.upper()}: some gigabytes, minutes the first time)"
+    with tempfile.TemporaryDirectory(prefix="tmp-", dir=place) as tmp:  # /tmp may be small, and in memory
+        venv.install(place, LOCKS / build.lock, lock, note=note, whole=True, tmp=tmp)
     if build is CPU:
         _name_it_vllm(place)
     _check(place, build)

@@ -181,11 +181,37 @@ def on_exhausted(desired: Desired, memory: SpendMemory | None, service: Service)
 
 
 def closed_until(desired: Desired, memory: SpendMemory | None) -> dict[str, float]:
-    """Services that are stopped for their money, and the epoch seconds at which they may run again."""
+    """Services that can't come up for want of money, and the epoch seconds at which they may run again.
+
+    Those that are stopped; those that may go to zero, at the floor; and on hold those of which nothing runs, when one more
+    machine would be more than what ran.
+    """
     if memory is None:
         return {}
     end = month_end(memory.month)
-    return {s.name: end for s in desired.services if on_exhausted(desired, memory, s) is OnExhausted.STOP}
+    return {s.name: end for s in desired.services if _is_closed(desired, memory, s)}
+
+
+def _is_closed(desired: Desired, memory: SpendMemory, service: Service) -> bool:
+    match on_exhausted(desired, memory, service):
+        case OnExhausted.STOP:
+            return True
+        case OnExhausted.FLOOR:
+            return service.scaling.min_replicas == 0
+        case OnExhausted.HOLD if not memory.usd_hour.get(service.name):
+            prices = (p.price_usd_hour for p in desired.pools_of(service.name))
+            cheapest = min((p for p in prices if p is not None), default=0.0)
+            return cheapest * service.num_nodes > _room(memory, service)
+    return False
+
+
+def _room(memory: SpendMemory, service: Service) -> float:
+    """USD per hour by which what runs now is below what ran when a budget of the service's was used up."""
+    running = {
+        service.name: memory.usd_hour.get(service.name, 0.0),
+        ENVIRONMENT: sum(memory.usd_hour.values()),
+    }
+    return min(memory.exhausted[s].usd_hour - usd for s, usd in running.items() if s in memory.exhausted)
 
 
 def retry_after_s(until: float, now: float) -> float:

@@ -234,6 +234,30 @@ def test_a_service_that_is_stopped_leaves_the_others_alone():
     )
 
 
+@pytest.mark.parametrize("kind", [OnExhausted.HOLD, OnExhausted.FLOOR])
+def test_a_service_that_slept_when_its_money_was_used_up_tells_callers_when_it_can_wake(kind):
+    service = a_service(replicas=0, most=2, qps=1.0)
+    world = World(a_desired([service], fixed=0.5, month=2.0, on_exhausted=kind))
+    world.asks(0)
+    world.lapse(HOUR)
+    assert closed_until(world.desired, world.memory.spend) == {}
+    world.lapse(4 * HOUR)
+    world.asks(0.5, held=1)
+    world.run(60)
+    assert not world.machines
+    assert closed_until(world.desired, world.memory.spend) == {"chat": month_end("2027-01")}
+
+
+def test_on_hold_a_service_whose_lost_replica_may_be_replaced_is_not_closed():
+    world = World(a_desired([a_service(replicas=1)], month=0.5))
+    world.lapse(3 * HOUR)
+    world.capacity = dict.fromkeys(ZONES, 0)
+    world.lose(next(iter(world.machines)))
+    world.run(60)
+    assert not world.machines
+    assert closed_until(world.desired, world.memory.spend) == {}
+
+
 def test_when_to_come_back_is_told_in_steps_so_that_edges_hear_of_it_seldom():
     assert retry_after_s(10 * HOUR, 0.5) == 10 * HOUR
     assert retry_after_s(10 * HOUR, 9.5 * HOUR + 1) == 30 * 60
@@ -310,6 +334,24 @@ def test_a_stack_that_starts_for_the_first_time_assumes_nothing():
     world = World(a_desired(worst=1.0, month=5.0))
     world.run(10)
     assert spend_status(world.desired, world.memory.spend, world.now).assumed_usd == 0
+
+
+# ---------------------------------------------------------------- replicas of several machines
+
+
+def test_every_machine_of_a_replica_of_several_is_paid_for():
+    world = World(a_desired([a_service(replicas=2, num_nodes=3)]))
+    world.lapse(HOUR)
+    assert len(world.machines) == 6
+    assert spent(world) == pytest.approx(world.paid, rel=0.02)
+    assert spent(world) == pytest.approx(6 * 0.2, rel=0.02)
+
+
+def test_a_budget_that_is_used_up_holds_for_replicas_of_several_machines():
+    world = World(a_desired([a_service(replicas=2, num_nodes=3)], month=2.0, on_exhausted=OnExhausted.STOP))
+    world.lapse(5 * HOUR)
+    assert not world.machines
+    assert 1.9 < world.paid <= 2.01
 
 
 # ---------------------------------------------------------------- whatever happens

@@ -163,6 +163,7 @@ def test_a_replica_under_notice_is_replaced_and_finishes_what_it_has_begun(stack
         stop.set()
         asking.join()
         set_capacity(stack)
+    eventually(lambda: len(stack.machines()) == 1, what="the end of the machine under notice")
     assert after["zone"] != before["zone"]
     assert len(lengths) > 1
     assert set(lengths) == {question["n"] * question["max_tokens"]}, "not one request failed or was cut"

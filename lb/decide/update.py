@@ -76,10 +76,7 @@ def update(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -
 
 
 def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> int:
-    """How many replicas beyond the target an update holds: one, until enough are ready on the goal; 0 without surge.
-
-    The last old one then leaves, unless it may be one on demand that must be kept in any case: then it moves too.
-    """
+    """How many replicas beyond the target an update holds: one, until enough are ready on the goal; 0 without surge."""
     record = tick.service_memory[service.name]
     if not rollout.moves(record) or not service.scaling.surge or not target:
         return 0
@@ -90,9 +87,8 @@ def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str,
         )
         return int(len(counted) + awaiting > target)
     goal = rollout.goal(record)
-    arrived = [tick.assigned(r) == goal for r in counted.values() if r.state is S.READY]
-    last_leaves = sum(arrived) >= target and not tells_markets_apart(tick, service)
-    return int(not all(arrived) and not last_leaves)
+    to_go = any(_is_old(tick, r, goal) for r in counted.values() if r.state is S.READY)
+    return int(to_go and not _others_suffice(tick, service, target, counted))
 
 
 # ---------------------------------------------------------------- what there is
@@ -124,8 +120,18 @@ def _arrived(tick: Tick, service: Service, counted: Replicas, target: int) -> bo
     if any(tick.assigned(r) not in (None, goal) for r in counted.values()):
         return False
     if goal != service.bundle.sha256:
-        return not tick.returning
+        return True
     return all(r.state is S.READY for r in counted.values()) and (bool(counted) or not target)
+
+
+def _others_suffice(tick: Tick, service: Service, target: int, counted: Replicas) -> bool:
+    """Whether enough are ready on the goal, so that the last old one leaves instead of moving.
+
+    Not where replicas on demand are counted apart: the last one may be one of those, which has to be kept.
+    """
+    goal = rollout.goal(tick.service_memory[service.name])
+    arrived = sum(r.state is S.READY and tick.assigned(r) == goal for r in counted.values())
+    return service.scaling.surge > 0 and arrived >= target and not tells_markets_apart(tick, service)
 
 
 def _is_old(tick: Tick, replica: ReplicaMemory, goal: str) -> bool:
@@ -198,6 +204,8 @@ def _next_in_turn(
         _restart(tick, rid, counted[rid], "it gets another bundle")
         return {rid}
     serving = [i for i in old if counted[i].state is S.READY]
+    if serving and _others_suffice(tick, service, target, counted):
+        return set()
     if serving and ready > floor:
         rid = min(serving, key=lambda i: (counted[i].since, i))
         tick.say(f"{rid}: its turn to get bundle {goal[:12]}")

@@ -7,6 +7,7 @@ import pytest
 from lb.decide import Assign, Memory, SetSize
 from lb.decide.observed import Action, ProbeState
 from spec.desired import PoolState, Probe
+from spec.names import Market
 from spec.status import RolloutPhase as P
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_pool, a_service
 
@@ -47,6 +48,29 @@ def test_with_surge_one_machine_more_gives_the_slack_and_the_others_move_where_t
     assert set(world.bundles()) == {NEW}
     assert world.launched == 4
     assert len(set(old) & set(world.machines)) == 2, "two moved in place, the last made room for the new one"
+
+
+def test_the_last_old_replica_leaves_as_it_is():
+    world = settled(3)
+    world.want(NEW)
+    ended = {}
+    for _ in range(60):
+        before = {i: world.bundle_of(i) for i in world.machines}
+        world.tick()
+        ended |= {i: before[i] for i in before.keys() - world.machines.keys()}
+    assert list(ended.values()) == [OLD]
+
+
+def test_the_only_replica_when_it_must_be_on_demand_moves_where_it_is():
+    pools = [a_pool(z, market=m) for z in ZONES for m in (Market.SPOT, Market.ON_DEMAND)]
+    world = World(a_desired([a_service(replicas=1, base_on_demand=1)], pools), slow_s=3)
+    world.run(10)
+    before = list(world.machines)
+    world.want(NEW)
+    world.tick()
+    run_until(world, P.DONE, floor=1)
+    world.run(10)
+    assert list(world.machines) == before
 
 
 @pytest.mark.parametrize("surge", [1, 2, 3])
@@ -101,6 +125,45 @@ def test_until_a_replica_is_ready_on_the_new_bundle_losses_come_back_with_the_go
     world.lose(victim)
     world.run(20)
     assert sorted(world.bundles()) == [OLD, OLD, OLD, NEW]
+
+
+def test_a_replacement_that_is_needed_does_not_try_the_new_bundle():
+    world = settled(3)
+    world.slow_s = 20
+    world.lose(next(iter(world.machines)))
+    world.tick()
+    world.want(NEW)
+    world.run(10)
+    assert sorted(world.bundles()) == [OLD, OLD, OLD, OLD], (
+        "the replacement, and the machine more that comes up"
+    )
+    world.run(20)
+    assert world.bundles().count(NEW) == 1
+
+
+def test_when_all_are_lost_only_one_of_those_that_come_tries_the_new_bundle():
+    world = settled(3)
+    world.slow_s = 20
+    for instance_id in list(world.machines):
+        world.lose(instance_id)
+    world.want(NEW)
+    world.run(15)
+    assert world.bundles().count(NEW) == 1
+    assert world.bundles().count(OLD) == 2
+
+
+def test_while_frozen_a_failing_replica_counts_once_and_not_in_every_tick():
+    world = settled(2, surge=0)
+    world.broken = {NEW}
+    world.want(NEW)
+    while NEW not in world.bundles():
+        world.tick()
+    world.frozen = "desired/dev.json is missing"
+    assert not any(d.commands for d in world.run(30))
+    assert world.rollout().failures == 0
+    world.frozen = None
+    world.tick()
+    assert world.rollout().failures == 1
 
 
 def test_after_that_they_come_with_the_new_one():

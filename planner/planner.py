@@ -11,7 +11,7 @@ from planner.constraints import Constraints, check_constraints
 from planner.filters import LOCAL
 from planner.plan import Plan, Row, ServicePlan
 from planner.pools import pool_of
-from planner.pricing import cost_of_fixed, cost_of_service
+from planner.pricing import Cost, cost_of_fixed, cost_of_service
 from planner.rank import NoPlace, Place, Ranking, rank
 from spec.errors import InputError
 from spec.names import Market
@@ -91,15 +91,21 @@ def _plan_service(
         opened=opened,
     )
     pools = tuple(pool_of(service, c) for c in chosen)
+    cost = cost_of_service(service.scaling, pools)
     shown = ranking.places if constraints.market else (*ranking.places, *ranking.elsewhere)
     done = ServicePlan(
         name=service.name,
         rows=_rows(shown, chosen),
         left_out=ranking.left_out,
         pools=pools,
-        cost=cost_of_service(service.scaling, pools),
+        cost=cost,
         arithmetic=ranking.arithmetic,
-        notes=(*service.not_acted_on, *service.assumed, *ranking.notes, *_notes(service, ranking, chosen)),
+        notes=(
+            *service.not_acted_on,
+            *service.assumed,
+            *ranking.notes,
+            *_notes(service, ranking, chosen, cost),
+        ),
     )
     return done, frozenset(c.region for c in chosen)
 
@@ -130,10 +136,16 @@ def _rows(places: Iterable[Place], chosen: Sequence[Candidate]) -> tuple[Row, ..
     )
 
 
-def _notes(service: ServiceSpec, ranking: Ranking, chosen: Sequence[Candidate]) -> Iterable[str]:
+def _notes(service: ServiceSpec, ranking: Ranking, chosen: Sequence[Candidate], cost: Cost) -> Iterable[str]:
     markets = {c.best.market for c in chosen}
     if _wants_fallback(service) and Market.SPOT in markets and Market.ON_DEMAND not in markets:
         yield "the on-demand fallback that the file asks for has no pool: no on-demand place meets the limits"
+    budget = service.budget
+    if budget.usd_month is not None and cost.expected_usd_month > budget.usd_month:
+        yield (
+            f"usd_month {budget.usd_month:g} is less than the {cost.expected_usd_month:.2f} USD that a month is expected "
+            f"to cost: it will be used up ({budget.on_exhausted})"
+        )
     if service.ordered and len({p.preference for p in ranking.places}) > 1:
         yield (
             "ordered: a later choice gets pools only where it costs at least as much as the earlier ones, because "

@@ -11,6 +11,7 @@ from catalog.load import Catalog, Offer
 from planner.constraints import Constraints
 from planner.planner import plan
 from planner.rank import NoPlace
+from spec.desired import Budget, OnExhausted
 from spec.errors import InputError
 from spec.names import Market, PoolKind
 from spec.service import Mount
@@ -137,6 +138,13 @@ def test_fixed_costs_are_in_the_environments_figures_and_in_no_services(service,
     (done,) = planned.services
     assert planned.cost.expected_usd_hour == pytest.approx(done.cost.expected_usd_hour + 0.25)
     assert planned.cost.idle_usd_month == pytest.approx(0.25 * 730)
+
+
+@pytest.mark.parametrize(("usd_month", "said"), [(10, True), (100_000, False), (None, False)])
+def test_a_budget_of_the_month_that_can_not_last_is_said(service, catalog, usd_month, said):
+    spec = service("L4:1", budget=Budget(usd_month=usd_month, on_exhausted=OnExhausted.STOP))
+    (done,) = plan([spec], catalog, Constraints(), env="e").services
+    assert said is any("usd_month 10 is less than" in n and "used up (stop)" in n for n in done.notes)
 
 
 def test_what_the_reader_reported_is_among_the_notes(service, catalog):

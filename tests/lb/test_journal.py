@@ -9,7 +9,7 @@ import pytest
 from lb.bucket import BucketError, open_bucket
 from lb.decide import Memory, Observed, decide
 from lb.journal import Entry, Journal, JournalTaken, decode, encode
-from tests.lb.world import World, a_desired
+from tests.lb.world import World, a_desired, a_service
 
 
 @pytest.fixture
@@ -17,9 +17,9 @@ def bucket(tmp_path):
     return open_bucket(f"file://{tmp_path}")
 
 
-def entries(number=6):
+def entries(number=6, *, nodes=1):
     """The entries of a world that comes up; the last ones change nothing."""
-    world = World(a_desired())
+    world = World(a_desired([a_service(num_nodes=nodes)]))
     for _ in range(number):
         observed, memory, now = world.observed(), world.memory, world.now + 1
         decision = world.tick()
@@ -38,13 +38,15 @@ def entries(number=6):
         )
 
 
-def test_an_entry_survives_the_way_through_json():
-    for _, entry in entries():
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_an_entry_survives_the_way_through_json(nodes):
+    for _, entry in entries(nodes=nodes):
         assert decode(encode(entry)) == entry
 
 
-def test_a_decision_can_be_made_again_from_its_entry():
-    for memory, entry in entries():
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_decision_can_be_made_again_from_its_entry(nodes):
+    for memory, entry in entries(nodes=nodes):
         again = decode(encode(entry))
         decision = decide(again.desired, again.observed, memory, again.at)
         assert (decision.commands, decision.memory, decision.reasons) == (

@@ -372,6 +372,21 @@ def test_another_number_of_nodes_replaces_the_replicas_one_by_one(before, after,
     assert not any(d.commands for d in world.run(30))
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
+def test_another_number_of_nodes_with_a_bundle_that_fails_leaves_what_serves_alone(before, after):
+    world = World(gangs_of(before, replicas=2))
+    world.run(70)
+    old = set(world.machines)
+    world.broken = {NEW}
+    world.desired = gangs_of(after, replicas=2, sha256=NEW)
+    for _ in range(200):
+        world.tick()
+        assert world.ready() >= 2
+    assert world.rollout().phase == "failed"
+    assert set(world.machines) == old
+    assert {world.health(i).bundle for i in old} == {OLD}
+
+
 # ---------------------------------------------------------------- memory
 
 

@@ -179,7 +179,8 @@ def _table(service: ServiceStatus) -> Table:
     for r in service.replicas:
         price = "?" if r.usd_hour is None else f"{r.usd_hour:.2f}"
         state = f"[{_COLOURS[r.state]}]{r.state.value}[/]"
-        row = [r.id, r.zone or r.region, r.market.value, state, _ago(time.time() - r.since), price]
+        name = r.id if r.nodes == 1 else f"{r.id} x{r.nodes}"
+        row = [name, r.zone or r.region, r.market.value, state, _ago(time.time() - r.since), price]
         table.add_row(*row, *((r.accelerator, r.bundle[:12]) if wide else ()))
     return table
 

@@ -156,7 +156,7 @@ class Told:
     def _health(self, service: str) -> Iterator[str]:
         """Only what is out of the ordinary."""
         for health in self._entry.observed.health:
-            replica = self._entry.memory.replicas.get(health.replica_id)
+            replica = self._entry.memory.replica_with(health.replica_id)
             if replica is None or replica.service != service:
                 continue
             if health.preempt_at is not None:

@@ -241,10 +241,13 @@ def unfold(folded: Folded, decision: Decision) -> Decision:
     """The decision in machines, and what has to be said to the machines of gangs."""
     memory = replace(decision.memory, gangs=folded.gangs)
     found: list[tuple[Command, str]] = []
+    reworded: dict[str, str] = {}
     for command, why in zip(decision.commands, decision.because, strict=True):
         match command:
             case SetSize(pool_id, size) if pool_id in folded.sizes:
-                found.append((SetSize(pool_id, _machines(folded, memory, pool_id, size)), why))
+                machines = _machines(folded, memory, pool_id, size)
+                reworded[why] = f"{why} ({machines} machines)"
+                found.append((SetSize(pool_id, machines), reworded[why]))
             case Terminate(pool_id, _, rid) if rid in folded.gangs:
                 gang = folded.gangs[rid]
                 ending = staying(gang) or gang.nodes
@@ -260,7 +263,7 @@ def unfold(folded: Folded, decision: Decision) -> Decision:
         decision,
         commands=tuple(command for command, _ in found),
         memory=memory,
-        reasons=tuple(dict.fromkeys((*decision.reasons, *because))),
+        reasons=tuple(dict.fromkeys((*(reworded.get(r, r) for r in decision.reasons), *because))),
         because=because,
     )
 

@@ -212,6 +212,14 @@ class Memory:
     wishes: tuple[str, ...] = ()
     gangs: dict[str, GangMemory] = field(default_factory=dict)
 
+    def replica_with(self, machine: str) -> ReplicaMemory | None:
+        """The replica that this machine, named like a replica, belongs to; None when nothing is known of it."""
+        if machine in self.replicas:
+            return self.replicas[machine]
+        place, _, instance_id = machine.rpartition(":")
+        found = (i for i, g in self.gangs.items() if instance_id in g.members and i.startswith(f"{place}:"))
+        return self.replicas.get(next(found, ""))
+
     def resumed(self, *, written_at: float, now: float) -> Memory:
         """The memory as it is to be used after a break: time in which nobody watched counts for no deadline.
 

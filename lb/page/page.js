@@ -192,7 +192,7 @@ function rollout(r) {
 function table(service, now) {
   const columns = ["replica", "zone", "market", "state", "for", "$/h", "why"];
   const style = { ready: "good", unready: "bad", failed: "bad", draining: "warn" };
-  const rows = service.replicas.map((r) => element("tr", {}, element("td", {}, r.id), element("td", {}, r.zone ?? r.region), element("td", {}, r.market),
+  const rows = service.replicas.map((r) => element("tr", {}, element("td", {}, r.nodes > 1 ? `${r.id} x${r.nodes}` : r.id), element("td", {}, r.zone ?? r.region), element("td", {}, r.market),
     element("td", { className: style[r.state] ?? "" }, r.state), element("td", {}, ago(now - r.since)), element("td", { className: "number" }, r.usd_hour === null ? "?" : r.usd_hour.toFixed(2)),
     element("td", { className: "reason" }, r.reason)));
   const open = document.querySelector(`details[data-service="${CSS.escape(service.name)}"]`)?.open ?? service.replicas.length <= 12;

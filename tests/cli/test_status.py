@@ -112,6 +112,12 @@ def test_the_table_shows_replicas_money_and_reasons(context):
     assert "nowhere to launch" in shown
 
 
+def test_a_replica_of_several_machines_says_how_many(context):
+    gang = a_replica().model_copy(update={"nodes": 2})
+    write(context, gang)
+    assert f"{gang.id} x2" in run("status").stdout
+
+
 def test_a_frozen_controller_says_why(context):
     write(context, a_replica(), frozen="desired/dev.json is not in the state bucket")
     assert "frozen" in run("status").stdout

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lb.clouds.protocol import InstancePhase, Refusal
-from lb.decide import Assign, Memory, Terminate
+from lb.decide import Assign, Memory, SetSize, Terminate
 from lb.decide.observed import AgentState, ProbeState
 from spec.desired import PoolState
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_pool, a_service
@@ -121,6 +121,13 @@ def test_machines_that_come_one_by_one_fill_the_oldest_gang_first():
     assert world.ready() == 2
     told = next(iter(world.assignments.values())).gangs
     assert [g.nodes for g in told] == [tuple(sorted(world.machines)[:2]), tuple(sorted(world.machines)[2:])]
+
+
+def test_what_is_asked_of_a_cloud_is_said_in_machines_too():
+    decision = World(gangs_of(3, replicas=1)).tick()
+    assert [c.size for c in decision.commands if isinstance(c, SetSize)] == [3]
+    assert any("1 more, to 1: chat lacks 1 (3 machines)" in r for r in decision.because)
+    assert set(decision.because) <= set(decision.reasons)
 
 
 def test_a_gang_costs_all_of_its_machines():
@@ -407,6 +414,16 @@ def test_a_loss_of_memory_in_the_middle_of_a_loss_ends_the_rest_of_the_gang_all_
     world.run(30)
     assert other not in world.machines
     assert (world.ready(), len(world.machines)) == (2, 4)
+
+
+def test_every_machine_of_a_gang_leads_to_its_replica():
+    world = settled(gangs_of(replicas=1))
+    head, other = head_and_other(world)
+    replica = world.memory.replicas[world.rid(head)]
+    assert (
+        world.memory.replica_with(world.rid(head)) == world.memory.replica_with(world.rid(other)) == replica
+    )
+    assert world.memory.replica_with(world.rid(other).replace("local:", "aws:", 1)) is None
 
 
 def test_without_an_answer_of_the_cloud_gangs_stay_what_they_are():

@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.moments import clock
 from lb.decide import Assign, AssignGangs, Command, Memory, SetSize, Terminate
-from lb.decide.memory import PoolMemory, ReplicaMemory, Rollout, ServiceMemory
+from lb.decide.memory import ENVIRONMENT, PoolMemory, ReplicaMemory, Rollout, ServiceMemory
 from lb.journal import Entry
 from lb.replay import Tick
 from spec.desired import Desired
@@ -105,6 +105,10 @@ class Told:
             yield (
                 f"its load asks for {scaling.asked} replicas instead of {scaling.target} since {clock(scaling.since)}"
             )
+        for name, used_up in (memory.spend.exhausted if memory.spend else {}).items():
+            if name in (service, ENVIRONMENT):
+                whose = "its budget" if name == service else "the budget of the environment"
+                yield f"{whose} of the month is used up: {used_up.usd_month:g} USD"
         for pool_id, pool in memory.pools.items():
             if self._pools.get(pool_id) != service:
                 continue

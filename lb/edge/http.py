@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import hmac
 import json
+import sys
 import threading
 from collections.abc import Callable, Generator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -56,6 +58,11 @@ def serve(
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Who asked and hung up is no trouble of ours; the base class would write a traceback into the log."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
 
     try:
         server = Server((host, port), Handler)

@@ -1,3 +1,7 @@
+import socket
+import struct
+import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -75,3 +79,22 @@ def test_other_paths_are_404(serve):
 def test_a_taken_port_is_one_clear_error(serve):
     with serve() as port, pytest.raises(OutsideError, match=f"127.0.0.1:{port}"), serve(port=port):
         pass
+
+
+def test_a_caller_that_hangs_up_leaves_no_traceback_in_the_log(serve, capfd):
+    with serve() as port:
+        with socket.create_connection(("127.0.0.1", port)) as caller:
+            caller.sendall(b"GET /hea")
+            caller.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )  # a reset, not an end
+        until(lambda: not any("process_request_thread" in t.name for t in threading.enumerate()))
+        assert get(port, "/health").is_success
+    assert capfd.readouterr().err == ""
+
+
+def until(condition, limit_s=10.0):
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -50,15 +50,12 @@ def test_with_surge_one_machine_more_gives_the_slack_and_the_others_move_where_t
     assert len(set(old) & set(world.machines)) == 2, "two moved in place, the last made room for the new one"
 
 
-def test_the_last_old_replica_leaves_as_it_is():
+def test_the_last_old_replica_leaves_without_being_touched():
     world = settled(3)
     world.want(NEW)
-    ended = {}
-    for _ in range(60):
-        before = {i: world.bundle_of(i) for i in world.machines}
-        world.tick()
-        ended |= {i: before[i] for i in before.keys() - world.machines.keys()}
-    assert list(ended.values()) == [OLD]
+    reasons = [r for d in world.run(60) for r in d.reasons]
+    assert sum("its turn to get" in r for r in reasons) == 3, "the machine more, and two in place"
+    assert sum("gets bundle" in r for r in reasons) == 3
 
 
 def test_the_only_replica_when_it_must_be_on_demand_moves_where_it_is():

@@ -4,17 +4,17 @@
 -- Counted here, because an access log knows a long answer only when it has ended. Routes write the names of counters, so
 -- no caller can make up one. Objects that were fetched before a wait (a body, a call) are dead after it: fetch again.
 
-local function choose_by_model(handle) -- returns the body's size
-  if handle:headers():get(":method") ~= "POST" then return 0 end
+local function choose_by_model(handle) -- returns the route that follows, and the body's size
+  if handle:headers():get(":method") ~= "POST" then return handle:metadata(), 0 end
   local body = handle:body() -- waits for the whole body
-  if not body then return 0 end
+  if not body then return handle:metadata(), 0 end
   local size = body:length()
   local model = model_of(body:getBytes(0, size))
   if model and #model <= MAX_MODEL then
     handle:streamInfo():dynamicMetadata():set("tradewind", "model", model)
     handle:clearRouteCache()
   end
-  return size
+  return handle:metadata(), size
 end
 
 local function wait_for_service(handle, path, limit_ms)
@@ -27,13 +27,14 @@ local function wait_for_service(handle, path, limit_ms)
 end
 
 function envoy_on_request(handle)
-  local size = handle:metadata():get("scan") and choose_by_model(handle) or 0
-  local route = handle:metadata()
+  local route, size = handle:metadata(), nil
+  if route:get("scan") then
+    route, size = choose_by_model(handle)
+  end
   local arrived = route:get("arrived")
   if not arrived then return end -- nobody's model, or an answer of the edge itself
   handle:stats():counter(arrived):add(1)
-  local limit = route:get("max_request_bytes") -- of the service that the model chose
-  if limit and size > limit then
+  if size and size > route:get("max_request_bytes") then -- of the service that the model chose
     handle:respond({ [":status"] = "413" }, "too large")
     return
   end

@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
-from lb.decide import Health, Memory, Observed, decide
+from lb.decide import AssignGangs, Health, Memory, Observed, decide
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
 from lb.journal import Entry, decode, encode
 from local.cloud import LocalCloud
@@ -62,10 +62,12 @@ def a_desired(
     probe: Probe | None = None,
     drain_limit_s: float = 120,
     budget: Budget | None = None,
+    num_nodes: int = 1,
     **scaling,
 ) -> Desired:
     service = Service(
         name="chat",
+        num_nodes=num_nodes,
         bundle=bundle,
         probe=probe or Probe(initial_delay_s=60, interval_s=10),
         scaling=Scaling(min_replicas=replicas, max_replicas=replicas, **scaling),
@@ -114,8 +116,24 @@ def bench_decide() -> list[tuple[str, str, str]]:
         timed("decide, half of the fleet lost", lambda: decide(desired, storm, memory, 10.0)),
         timed("decide, memory lost", lambda: decide(desired, observed, Memory(), 10.0)),
         timed("decide, half lost, scaled by load, covered", lambda: decide(costly, loaded, memory, 10.0)),
+        bench_gangs(bundle, pools),
         *bench_journal(desired, observed, memory),
     ]
+
+
+def bench_gangs(bundle, pools) -> tuple[str, str, str]:
+    desired, memory = a_desired(bundle, pools, REPLICAS, num_nodes=2), Memory()
+    observed = fleet(pools, bundle.sha256, num_nodes=2)
+    for tick in range(4):  # until all are ready
+        decision = decide(desired, observed, memory, float(tick))
+        memory = decision.memory
+        told = {c.pool_id: c.gangs for c in decision.commands if isinstance(c, AssignGangs)}
+        assignments = (replace(a, gangs=told.get(a.pool_id, a.gangs)) for a in observed.assignments)
+        observed = replace(observed, assignments=tuple(assignments))
+    calm = decide(desired, observed, memory, 10.0)
+    assert not calm.commands, calm.reasons
+    assert [r.state for r in memory.replicas.values()] == ["ready"] * REPLICAS
+    return timed("decide, each of two machines", lambda: decide(desired, observed, memory, 10.0))
 
 
 def bench_journal(desired: Desired, observed: Observed, memory: Memory) -> list[tuple[str, str, str]]:
@@ -132,8 +150,8 @@ def bench_journal(desired: Desired, observed: Observed, memory: Memory) -> list[
     ]
 
 
-def fleet(pools, sha256: str) -> Observed:
-    per_pool = REPLICAS // POOLS
+def fleet(pools, sha256: str, num_nodes: int = 1) -> Observed:
+    per_pool = REPLICAS // POOLS * num_nodes
     observations, health = [], []
     for n, pool in enumerate(pools):
         instances = tuple(

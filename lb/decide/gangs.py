@@ -44,7 +44,7 @@ class Folded:
         desired: prices and limits of pools are of gangs.
         observed: so are instances, sizes, health and ends.
         sizes: of the pools that were folded: machines of one gang.
-        gangs: all gangs of these pools, in which single machines count as gangs of one.
+        gangs: of each of these pools, in which single machines count as gangs of one.
         assignments: of these pools, as far as they were observed.
 
     """
@@ -52,7 +52,7 @@ class Folded:
     desired: Desired
     observed: Observed
     sizes: Mapping[str, int]
-    gangs: Gangs
+    gangs: Mapping[str, Gangs]
     assignments: Mapping[str, Assignment]
 
 
@@ -67,30 +67,36 @@ def fold(desired: Desired, observed: Observed, memory: Memory, now: float) -> Fo
     assignments = {i: Assignment(i) for i in sizes} | {
         a.pool_id: a for a in observed.assignments if a.pool_id in sizes
     }
-    known = {rid: g for rid, g in memory.gangs.items() if g.pool_id in sizes}
-    gangs = take_endings(known, observed.outcomes, memory)
+    gangs: dict[str, Gangs] = {i: {} for i in sizes}
+    for rid, gang in take_endings(memory.gangs, observed.outcomes, memory).items():
+        if gang.pool_id in gangs:
+            gangs[gang.pool_id][rid] = gang
     pools = {p.id: p for p in desired.pools}
     seen = {o.pool_id: o for o in observed.pools if o.pool_id in sizes and o.error is None}
     folded = {}
     for pool_id, observation in seen.items():
         place = Place(pools[pool_id], sizes[pool_id], memory, now)
-        before = {rid: g for rid, g in gangs.items() if g.pool_id == pool_id}
-        after = update_members(place, before, observation, assignments[pool_id].gangs)
-        gangs = {rid: g for rid, g in gangs.items() if rid not in before} | after
+        now_there = update_members(place, gangs[pool_id], observation, assignments[pool_id].gangs)
+        gangs[pool_id] = now_there
         refills = place.pool.cloud in observed.refills
-        folded[pool_id] = _folded_pool(memory, after, observation, place.size, refills=refills)
+        folded[pool_id] = _folded_pool(memory, now_there, observation, place.size, refills=refills)
+    all_gangs = _flat(gangs)
     return Folded(
         desired=_in_gangs(desired, sizes),
         observed=replace(
             observed,
             pools=tuple(folded.get(o.pool_id, o) for o in observed.pools),
-            health=_healths(observed.health, gangs, pools, assignments),
-            outcomes=_endings(observed.outcomes, gangs),
+            health=_healths(observed.health, all_gangs, pools, assignments),
+            outcomes=_endings(observed.outcomes, all_gangs),
         ),
         sizes=sizes,
         gangs=gangs,
         assignments={i: a for i, a in assignments.items() if i in seen},
     )
+
+
+def _flat(gangs: Mapping[str, Gangs]) -> Gangs:
+    return {rid: gang for of_pool in gangs.values() for rid, gang in of_pool.items()}
 
 
 def _sizes(desired: Desired, observed: Observed, memory: Memory) -> dict[str, int]:
@@ -239,7 +245,7 @@ def _endings(outcomes: Sequence[Outcome], gangs: Gangs) -> tuple[Outcome, ...]:
 
 def unfold(folded: Folded, decision: Decision) -> Decision:
     """The decision in machines, and what has to be said to the machines of gangs."""
-    memory = replace(decision.memory, gangs=folded.gangs)
+    memory = replace(decision.memory, gangs=_flat(folded.gangs))
     found: list[tuple[Command, str]] = []
     reworded: dict[str, str] = {}
     for command, why in zip(decision.commands, decision.because, strict=True):
@@ -248,8 +254,8 @@ def unfold(folded: Folded, decision: Decision) -> Decision:
                 machines = _machines(folded, memory, pool_id, size)
                 reworded[why] = f"{why} ({machines} machines)"
                 found.append((SetSize(pool_id, machines), reworded[why]))
-            case Terminate(pool_id, _, rid) if rid in folded.gangs:
-                gang = folded.gangs[rid]
+            case Terminate(pool_id, _, rid) if rid in memory.gangs:
+                gang = memory.gangs[rid]
                 ending = staying(gang) or gang.nodes
                 found += [(Terminate(pool_id, n.instance_id, rid), why) for n in ending]
             case _:
@@ -271,8 +277,8 @@ def unfold(folded: Folded, decision: Decision) -> Decision:
 def _machines(folded: Folded, memory: Memory, pool_id: str, size: int) -> int:
     """How many machines `size` gangs of the pool are: those that are there, what these lack, and whole new ones."""
     machines = 0
-    for rid, gang in folded.gangs.items():
-        if gang.pool_id == pool_id and not is_ended(memory, rid):
+    for rid, gang in folded.gangs[pool_id].items():
+        if not is_ended(memory, rid):
             size -= 1
             machines += len(staying(gang))
             machines += owed(gang) if forming(gang, memory.replicas[rid].state) else 0
@@ -291,8 +297,8 @@ def _same_bundles(
             named, default = {}, command.sha256  # a new default makes all be named anew
     named |= {c.instance_id: c.sha256 for c in of_pool if c.instance_id is not None}
     found: list[tuple[Command, str]] = []
-    for rid, gang in folded.gangs.items():
-        if gang.pool_id != pool_id or gang.size == 1 or is_ended(memory, rid):
+    for rid, gang in folded.gangs[pool_id].items():
+        if gang.size == 1 or is_ended(memory, rid):
             continue
         wanted = named.get(gang.members[0], default)
         found += [
@@ -307,8 +313,8 @@ def _tell(folded: Folded, pool_id: str) -> list[tuple[Command, str]]:
     """Tells the gangs of the pool that are whole; a broken one stays told until all of its machines are gone."""
     told = {g.nodes: g for g in folded.assignments[pool_id].gangs}
     wanted = {}
-    for gang in folded.gangs.values():
-        if gang.pool_id != pool_id or gang.size == 1:
+    for gang in folded.gangs[pool_id].values():
+        if gang.size == 1:
             continue
         if gang.complete and len(gang.nodes) == gang.size and all(_is_up(n) for n in gang.nodes):
             wanted[gang.members] = Gang(gang.members, tuple(n.address or "" for n in gang.nodes))

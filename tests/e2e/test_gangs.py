@@ -1,5 +1,7 @@
 """A service whose replica is two machines: they start together, serve as one, and end together."""
 
+import shutil
+
 import pytest
 import yaml
 
@@ -65,3 +67,25 @@ def test_a_killed_machine_takes_its_gang_with_it_and_a_whole_new_one_serves(stac
     eventually(lambda: stack.ask().status_code == 200, what="an answer")
     left = {name for name in stack.processes().values() if name.startswith("i-")}
     assert left == set(stack.machines())
+
+
+def test_an_edited_service_moves_to_the_new_bundle_as_a_whole_gang(stack):
+    before = replica(stack)
+    path = stack.root / "services" / "chat.yaml"
+    path.write_text(path.read_text().replace("--load-time-s 0.2", "--load-time-s 0.1"))
+    stack.tw("up", check=0)
+    after = replica(stack)
+    assert after["bundle"] != before["bundle"]
+    assert after["nodes"] == len(stack.machines()) == 2
+    tasks = {p.name for p in stack.meeting.iterdir() if after["bundle"][:12] in p.name}
+    assert tasks == {f"{after['id'].rpartition(':')[2]}-{after['bundle'][:12]}"}
+
+
+def test_a_controller_that_has_lost_its_memory_leaves_the_gang_as_it_is(stack):
+    before = replica(stack)
+    machines = stack.machines()
+    shutil.rmtree(stack.home / "state" / "journal")
+    stack.revive("controller")
+    eventually(lambda: stack.status()["controller"]["leader"], what="a leader")
+    after = replica(stack)
+    assert (after["id"], after["nodes"], stack.machines()) == (before["id"], 2, machines)

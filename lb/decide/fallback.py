@@ -62,25 +62,29 @@ class Part:
 
 
 def parts_of(
-    tick: Tick, service: Service, target: int, counted: Mapping[str, ReplicaMemory]
+    tick: Tick, service: Service, target: int, extra: int, counted: Mapping[str, ReplicaMemory]
 ) -> tuple[Part, ...]:
-    """How the target is divided: in two where the policy tells on demand from the rest, on demand first; else not."""
+    """How the target is divided: in two where the policy tells on demand from the rest, on demand first; else not.
+
+    `extra`: replicas beyond the target that an update holds for a while; covered on demand like the others.
+    """
+    surplus, whole = f"{service.name} needs only {target}", target + extra
     if not tells_markets_apart(tick, service):
-        return (Part(None, target, target, f"{service.name} needs only {target}"),)
+        return (Part(None, whole, whole, surplus),)
     on_demand = [r for r in counted.values() if _is_on_demand(tick, r)]
     others = [r for r in counted.values() if not _is_on_demand(tick, r)]
     base = min(service.scaling.base_ondemand_fallback_replicas, target)
     launched = kept = 0
     if service.scaling.dynamic_ondemand_fallback:
-        most = max(0, _needed(tick, service, target) - base)
+        most = max(0, _needed(tick, service, target) + extra - base)
         here = sum(holds_place(r) for r in others)
         ready = sum(r.state is S.READY for r in others)
-        kept = min(most, max(0, target - base - ready))
-        launched = min(most, max(0, target - base - here)) if _in_trouble(tick, service) else 0
+        kept = min(most, max(0, whole - base - ready))
+        launched = min(most, max(0, whole - base - here)) if _in_trouble(tick, service) else 0
     based = min(base, sum(r.state is S.READY for r in on_demand))
     return (
         Part(True, base + launched, base + kept, f"{service.name} has its other replicas back"),
-        Part(False, target - base, target - based, f"{service.name} needs only {target}"),
+        Part(False, whole - base, whole - based, surplus),
     )
 
 

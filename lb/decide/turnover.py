@@ -47,8 +47,7 @@ def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[st
     """
     held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
     counted = {i: r for i, r in held.items() if i not in leaving}
-    *others, last = parts_of(tick, service, target, counted)
-    parts = (*others, replace(last, wanted=last.wanted + extra, kept=last.kept + extra))
+    parts = parts_of(tick, service, target, extra, counted)
     ready = sum(r.state is S.READY for r in held.values())
     _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, ready - target)
     spare = sum(r.state is S.READY for r in counted.values()) - target

@@ -7,7 +7,7 @@ import pytest
 from lb.decide import SetSize
 from lb.decide.observed import ProbeState
 from spec.names import Market
-from tests.lb.world import ZONES, World, a_desired, a_pool, a_service
+from tests.lb.world import NEW, ZONES, World, a_desired, a_pool, a_service
 
 SPOT = [a_pool(zone) for zone in ZONES]
 ON_DEMAND = [a_pool(zone, market=Market.ON_DEMAND, price=0.7) for zone in ZONES[:2]]
@@ -113,6 +113,19 @@ def test_without_room_for_both_the_covering_replica_is_kept_and_no_limit_broken(
     spot_is_gone(world)
     world.run(600)
     assert (world.ready(), len(world.machines), world.in_market(Market.ON_DEMAND)) == (2, 2, 2)
+
+
+def test_an_update_needs_no_spot_while_on_demand_covers():
+    world = a_world()
+    spot_is_gone(world)
+    world.run(60)
+    world.want(NEW)
+    for _ in range(300):
+        world.tick()
+        assert world.ready() >= 2
+        assert len(world.machines) <= 3
+    assert set(world.bundles()) == {NEW}
+    assert (world.ready(), world.in_market(Market.ON_DEMAND)) == (2, 2)
 
 
 def test_a_spare_is_not_covered_on_demand():

@@ -22,6 +22,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from bench.stage.cost import pss_mib
 from tests.e2e.checkout import Checkout, private_checkout
 
 RUNS = 3
@@ -179,7 +180,7 @@ def peak_mib(place: Checkout) -> Generator[list[float]]:
 
     def sample() -> None:
         while not done.wait(SAMPLE_S):
-            peak.append(sum(_pss_mib(pid) for pid, name in place.processes().items() if name == "pulumi"))
+            peak.append(sum(pss_mib(pid) for pid, name in place.processes().items() if name == "pulumi"))
 
     thread = threading.Thread(target=sample)
     thread.start()
@@ -188,15 +189,6 @@ def peak_mib(place: Checkout) -> Generator[list[float]]:
     finally:
         done.set()
         thread.join()
-
-
-def _pss_mib(pid: int) -> float:
-    """Its own pages, and its share of the shared ones. 0 when it has ended, and where there is no /proc."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
 
 
 def main() -> int:

@@ -24,6 +24,15 @@ def rss_mib(pid: int) -> float:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
+def pss_mib(pid: int) -> float:
+    """Its own pages, and its share of the shared ones. 0 when it has ended, and where there is no /proc."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss:")), 0.0)
+
+
 def tick_seconds(url: str, token: str) -> dict[str, tuple[float, float]]:
     """By phase of a controller's tick: seconds so far, and how often."""
     answer = httpx.get(

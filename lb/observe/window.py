@@ -20,6 +20,8 @@ class Window:
 
     def add(self, grown: Mapping[str, int], *, since: float, at: float) -> None:
         """The counters grew by that much between `since` and `at`."""
+        if not any(grown.values()):
+            return
         if since > self._points[-1][0]:
             self._points.append((since, self._points[-1][1]))  # nothing came in between
         self._totals.update(grown)

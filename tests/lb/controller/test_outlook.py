@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lb.clouds.protocol import Instance, InstancePhase
 from lb.controller.outlook import Situation, Starts, outlooks
@@ -164,3 +166,32 @@ class TestStarts:
         starts = Starts()
         self.started(starts, 9000)
         assert starts.usual_s(desired().pools[0]) == COLD_S
+
+
+replicas = st.builds(
+    replica,
+    st.sampled_from([S.PENDING, S.STARTING, S.READY, S.UNREADY, S.FAILED]),
+    age=st.floats(0, 10_000),
+    since=st.none() | st.floats(0, 10_000),
+    pool=st.sampled_from([0, 1]),
+    lied=st.booleans(),
+    ended=st.booleans(),
+)
+
+
+@given(
+    st.lists(replicas, max_size=4),
+    st.sampled_from(["", "frozen"]),
+    st.integers(0, 3),
+    st.floats(0, 5000),
+    st.floats(0, 1000),
+)
+def test_whatever_is_on_its_way_the_estimate_is_within_bounds_and_in_steps(
+    coming, frozen, target, cold, not_before
+):
+    pools = {p.id: PoolMemory(not_before=START + not_before) for p in desired().pools}
+    found = outlook(
+        memory(*coming, pools=pools), desired(cold_start_s=cold), target=target, frozen=frozen or None
+    )
+    assert 5 <= found.retry_after_s <= 900
+    assert found.retry_after_s % 5 == 0

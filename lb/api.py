@@ -25,7 +25,6 @@ from starlette.routing import Route
 from lb.metrics import Metrics
 from lb.page import page
 from lb.snapshots import Publisher
-from spec.history import History
 from spec.report import EdgeReport
 from spec.status import Status
 
@@ -42,8 +41,8 @@ class Source(Protocol):
         """The status of this moment."""
         ...
 
-    def history(self, since: float | None) -> History:
-        """The picture of the last day, or of the time after a moment."""
+    def history(self, since: float | None) -> bytes:
+        """The picture of the last day, or of the time after a moment; JSON of spec.history.History."""
         ...
 
     def leader(self) -> bool:
@@ -88,8 +87,7 @@ def make_app(
             since = None if given is None else float(given)
         except ValueError:
             return _error(400, f"since={given!r} is not a time; use seconds since 1970")
-        found = source.history(since)
-        return Response(found.model_dump_json(exclude_none=True), media_type="application/json")
+        return Response(source.history(since), media_type="application/json")
 
     async def snapshot(request: Request) -> Response:
         return await _snapshot(request, source, publisher, long_poll_s)

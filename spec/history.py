@@ -1,4 +1,4 @@
-"""What a stack has been doing lately: `GET /v1/history`, and `history.json.gz` in the state bucket.
+"""What a stack has been doing lately: `GET /v1/history`, and `history.jsonl.gz` in the state bucket.
 
 Points of a few seconds for the last hour, of a minute for the last day. Field names are a public interface.
 """
@@ -40,7 +40,6 @@ class Point(Wire):
 
 
 class History(Wire):
-    """Points in the order of their times. `reasons`: the last decisions, newest first, as in the status."""
+    """Points in the order of their times."""
 
     points: tuple[Point, ...] = ()
-    reasons: tuple[str, ...] = ()

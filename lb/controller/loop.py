@@ -20,7 +20,6 @@ from lb.metrics import Metrics
 from lb.observe.traffic import Traffic
 from lb.observe.traffic_metrics import TrafficCollector
 from lb.snapshots import Publisher
-from spec.history import History
 from spec.report import EdgeReport
 from spec.status import ControllerStatus, Status
 
@@ -137,7 +136,7 @@ class Controller:
             await self._end_term()
             term = Term(self._parts, self._lease.epoch)
             await term.begin()
-            term.reasons.remember((await self._recorder.load(self._bucket)).reasons)
+            term.reasons.remember(await self._recorder.load(self._bucket))
             self._term = term
         self._metrics.leader.set(self._term is not None)
         self._metrics.epoch.set(self._lease.epoch or 0)
@@ -211,9 +210,9 @@ class Controller:
             reasons=tuple(term.reasons) if term else (),
         )
 
-    def history(self, since: float | None) -> History:
-        """The picture of the last day, or of the time after a moment."""
-        return self._recorder.history(since=since)
+    def history(self, since: float | None) -> bytes:
+        """The picture of the last day, or of the time after a moment; JSON of spec.history.History."""
+        return self._recorder.told(since=since)
 
     def leader(self) -> bool:
         """Whether this process leads."""

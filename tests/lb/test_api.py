@@ -32,7 +32,7 @@ class Source:
 
     def history(self, since):
         points = tuple(Point(at=at, usd_hour=0.2) for at in (10.0, 20.0) if since is None or at > since)
-        return History(points=points)
+        return History(points=points).model_dump_json().encode()
 
     def leader(self):
         return self.leads

@@ -132,7 +132,7 @@ def a_day(name="chat", reason="its probe fails: timeout", said="chat: 1 missing 
             reasons=(f"03:20:11Z {said}",),
         )
         recorder.take(status)
-    return status, lambda since: recorder.history(since=since)
+    return status, lambda since: recorder.told(since=since)
 
 
 def test_a_real_controller_with_real_replicas_is_shown(tmp_path, browser):

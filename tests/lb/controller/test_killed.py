@@ -3,6 +3,7 @@
 # ruff: noqa: F811  fixtures are imported, and taken by their names
 import asyncio
 import contextlib
+import json
 from itertools import count
 
 import pytest
@@ -148,7 +149,7 @@ def test_a_clock_that_is_set_while_a_controller_runs_or_between_two_moves_nothin
                 ticks = len(s.driver.calls)
                 await until(lambda: len(s.driver.calls) > ticks + 5)
                 assert s.ready(controller) == 2
-                newest = controller.history(None).points[-1].at
+                newest = json.loads(controller.history(None))["points"][-1]["at"]
                 assert abs(newest - clock.now()) < 60, "the picture goes on in the new time"
             assert [c for c in s.driver.calls if c[0] != "observe"] == calls
 

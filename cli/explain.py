@@ -124,13 +124,15 @@ def _check_service(service: str | None, ticks: list[Tick]) -> None:
 
 
 def decided_again(tick: Tick) -> Again:
-    """Whether the code of now decides the same from the same inputs."""
+    """Whether the same inputs give the same decision; only the code that made it can say so."""
+    if tick.entry.code != code_version():
+        return Again.OTHER_CODE
     again = tick.again()
     if again is None:
         return Again.UNKNOWN
     if (again.commands, again.memory) == (tick.entry.commands, tick.entry.memory):
         return Again.SAME
-    return Again.DIFFERS if tick.entry.code == code_version() else Again.OTHER_CODE
+    return Again.DIFFERS
 
 
 _AGAIN = {

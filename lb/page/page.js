@@ -57,7 +57,7 @@ function widthOf(wide) {
 
 /** A frame with axes; `most` is the largest value, `paint` draws with the scales. Returns the element. */
 function chart({ title, points, most, whole = false, format = plain, legend, tell, paint, wide = false }) {
-  const W = widthOf(wide), height = HEIGHT + (wide ? 30 : 0), left = 44, right = 6, top = 8, bottom = 20;
+  const W = widthOf(wide), height = HEIGHT + (wide ? 30 : 0), left = 54, right = 6, top = 8, bottom = 20;
   const to = Math.max(page.status.written_at, points.at(-1)?.at ?? 0);
   const span = Math.min(RANGES[page.range], Math.max(SHORTEST_S, to - (points[0]?.at ?? to))), from = to - span;
   let step = niceStep(most || 1, 3);

@@ -22,9 +22,17 @@ from lb.clouds.protocol import Driver, PoolObservation
 from lb.controller.measure import count_events, measure_state
 from lb.controller.outlook import Situation, Starts, outlooks
 from lb.controller.reasons import Reasons
-from lb.controller.view import announced, endpoints_of, serves, services_status, targets_of, usd_hour_of
+from lb.controller.view import (
+    all_asked,
+    announced,
+    endpoints_of,
+    serves,
+    services_status,
+    targets_of,
+    usd_hour_of_all,
+)
 from lb.decide import Decision, Memory, Observed, decide
-from lb.decide.observed import AgentState, Assignment, Load, ProbeState
+from lb.decide.observed import Assignment, Load
 from lb.decide.spend import spend_status
 from lb.journal import Entry, Journal
 from lb.lease import Lease
@@ -38,7 +46,7 @@ from lb.observe.wishes import WishReader
 from lb.replay import code_version
 from lb.snapshots import Publisher, services_of
 from spec.snapshot import Key
-from spec.status import ReplicaState, ServiceStatus, SpendStatus
+from spec.status import ServiceStatus, SpendStatus
 
 log = structlog.get_logger(__name__)
 
@@ -257,29 +265,13 @@ class Term:
         """Whether enough is known to tell the edges something better than what they have."""
         if not self._looked:
             waited = self._parts.clock.monotonic() >= self._began + FIRST_LOOK_S
-            self._looked = waited or (self._all_seen() and self._all_asked())
+            self._looked = waited or (
+                self._all_seen() and all_asked(self._decision.memory, self._watcher.health())
+            )
         return self._looked
 
     def _all_seen(self) -> bool:
         return all(o.error is None for o in self._pools.values())
-
-    def _all_asked(self) -> bool:
-        health = {h.replica_id: h for h in self._watcher.health()}
-        for replica_id, replica in self._decision.memory.replicas.items():
-            known = health.get(replica_id)
-            if replica.ended or replica.instance.address is None or replica.state is ReplicaState.FAILED:
-                continue
-            if known is None or known.agent is AgentState.UNKNOWN:
-                return False
-            if known.phase in (None, "running") and known.probe is ProbeState.UNKNOWN:
-                if known.agent in (AgentState.ANSWERS, AgentState.NONE):
-                    return False
-            elif known.probe is ProbeState.OK and replica.state in (
-                ReplicaState.PENDING,
-                ReplicaState.STARTING,
-            ):
-                return False  # a healthy one that the next tick makes ready
-        return True
 
     # ------------------------------------------------------------ what is told
 
@@ -312,12 +304,7 @@ class Term:
     def usd_hour(self) -> float:
         """What runs costs now, with the fixed costs; machines without a known price are left out."""
         desired = self._reading.desired
-        if desired is None:
-            return 0.0
-        pools = {p.id: p for p in desired.pools}
-        running = [r for r in self._decision.memory.replicas.values() if not r.ended and r.pool_id in pools]
-        prices = [usd_hour_of(r, pools[r.pool_id], self._pools.get(r.pool_id)) for r in running]
-        return round(desired.fixed_usd_hour + sum(p for p in prices if p is not None), 6)
+        return 0.0 if desired is None else usd_hour_of_all(desired, self._decision.memory, self._pools)
 
     def _measure(self, observed: Observed) -> None:
         metrics = self._parts.metrics

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from lb.clouds.protocol import PoolObservation
 from lb.decide.lifecycle import Verdict, judge
 from lb.decide.memory import Drain, Memory, ReplicaMemory
-from lb.decide.observed import Assignment, Health
+from lb.decide.observed import AgentState, Assignment, Health, ProbeState
 from lb.decide.rollout import goal as rollout_goal
 from lb.decide.spend import service_usd
 from lb.observe.replicas import Target
@@ -199,6 +199,35 @@ def rollout_status(
         total=total,
         reason=rollout.reason,
     )
+
+
+def all_asked(memory: Memory, health: Iterable[Health]) -> bool:
+    """Whether every replica's agent and engine have been asked, and nothing healthy waits for the next tick."""
+    known = {h.replica_id: h for h in health}
+    return all(
+        _is_asked(replica, known.get(replica_id))
+        for replica_id, replica in memory.replicas.items()
+        if not replica.ended
+        and replica.instance.address is not None
+        and replica.state is not ReplicaState.FAILED
+    )
+
+
+def _is_asked(replica: ReplicaMemory, health: Health | None) -> bool:
+    if health is None or health.agent is AgentState.UNKNOWN:
+        return False
+    if health.phase in (None, "running") and health.probe is ProbeState.UNKNOWN:
+        return health.agent not in (AgentState.ANSWERS, AgentState.NONE)
+    comes_up = replica.state in (ReplicaState.PENDING, ReplicaState.STARTING)
+    return not (health.probe is ProbeState.OK and comes_up)
+
+
+def usd_hour_of_all(desired: Desired, memory: Memory, observed: Mapping[str, PoolObservation]) -> float:
+    """USD per hour of what runs, with the fixed costs; machines without a known price are left out."""
+    pools = {p.id: p for p in desired.pools}
+    running = [r for r in memory.replicas.values() if not r.ended and r.pool_id in pools]
+    prices = [usd_hour_of(r, pools[r.pool_id], observed.get(r.pool_id)) for r in running]
+    return round(desired.fixed_usd_hour + sum(p for p in prices if p is not None), 6)
 
 
 def usd_hour_of(replica: ReplicaMemory, pool: Pool, observation: PoolObservation | None) -> float | None:

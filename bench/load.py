@@ -125,6 +125,11 @@ class Load:
         """Requests that are under way."""
         return len(self._tasks)
 
+    def crowd(self, count: int) -> None:
+        """So many requests at once, beside the others; from any thread while `run` goes on."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._begin, time.monotonic(), [False] * count)
+
     def stop(self) -> None:
         """No further request; `run` ends when those that are under way have ended."""
         self._stopping = True
@@ -162,12 +167,15 @@ class Load:
                 since, rate = now, self._rate
                 continue
             since, needed = due, self._random.expovariate(1.0)
-            stream = self._random.random() < self._ask.streams
+            self._begin(due, [self._random.random() < self._ask.streams])
+            if wait < -LATE_S:
+                await asyncio.sleep(0)  # so far behind, what is under way must not starve
+
+    def _begin(self, due: float, streams: list[bool]) -> None:
+        for stream in streams:
             task = asyncio.create_task(self._one(due, stream=stream))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            if wait < -LATE_S:
-                await asyncio.sleep(0)  # so far behind, what is under way must not starve
 
     async def _changes(self, seconds: float | None) -> bool:
         """Waits so long; True as soon as `rate` or `stop` was called."""

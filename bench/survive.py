@@ -239,7 +239,7 @@ def from_zero(bench: Bench) -> None:
     """All at once while no replica is there; the edge holds them until one is."""
     place = bench.place
     serve(place, FROM_ZERO)
-    eventually(lambda: not place.machines(), within=60, what="no replica")
+    eventually(lambda: not place.machines(), within=150, what="no replica")
     load = Load(place.endpoint, place.key, Ask())
     began = time.time()
     asyncio.run(load.burst(HELD))
@@ -281,12 +281,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tw") as folder, private_checkout(Path(folder) / "c") as place:
         place.configure(services=["services/survive.yaml"], limits={"worstUsdHour": 20})
         bench = Bench(place, table)
-        serve(place, FIXED)
-        for scenario in scenarios:
-            if not wanted or scenario.__name__ in wanted:
-                scenario(bench)
-                table.add_section()
-    Console(width=120).print(table)
+        try:
+            serve(place, FIXED)
+            for scenario in scenarios:
+                if not wanted or scenario.__name__ in wanted:
+                    scenario(bench)
+                    table.add_section()
+        finally:
+            Console(width=120).print(table)
     for what in bench.missed:
         print(f"missed its goal: {what}")
     return 1 if bench.missed else 0

@@ -31,10 +31,7 @@ class EdgeWatch:
     """Watches the edge of a stack's home while it is entered. Asked at Envoy itself, so what it says has taken effect."""
 
     def __init__(self, home: Path) -> None:
-        socket = names.admin_socket(home / "edge")
-        self._client = httpx.Client(
-            base_url="http://envoy", transport=httpx.HTTPTransport(uds=str(socket)), timeout=5
-        )
+        self._client = _admin(home)
         self._seen: dict[int, Seen] = {}
         self._changed = threading.Condition()
         self._ended = threading.Event()
@@ -105,6 +102,23 @@ class EdgeWatch:
                 elif port in present:
                     seen.out = None
             self._changed.notify_all()
+
+
+def retries(home: Path) -> int:
+    """How often the edge of a stack's home tried a request again, on another replica."""
+    with _admin(home) as client:
+        answer = client.get(
+            "/stats", params={"filter": r"^cluster\.[^.]+\.upstream_rq_retry$", "format": "json"}
+        )
+    return sum(int(s.get("value", 0)) for s in answer.raise_for_status().json()["stats"])
+
+
+def _admin(home: Path) -> httpx.Client:
+    """Envoy's admin interface, on its socket."""
+    socket = names.admin_socket(home / "edge")
+    return httpx.Client(
+        base_url="http://envoy", transport=httpx.HTTPTransport(uds=str(socket)), timeout=5, trust_env=False
+    )
 
 
 def _total(host: dict[str, Any]) -> int:

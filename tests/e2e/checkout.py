@@ -80,6 +80,11 @@ class Checkout:
     def _command(self, args):
         return [self.root / "tw", *args, *([] if self.stack == "dev" else ["--stack", self.stack])]
 
+    def configured(self, key):
+        """A setting of the stack's file."""
+        path = self.root / f"Pulumi.{self.stack}.yaml"
+        return yaml.safe_load(path.read_text())["config"][f"tradewind:{key}"]
+
     def configure(self, **changes):
         """Changes settings of the stack's file; a value of None removes the setting."""
         path = self.root / f"Pulumi.{self.stack}.yaml"
@@ -159,7 +164,7 @@ def private_checkout(root, stack="dev"):
     edge, agent, controller = free_ports(3)
     ports = {"edgePort": edge, "edgeAgentPort": agent, "controllerPort": controller}
     place = Checkout(root, stack, ports)
-    place.configure(local={**place.ports, "trace": "local/traces/calm.csv"})
+    place.configure(local={**place.configured("local"), **ports})
     try:
         yield place
     finally:

@@ -6,7 +6,7 @@ PY := $(or $(PYTHON),python3)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down preview status test check bench clean lock
+.PHONY: help setup setup-dev up down preview status demo test check bench clean lock
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ preview: setup  ## what `make up` would change, in resources and dollars
 
 status: setup  ## replicas, their states and what they cost
 	@./tw status --stack "$(STACK)"
+
+demo: setup-dev  ## an hour of a service's life in five minutes: storms, updates, kills; a table and a chart
+	@.venv/bin/python -m bench.demo
 
 test: setup-dev  ## all tests, end-to-end ones too
 	@.venv/bin/python -m pytest $(TESTS)

@@ -10,7 +10,7 @@ from bench.demo.record import Event, Record, Sample
 from bench.load import Record as Request
 
 WIDTH, LEFT, RIGHT = 1080, 64, 150
-PANEL, GAP, TOP = 150, 46, 104
+PANEL, GAP, TOP = 150, 46, 132
 INK, SOFT, GRID, PAPER = "#1c2733", "#66727f", "#e4e8ec", "#ffffff"
 BLUE, TEAL, AMBER, RED, GREY = "#2563a8", "#1f8a70", "#d98a1f", "#c2342c", "#9aa5b1"
 _STRIKES = {"controller killed": RED, "bad update": RED, "preempted": AMBER}
@@ -81,7 +81,7 @@ class _Picture:
             lane = next((n for n in range(_LANES) if free[n] <= x), None)
             if lane is not None:
                 free[lane] = x + width
-                y = TOP - 12 - 14 * lane
+                y = TOP - 30 - 14 * lane
                 self._line([(x, TOP - 8), (x, y - 8)], colour, 1, dash="2 3", opacity=0.7)
                 self._write(x + 3, y, label, "s", colour)
 

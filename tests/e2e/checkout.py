@@ -121,6 +121,11 @@ class Checkout:
     def status(self):
         return json.loads(self.tw("status", "--json", check=0).stdout)
 
+    def full_status(self):
+        """The controller's own, with its reasons."""
+        url = f"http://127.0.0.1:{self.ports['controllerPort']}/v1/status"
+        return httpx.get(url, headers={"Authorization": f"Bearer {self.token}"}, timeout=10).json()
+
     def processes(self):
         """Every process of the computer that was started for this checkout."""
         table = proctable.table()

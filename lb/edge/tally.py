@@ -18,6 +18,7 @@ from spec.snapshot import Snapshot
 
 _CUT_SHORT = "upstream_reset_after_response_started"
 _WENT_SILENT = "stream_idle_timeout"
+_GATEWAY_TIMEOUT = 504
 _KEPT_LOOKS = 300
 """A replica that left is remembered for so many looks (seconds): answers that it cut short are logged later."""
 
@@ -141,11 +142,14 @@ class Tally:
         service.finished[f"{hundreds}xx" if hundreds else "none"] += 1
         attempts = entry.get("attempts")
         service.retried += isinstance(attempts, int) and attempts > 1
+        details, replica = str(entry.get("details")), self._replicas.get(str(entry.get("replica")))
         if not isinstance(first_byte, int):
-            return
-        if _broke(str(entry.get("details"))):
+            # It took the whole request and never answered; while a caller is still sending, Envoy's code is 408.
+            if replica and details.startswith(_WENT_SILENT) and code == _GATEWAY_TIMEOUT:
+                replica.broken += 1
+        elif _broke(details):
             service.broken += 1
-            if replica := self._replicas.get(str(entry.get("replica"))):
+            if replica:
                 replica.broken += 1
         elif hundreds == 2:  # noqa: PLR2004  a success
             service.ttft[bisect_left(TTFT_BOUNDS_MS, first_byte)] += 1

@@ -75,9 +75,17 @@ class TestLines:
         assert the_service(tally).broken == 0
         assert the_service(tally).finished == {"2xx": 1, "none": 1}
 
-    def test_a_request_that_never_reached_a_replica_is_not_broken(self, tally):
-        tally.take_lines([line(code=504, details="stream_idle_timeout", first_byte_ms=None)])
+    @pytest.mark.parametrize(
+        ("code", "replica", "failed"), [(504, "r1", [1]), (408, "r1", []), (504, None, []), (504, "gone", [])]
+    )
+    def test_a_replica_that_never_answers_has_failed_but_not_for_a_caller_who_never_sent_it_all(
+        self, tally, code, replica, failed
+    ):
+        tally.take_lines(
+            [line(code=code, replica=replica, details="stream_idle_timeout", first_byte_ms=None)]
+        )
         assert the_service(tally).broken == 0
+        assert [r.failed for r in tally.replicas()] == failed
 
     def test_retried_requests_are_counted_once(self, tally):
         tally.take_lines([line(attempts=3), line(attempts=1), line(attempts=0)])

@@ -129,7 +129,7 @@ def _run(story: Story, folder: Path) -> int:
         settings = yaml.safe_load((place.root / "Pulumi.demo.yaml").read_text())["config"]["tradewind:local"]
         out.print("make up: planning, previewing, starting ...")
         began = time.monotonic()
-        place.tw("up", "--stack", "demo", check=0)
+        place.tw("up", check=0)
         out.print(f"up after {time.monotonic() - began:.0f} s, without a replica: nobody has asked yet")
         out.print(f"  look at it meanwhile: (cd {place.root} && ./tw status --stack demo --watch)")
         show = Show(place, story, speed=float(settings["traceSpeed"]))

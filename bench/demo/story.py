@@ -63,7 +63,7 @@ def kill_controller(stage: Stage) -> None:
     stage.place.kill("controller")
     stage.say("the controller gets SIGKILL", "controller killed")
     time.sleep(2)
-    done = stage.place.tw("up", "--stack", stage.place.stack, "--no-wait", timeout=UP_LIMIT_S)
+    done = stage.place.tw("up", "--no-wait", timeout=UP_LIMIT_S)
     if done.returncode:
         stage.broken(f"`tw up` did not start the controller again: {done.stderr.strip()}")
     stage.say("`make up` has started it again")
@@ -96,7 +96,7 @@ def _update(stage: Stage, before: str, after: str) -> int:
     text = path.read_text()
     assert before in text, f"{SERVICE} has no {before}"
     path.write_text(text.replace(before, after))
-    return stage.place.tw("up", "--stack", stage.place.stack, timeout=UP_LIMIT_S).returncode
+    return stage.place.tw("up", timeout=UP_LIMIT_S).returncode
 
 
 def crowd(count: int) -> Callable[[Stage], None]:

@@ -46,6 +46,7 @@ def cluster(service: SnapshotService, directory: Path) -> dict[str, Any]:
                 "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
                 "common_http_protocol_options": {"idle_timeout": _UPSTREAM_IDLE},
                 "explicit_http_config": {"http_protocol_options": {}},
+                "outlier_detection": {"error_matcher": _broken()},
             }
         },
     }
@@ -68,6 +69,7 @@ def agent(directory: Path) -> dict[str, Any]:
                 "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
                 "common_http_protocol_options": {"max_requests_per_connection": 1},
                 "explicit_http_config": {"http_protocol_options": {}},
+                "outlier_detection": {"error_matcher": _broken()},
             }
         },
     }
@@ -150,20 +152,43 @@ def _balancing(service: SnapshotService) -> dict[str, Any]:
 
 
 def _ejection() -> dict[str, Any]:
-    """Takes a replica out that refuses connections or answers 502, 503 or 504, also one of two.
+    """Takes a replica out that refuses connections or resets them, also one of two.
 
-    An engine's own 500s count only in a long row: a broken one that fails fast looks idle and would draw all requests,
-    but one caller's poisonous prompt must not eject every replica.
+    What an engine answers counts apart from that, and only in a long row: a broken one that fails fast looks idle and
+    would draw all requests, but one caller's poisonous prompt must not eject every replica.
     """
     return {
-        "consecutive_gateway_failure": 3,
-        "enforcing_consecutive_gateway_failure": 100,
+        "split_external_local_origin_errors": True,
+        "consecutive_local_origin_failure": 3,
+        "enforcing_consecutive_local_origin_failure": 100,
         "consecutive_5xx": 10,
         "enforcing_consecutive_5xx": 100,
+        "enforcing_consecutive_gateway_failure": 0,
         "enforcing_success_rate": 0,
+        "enforcing_local_origin_success_rate": 0,
         "interval": "1s",
         "base_ejection_time": "3s",
         "max_ejection_time": "15s",
         "max_ejection_percent": 100,
         "always_eject_one_host": True,
+    }
+
+
+def _broken() -> dict[str, Any]:
+    """Answers that say that an engine is broken: 5xx but not 503.
+
+    503 is what a full queue answers. Counted as failures they ejected every replica of a service that had too much to
+    do, so that callers got nothing at all where half of them could have been served.
+    """
+
+    def status(matcher: dict[str, Any]) -> dict[str, Any]:
+        return {"http_response_headers_match": {"headers": [{"name": ":status", "string_match": matcher}]}}
+
+    return {
+        "and_match": {
+            "rules": [
+                status({"prefix": "5"}),
+                {"not_match": status({"exact": "503"})},
+            ]
+        }
     }

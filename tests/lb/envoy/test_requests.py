@@ -341,13 +341,26 @@ class TestFailures:
         edge.serve(service("chat", fakes[0].endpoint(), dead, policy=policy))
         assert set(statuses(edge, 200)) == {200}
 
-    def test_one_of_two_that_answers_503_is_retried_and_ejected(self, edge, fakes):
+    def test_a_full_replica_is_passed_over_and_stays_in(self, edge, fakes):
         fakes[1].status = 503
         edge.serve(service("chat", *(f.endpoint() for f in fakes)))
         assert set(statuses(edge, 200)) == {200}
-        ejected = edge.envoy.stats(r"^cluster\.chat\.outlier_detection\.ejections_enforced_total$")
-        assert sum(ejected.values()) >= 1
-        assert len(fakes[1].requests) < 100
+        assert self.ejections(edge) == 0
+
+    def test_replicas_that_are_all_full_say_so_themselves_and_serve_as_soon_as_they_can(self, edge, fakes):
+        for fake in fakes:
+            fake.status = 503
+        edge.serve(service("chat", *(f.endpoint() for f in fakes)))
+        assert set(statuses(edge, 100)) == {503}
+        for fake in fakes:
+            fake.status = 200
+        assert set(statuses(edge, 20)) == {200}
+        assert self.ejections(edge) == 0
+
+    @staticmethod
+    def ejections(edge):
+        stats = edge.envoy.stats(r"^cluster\.chat\.outlier_detection\.ejections_enforced_total$")
+        return sum(stats.values())
 
     def test_an_engines_own_500s_reach_the_caller_and_do_not_eject_it_at_once(self, edge, fakes):
         fakes[0].status = 500

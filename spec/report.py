@@ -46,7 +46,8 @@ class ServiceTraffic(Wire):
 
 
 class ReplicaTraffic(Wire):
-    """One replica at one edge: requests that it answered (`ok`), and that it failed: 5xx, no connection, broken off.
+    """One replica at one edge: requests that it answered (`ok`), and that it failed: a 5xx of its own
+    but 503 (a full queue), an answer broken off, none at all.
 
     A request that was tried on several replicas counts at each of them.
     """

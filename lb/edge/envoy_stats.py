@@ -31,10 +31,9 @@ Place = tuple[str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """Requests that one endpoint answered or failed so far, and those that run."""
+    """Requests that one endpoint answered well so far, and those that run."""
 
     answered: int = 0
-    errors: int = 0
     active: int = 0
 
 
@@ -131,5 +130,5 @@ def _attempts(clusters: Any) -> list[tuple[Place, Attempts]]:
             value = {s["name"]: int(s.get("value", 0)) for s in host["stats"]}
             active = value["rq_active"] + value.get("rq_pending_active", 0)
             place = cluster["name"], address["address"], address["port_value"]
-            found.append((place, Attempts(value["rq_success"], value["rq_error"], active)))
+            found.append((place, Attempts(value["rq_success"], active)))
     return found

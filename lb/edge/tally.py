@@ -1,6 +1,6 @@
 """Counts what callers asked and got, per service and replica, since this agent began.
 
-Two sources, because neither is enough: Envoy's counters know a request when it arrives and each attempt at a replica;
+Two sources, because neither is enough: Envoy's counters know a request when it arrives and each answer of a replica;
 its access log knows how the answer ended. Names that callers made up are never counted under.
 """
 
@@ -18,7 +18,8 @@ from spec.snapshot import Snapshot
 
 _CUT_SHORT = "upstream_reset_after_response_started"
 _WENT_SILENT = "stream_idle_timeout"
-_GATEWAY_TIMEOUT = 504
+_ITS_OWN = "via_upstream"
+_FULL, _GATEWAY_TIMEOUT = 503, 504
 _KEPT_LOOKS = 300
 """A replica that left is remembered for so many looks (seconds): answers that it cut short are logged later."""
 
@@ -38,6 +39,7 @@ class _Service:
 class _Replica:
     answered: int = 0
     errors: int = 0
+    """Answers of its own that say that it is broken: 5xx but not 503, which a full queue answers."""
     broken: int = 0
     ok: int = 0
     active: int = 0
@@ -98,7 +100,6 @@ class Tally:
                 continue
             before = last.attempts.get(place, Attempts())
             replica.answered += _grown(before.answered, now.answered)
-            replica.errors += _grown(before.errors, now.errors)
             replica.active = now.active
             # A broken answer counts as answered when it begins; what was reported as well done is not taken back.
             replica.ok = max(replica.ok, replica.answered - replica.broken)
@@ -151,6 +152,8 @@ class Tally:
             service.broken += 1
             if replica:
                 replica.broken += 1
+        elif replica and hundreds == 5 and code != _FULL and details.startswith(_ITS_OWN):  # noqa: PLR2004
+            replica.errors += 1
         elif hundreds == 2:  # noqa: PLR2004  a success
             service.ttft[bisect_left(TTFT_BOUNDS_MS, first_byte)] += 1
             service.ttft_sum_ms += first_byte

@@ -113,7 +113,8 @@ def test_500_callers_wake_a_service_at_zero_are_all_served_and_it_goes_to_sleep_
     assert whole.service()["ready"] >= 1
     counted = f'tradewind_requests_total{{class="2xx",service="chat"}} {CALLERS}.0'
     until(lambda: counted in whole.get("/metrics").decode(), 10)
-    assert f'tradewind_requests_arrived_total{{service="chat"}} {CALLERS}.0' in whole.get("/metrics").decode()
+    arrived = f'tradewind_requests_arrived_total{{service="chat"}} {CALLERS}.0'
+    until(lambda: arrived in whole.get("/metrics").decode(), 10)
     assert whole.service()["traffic"]["held"] == 0
 
     until(lambda: whole.machines() == set(), 100)

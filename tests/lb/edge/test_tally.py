@@ -70,6 +70,20 @@ class TestLines:
         assert sum(the_service(tally).ttft) == 0
         assert the_replica(tally) == (0, 2, 0)
 
+    @pytest.mark.parametrize(
+        ("code", "details", "failed"),
+        [
+            (500, "via_upstream", [1]),
+            (502, "via_upstream", [1]),
+            (503, "via_upstream", []),
+            (503, "upstream_reset_before_response_started{connection_failure}", []),
+            (404, "via_upstream", []),
+        ],
+    )
+    def test_a_replicas_own_5xx_are_its_failures_but_a_full_queue_is_none(self, tally, code, details, failed):
+        tally.take_lines([line(code=code, details=details)])
+        assert [r.failed for r in tally.replicas()] == failed
+
     def test_a_caller_that_hangs_up_breaks_nothing(self, tally):
         tally.take_lines([line(details="downstream_remote_disconnect"), line(code=0, first_byte_ms=None)])
         assert the_service(tally).broken == 0
@@ -128,17 +142,17 @@ class TestLines:
         assert the_service(tally).finished == {"none": 1}
 
 
-def sample(arrived=0, ok=0, failed=0, active=0, uptime=100):
-    return Sample(uptime, {"chat": arrived}, {"chat": active}, {PLACE: Attempts(ok, failed, active)})
+def sample(arrived=0, ok=0, active=0, uptime=100):
+    return Sample(uptime, {"chat": arrived}, {"chat": active}, {PLACE: Attempts(ok, active)})
 
 
 class TestEnvoysCounters:
     def test_what_came_before_the_agent_is_not_counted(self, tally):
-        tally.take_sample(sample(arrived=1000, ok=900, failed=50))
+        tally.take_sample(sample(arrived=1000, ok=900))
         assert the_service(tally).arrived == 0
-        tally.take_sample(sample(arrived=1003, ok=902, failed=51, active=4))
+        tally.take_sample(sample(arrived=1003, ok=902, active=4))
         assert (the_service(tally).arrived, the_service(tally).active) == (3, 4)
-        assert the_replica(tally) == (2, 1, 4)
+        assert the_replica(tally) == (2, 0, 4)
 
     def test_of_an_envoy_that_came_after_the_agent_everything_counts(self, tally):
         tally.take_sample(sample(arrived=3, uptime=1), from_start=True)
@@ -175,10 +189,10 @@ class TestEnvoysCounters:
 
     def test_another_replica_at_the_same_place_inherits_no_counts(self, tally):
         tally.take_sample(sample())
-        tally.take_sample(sample(failed=9))
+        tally.take_sample(sample(ok=9))
         tally.follow(snapshot(endpoint("r2")))
-        tally.take_sample(sample(failed=9, ok=1))
-        assert {r.replica_id: (r.ok, r.failed) for r in tally.replicas()} == {"r1": (0, 9), "r2": (1, 0)}
+        tally.take_sample(sample(ok=10))
+        assert {r.replica_id: r.ok for r in tally.replicas()} == {"r1": 9, "r2": 1}
 
 
 def test_held_requests_are_told_with_their_service(tally):

@@ -140,7 +140,7 @@ def test_of_several_services_the_one_that_the_model_chose_is_counted(counting, f
         404,
     ]
     eventually(lambda: counting.more("chat") == {"arrived": 1, "2xx": 1})
-    assert counting.more("Wei.rd: näme") == {"arrived": 2, "5xx": 2}
+    eventually(lambda: counting.more("Wei.rd: näme") == {"arrived": 2, "5xx": 2})
 
 
 def test_callers_can_not_make_up_counters(counting, fakes):
@@ -171,8 +171,8 @@ def test_a_request_that_was_tried_twice_is_retried_and_each_replica_has_its_part
     assert found["arrived"] == 40
     assert 1 <= found["retried"] <= 40
     assert counting.more("a") == {"ok": 40}
-    assert counting.more("b")["failed"] == len(b.requests) >= 3
-    assert counting.more("dead")["failed"] >= 3
+    assert len(b.requests) >= 3
+    assert counting.more("b") == counting.more("dead") == {}, "a full queue and a dead machine are no lies"
 
 
 def test_an_answer_that_is_cut_short_is_broken(counting):

@@ -86,7 +86,8 @@ class EdgeWatch:
             self._take(answer, time.time())
 
     def _take(self, answer: dict[str, Any], now: float) -> None:
-        hosts = [h for c in answer["cluster_statuses"] for h in c.get("host_statuses", ())]
+        services = [c for c in answer["cluster_statuses"] if c.get("added_via_api")]
+        hosts = [h for c in services for h in c.get("host_statuses", ())]
         with self._changed:
             present = set()
             for host in hosts:

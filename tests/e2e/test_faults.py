@@ -21,7 +21,7 @@ from components.local import READY_TIMEOUT_S
 from local import proctable
 from tests.e2e.checkout import eventually
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 SEED = 20
 """Of the moments at which commands are killed: the same in every run, so that a failure can be repeated."""

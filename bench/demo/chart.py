@@ -126,7 +126,7 @@ class _Picture:
     ) -> tuple[Callable[[float], float], float]:
         """A new panel with grid and axis; its y, and where it begins."""
         top, bottom = self._y, self._y + PANEL
-        step, most = _scale(max([*values, 1e-9]), whole=whole)
+        step, most = _scale(max(values) or 1.0, whole=whole)
 
         def y(value: float) -> float:
             return bottom - PANEL * value / most

@@ -6,6 +6,7 @@ started yet, and an exception in the middle of an import would be a traceback, o
 
 import os
 import signal
+import sys
 
 
 def _leave(_number: int, _frame: object) -> None:
@@ -18,4 +19,11 @@ for _number in (signal.SIGINT, signal.SIGTERM):
 
 from cli.main import main  # noqa: E402  the loading is what may be interrupted
 
-main()
+try:
+    main()
+except SystemExit as e:
+    if "obstore" not in sys.modules:
+        raise
+    from lb.bucket import leave
+
+    leave(int(e.code or 0))

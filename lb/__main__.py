@@ -41,4 +41,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if "obstore" in sys.modules:
+        from lb.bucket import leave
+
+        leave(code)
+    sys.exit(code)

@@ -6,8 +6,11 @@ conditional write is create-if-absent, because that is the one that all four sto
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -108,6 +111,17 @@ def open_bucket(url: str) -> Bucket:
         return Bucket(LocalStore(prefix=folder, mkdir=True))
     except (BaseError, OSError) as e:
         raise _failed("open", str(folder), e) from e
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process with that code, at once.
+
+    The store's threads call into the interpreter, also while it is taken down: 3 of 100 programs that had used a
+    store ended with SIGABRT instead.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _failed(verb: str, path: str, error: Exception) -> BucketError:

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from cli import explain as command
-from cli import options
+from cli import options, past
 from cli.context import Context
 from cli.moments import clock, date_and_clock, moment
 from lb.bucket import open_bucket
@@ -141,7 +141,7 @@ def decides_otherwise(monkeypatch):
 
 def test_a_decision_of_other_code_is_told_as_such(context, monkeypatch):
     record(context)
-    monkeypatch.setattr(command, "code_version", lambda: "newer")
+    monkeypatch.setattr(past, "code_version", lambda: "newer")
     assert "other code than today's decided this" in run("--last", "1")
 
 

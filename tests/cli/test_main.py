@@ -146,6 +146,30 @@ def test_it_works_from_any_folder_through_a_link_and_minds_no_modules_there(tmp_
     assert "Usage: tw catalog" in done.stdout
 
 
+def test_loading_the_commands_loads_no_object_store_and_nothing_that_decides():
+    code = "import sys, cli.main as m, importlib as i; [i.import_module(f'cli.{n}') for n in m.COMMANDS]; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not {"obstore", "lb.decide", "pulumi"} & set(done.stdout.split())
+
+
+def test_a_program_that_used_the_object_store_ends_with_its_own_code():
+    """The store's threads outlive what was asked of them, and abort in an interpreter that is being taken down."""
+    code = """
+import atexit, runpy, sys
+import obstore
+atexit.register(print, "taken down")
+sys.argv = ["tw", "logs", "--stack", "no stack"]
+runpy.run_module("cli", run_name="__main__")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: --stack 'no stack'")
+
+
 def test_whoever_stops_reading_causes_no_noise():
     reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
     reader.wait()

@@ -146,6 +146,8 @@ def preempt(
 
 def _spot_machine(wanted: str, machines: Iterable[Machine]) -> str:
     """The instance id of that replica. Raises InputError."""
+    if not wanted:  # a script whose variable is empty; every id ends so
+        raise InputError("--replica: is empty; write the id of a replica, or the end of it")
     running = [m for m in machines if not m.view.ending]
     found = [m for m in running if m.replica.endswith(wanted)]
     if not found:

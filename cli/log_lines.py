@@ -45,6 +45,11 @@ class Secrets:
     def __init__(self, files: Iterable[Path]) -> None:
         self._values = [v for v in (_content(path) for path in files) if v]
 
+    @classmethod
+    def of(cls, home: Path) -> Secrets:
+        """Those of a local stack."""
+        return cls((home / "key", *(home / "secrets").glob("*")))
+
     def blanked(self, text: str) -> str:
         """The text without them."""
         for value in self._values:
@@ -86,16 +91,20 @@ def _time(text: str, fields: dict[str, Any] | None) -> float | None:
 
 
 def as_json(line: Line) -> str:
-    """One JSON object: the line's own fields, or its text as `line`, and where it is from."""
-    return json.dumps(
-        {"source": line.source, **(line.fields if line.fields is not None else {"line": line.raw})}
-    )
+    """One JSON object: the line's own fields, or its text as `line`, and where it is from, whatever the line says."""
+    told = line.fields if line.fields is not None else {"line": line.raw}
+    return json.dumps({"source": "", **told} | {"source": line.source})
 
 
 def plain(line: Line, *, marked: bool) -> str:
     """The line as it was written, with its source in front where several are read."""
     text = line.raw if line.fields is None else json.dumps(line.fields)
     return f"{line.source} | {text}" if marked else text
+
+
+def quoted(raw: bytes, secrets: Secrets) -> str:
+    """The line as it was written, for a message of ours."""
+    return _clean(parse("", raw, secrets).raw)
 
 
 def rendered(line: Line, *, marked: bool) -> Text:

@@ -81,7 +81,7 @@ class _Printer:
     def __init__(self, context: Context, *, marked: bool, as_json: bool) -> None:
         self._marked = marked
         self._as_json = as_json
-        self._secrets = Secrets((context.key_file, *(context.home / "secrets").glob("*")))
+        self._secrets = Secrets.of(context.home)
 
     def parse(self, source: Source, raw: bytes) -> Line:
         return log_lines.parse(source.name, raw, self._secrets)

@@ -78,9 +78,13 @@ def _ask(context: Context, service: str | None, action: Action, *, as_json: bool
     content = WishFile(schema=1, service=name, action=action).model_dump_json(by_alias=True)
     bucket = _bucket(context)
     asyncio.run(bucket.put(path_of(wish_id), content.encode()))
-    answer = _answer(context, wish_id)
+    answer = None
+    try:
+        answer = _answer(context, wish_id)
+    finally:  # also at Ctrl-C: nothing is to happen hours later
+        if answer is None:
+            asyncio.run(bucket.delete(path_of(wish_id)))
     if answer is None:
-        asyncio.run(bucket.delete(path_of(wish_id)))  # nothing is to happen hours later
         why = "it runs but is busy" if alive(context, found) else "none runs"
         raise OutsideError(
             f"stack {context.stack}: no controller has answered within {ANSWER_WITHIN_S:g} s ({why}), and the request "

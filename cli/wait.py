@@ -10,7 +10,6 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cli.context import Context
+from cli.log_files import last_lines
+from cli.log_lines import Secrets, quoted
 from cli.options import StackOption, there
 from cli.status import alive, read_status
 from spec.desired import Desired, UnusableDesired, parse
@@ -176,9 +177,10 @@ class _Waiting:
         """The last lines of the machine's logs, while they are there."""
         machine = self.context.home / "machines" / replica_id.rpartition(":")[2]
         for path in (machine / "engine.log", machine / "log"):
-            lines = _tail(path)
-            if lines:
-                return f"\n    {path}:" + "".join(f"\n    | {line}" for line in lines)
+            if raw := last_lines(path, LOG_LINES):
+                secrets = Secrets.of(self.context.home)
+                said = (quoted(line, secrets) for line in raw)
+                return f"\n    {path}:" + "".join(f"\n    | {line}" for line in said)
         return ""
 
     def _end_if_gone_back(self, desired: Desired | None, found: Status) -> None:
@@ -259,13 +261,6 @@ def _edge_lacks(context: Context, found: Status) -> str | None:
         if answer.is_server_error:
             return f"its edge at {endpoint} answers {answer.status_code}: {answer.text.strip()[:200]}"
     return None
-
-
-def _tail(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="replace").splitlines()[-LOG_LINES:]
-    except OSError:
-        return []
 
 
 @contextmanager

@@ -85,7 +85,7 @@ class Edge:
         self._metrics.applied.labels(source).inc()
         self._show()
         _log.info(
-            "snapshot_applied", source=source, epoch=snapshot.epoch, seq=snapshot.seq, files_changed=changed
+            "snapshot_applied", given_by=source, epoch=snapshot.epoch, seq=snapshot.seq, files_changed=changed
         )
 
     @property

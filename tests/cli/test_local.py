@@ -145,10 +145,7 @@ def test_a_capacity_is_set_and_reset(cloud):
         (("preempt", "--replica", "i-1", "--zone", "local-east-a"), "either --replica ID or --zone ZONE"),
         (("preempt", "--replica", "i-1", "--notice", "inf"), "--notice inf"),
         (("preempt", "--replica", "local:local-eats:i-2"), "Did you mean `local:local-east:i-2`?"),
-        (
-            ("preempt", "--replica", ""),
-            "which of local:local-east:i-1, local:local-east:i-2, local:local-east:i-3?",
-        ),
+        (("preempt", "--replica", ""), "--replica: is empty"),
         (("preempt", "--replica", "x"), "Spot machines: local:local-east:i-1, local:local-east:i-2."),
         (("preempt", "--replica", "local:local-east:i-3"), "on demand; only spot machines"),
         (("preempt", "--zone", "local-east-b"), "Did you mean `local-east-a`?"),
@@ -166,6 +163,16 @@ def test_what_can_not_be_is_said_with_the_way_out(cloud, args, message):
     assert isinstance(error, InputError)
     assert message in str(error)
     assert cloud.look().zones == before
+    assert not told(cloud)
+
+
+def test_the_end_of_an_id_that_several_replicas_have_is_not_enough(cloud, context):
+    file = context.home / "cloud" / "pools" / f"{SPOT}.json"
+    known = json.loads(file.read_text())
+    known["machines"]["x-i-1"] = known["machines"]["i-1"]
+    file.write_text(json.dumps(known))
+    error = refused("preempt", "--replica", "i-1")
+    assert "which of local:local-east:i-1, local:local-east:x-i-1?" in str(error)
     assert not told(cloud)
 
 

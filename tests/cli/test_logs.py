@@ -135,6 +135,11 @@ def test_json_lines_say_where_they_are_from_and_other_lines_become_objects(writt
     assert {"source": "i-0000aa11/engine", "line": "engine listens"} in found
 
 
+def test_a_line_that_has_a_source_of_its_own_still_says_where_it_is_from(written):
+    write(written, "logs/edge-agent.log", said(25, "applied", source="controller"))
+    assert json.loads(run("--edge", "--json")[-1])["source"] == "edge-agent"
+
+
 def test_nothing_that_was_logged_is_said(context):
     with pytest.raises(InputError, match="nothing was logged there yet"):
         run("--envoy")

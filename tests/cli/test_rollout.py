@@ -100,6 +100,16 @@ def test_without_a_controller_the_request_is_withdrawn_and_the_code_is_3(context
     assert not wishes(context)
 
 
+def test_an_interrupted_request_is_withdrawn(context, monkeypatch):
+    def ctrl_c(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.time, "sleep", ctrl_c)
+    write(context, a_replica())
+    assert run("abort").exit_code != 0
+    assert not wishes(context)
+
+
 def test_an_unknown_service_is_said_with_those_that_there_are(context):
     write(context, a_replica())
     result = run("abort", "--service", "other")

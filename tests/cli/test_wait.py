@@ -106,6 +106,18 @@ def test_wait_shows_the_last_lines_of_a_failing_engine(context):
         command.wait_until_ready(context, timeout_s=0.02)
 
 
+def test_wait_shows_neither_secrets_nor_control_characters_of_a_failing_engine(context):
+    log = context.home / "machines" / "i-1" / "engine.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("asked with sk-tw-the-key\x1b]0;title\x07\x1b[2J and died\n")
+    context.key_file.write_text("sk-tw-the-key\n")
+    write(context, a_replica(state=ReplicaState.FAILED, reason="exit code 1"))
+    with pytest.raises(OutsideError) as e:
+        command.wait_until_ready(context, timeout_s=0.02)
+    assert "| asked with *** and died" in str(e.value).replace("]0;title", "")
+    assert not [c for c in str(e.value) if not c.isprintable() and c != "\n"]
+
+
 def failing_more_and_more(context, monkeypatch, *replicas, first=0, **status):
     """Each look finds one failure more than the look before."""
     counts = iter(range(first, first + 100))

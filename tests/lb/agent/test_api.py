@@ -1,0 +1,50 @@
+"""The agent's own route, asked over real connections."""
+
+import json
+import socket
+import struct
+import threading
+import urllib.request
+
+import pytest
+
+from lb.agent import api
+
+
+@pytest.fixture
+def serve():
+    servers = []
+
+    def start(status):
+        server = api.serve(address="127.0.0.1", port=0, status=status)
+        servers.append(server)
+        return server.server_address
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_controller_that_hangs_up_leaves_no_traceback_in_the_log(serve, capfd):
+    asked, hung_up = threading.Event(), threading.Event()
+
+    def status():
+        asked.set()
+        hung_up.wait(10)
+        return {"phase": "running", "message": "x" * 1_000_000}
+
+    address = serve(status)
+    with socket.create_connection(address) as caller:
+        caller.sendall(b"GET /v1/node HTTP/1.1\r\nhost: node\r\n\r\n")
+        assert asked.wait(10)
+        caller.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )  # a reset, not a farewell
+    hung_up.set()
+    for thread in threading.enumerate():
+        if "process_request" in thread.name:
+            thread.join(10)
+    with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/v1/node", timeout=10) as answer:
+        assert json.load(answer)["phase"] == "running"
+    assert capfd.readouterr().err == ""

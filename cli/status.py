@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli.context import Context
+from cli.edges import edge_troubles
 from cli.options import StackOption, there
 from local.processes import Registry
 from spec.errors import OutsideError
@@ -44,7 +45,7 @@ def status(
     ] = False,
     open_web: Annotated[bool, typer.Option("--open", help="Open the status page in a browser.")] = False,
 ) -> None:
-    """Show every service with its replicas, what they cost per hour, and how the controller is."""
+    """Show every service with its replicas, what they cost per hour, and how controller and edge are."""
     context = there(stack)
     if web or open_web:
         _web(context, print_it=web, open_it=open_web)
@@ -154,6 +155,7 @@ def _page(context: Context, found: Status) -> RenderableType:
         parts.append(f"[yellow]controller: frozen[/], changes nothing: {escape(found.controller.frozen)}")
     else:
         parts.append("controller: " + ("leading" if found.controller.leader else "waiting to lead"))
+    parts += [f"[red]edge:[/] {escape(trouble)}" for trouble in edge_troubles(context, found)]
     parts += [f"[dim]{escape(reason)}[/]" for reason in found.reasons[:8]]
     return Group(*parts)
 

@@ -7,7 +7,6 @@ as it would hear of a real cloud's doings.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from rich.table import Table
 
 from cli.options import StackOption, there
 from local.cloud import LocalCloud
+from local.conditions import LONGEST_NOTICE_S
 from local.errors import CloudError
 from local.trace import TraceError
 from local.views import CloudView, MachineView, PoolView
@@ -102,7 +102,12 @@ def preempt(
     ] = None,
     notice: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0, help="Until the kill; as the stack says when left out."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            max=LONGEST_NOTICE_S,
+            help="Until the kill; as the stack says when left out.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -117,8 +122,6 @@ def preempt(
     """
     if (replica is None) == (zone is None):
         raise InputError("say what to preempt: either --replica ID or --zone ZONE")
-    if notice is not None and not math.isfinite(notice):
-        raise InputError(f"--notice {notice}: must be a number of seconds")
     cloud = _open(stack)
     with _translated():
         view = cloud.look()

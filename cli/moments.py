@@ -46,9 +46,17 @@ def _of_today(at: time, now: float) -> float:
 
 def clock(at: float) -> str:
     """`03:20:11Z`, as in the logs."""
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%SZ")
+    return _written(at, "%H:%M:%SZ")
 
 
 def date_and_clock(at: float) -> str:
     """`2026-11-28 03:20:11Z`."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return _written(at, "%Y-%m-%d %H:%M:%SZ")
+
+
+def _written(at: float, how: str) -> str:
+    """A moment that no calendar has, as an agent or a damaged file may name it, stays a number."""
+    try:
+        return datetime.fromtimestamp(at, UTC).strftime(how)
+    except (ValueError, OverflowError, OSError):
+        return f"{at:g}"

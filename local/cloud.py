@@ -7,14 +7,13 @@ controller that sizes them need not know of each other. Nothing here decides: wh
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from local.conditions import NOTICE_S, SPEED, Conditions, Weather
+from local.conditions import FASTEST, LONGEST_NOTICE_S, NOTICE_S, SPEED, Conditions, Weather
 from local.errors import CloudError, MachineNotFound, NoCapacity, OverMaximum, PoolNotFound, ZoneNotFound
 from local.files import locked
 from local.machines import Machines
@@ -69,9 +68,10 @@ class LocalCloud:
         """
         declaration = Declaration(pool_id, region, zone, market, max_size, tuple(argv), dict(env), bucket)
         _require(declaration, Trace.current(trace))
-        if not (0 <= notice_s < math.inf and 0 < trace_speed < math.inf):
+        if not (0 <= notice_s <= LONGEST_NOTICE_S and 0 < trace_speed <= FASTEST):
             raise CloudError(
-                f"{pool_id}: notice_s {notice_s:g} or trace_speed {trace_speed:g} is out of range"
+                f"{pool_id}: notice_s {notice_s:g} or trace_speed {trace_speed:g} is out of range, "
+                f"0 to {LONGEST_NOTICE_S:g} and above 0 to {FASTEST:g}"
             )
         with self._locked():
             self._conditions.follow(Weather(trace, notice_s, trace_speed))
@@ -209,8 +209,8 @@ class LocalCloud:
             self._conditions.reset_capacity(zone)
 
     def _preempt(self, victims: list[tuple[PoolRecord, str]], notice_s: float | None) -> list[MachineView]:
-        if notice_s is not None and not 0 <= notice_s < math.inf:
-            raise CloudError(f"a notice can't be {notice_s:g} s long")
+        if notice_s is not None and not 0 <= notice_s <= LONGEST_NOTICE_S:
+            raise CloudError(f"a notice can't be {notice_s:g} s long, only {LONGEST_NOTICE_S:g} s at most")
         self._announce(victims, self._clock(), notice_s)
         for record, instance_id in victims:
             self._machines.tell(instance_id, record.machines[instance_id])

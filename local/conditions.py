@@ -18,6 +18,9 @@ from local.trace import Quote, Trace
 NOTICE_S = 30.0
 """From the notice of a preemption to the kill, where the stack says nothing: as on GCP and Azure."""
 SPEED = 1.0
+LONGEST_NOTICE_S = 86_400.0
+FASTEST = 10_000.0
+"""Beyond these are mistakes: moments that no calendar has, and traces that are over before they begin."""
 
 _SCHEMA = 2
 

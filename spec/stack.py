@@ -16,7 +16,7 @@ import yaml
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from spec.base import Port, Seconds, Usd, Written
+from spec.base import Port, Usd, Written
 from spec.desired import OnExhausted
 from spec.errors import InputError, Problem, SpecError, did_you_mean
 from spec.problems import expected
@@ -66,9 +66,9 @@ class LocalCloud(_Config):
     edge_agent_port: Port = 18081
     controller_port: Port = 18083
     trace: str = Field("local/traces/calm.csv", min_length=1)
-    notice_s: Seconds = 30
+    notice_s: float = Field(30, ge=0, le=86_400)
     """From the notice of a preemption to the kill; 0 = killed without one."""
-    trace_speed: float = Field(1, gt=0)
+    trace_speed: float = Field(1, gt=0, le=10_000)
     """Seconds of the trace that pass in one second."""
 
     @model_validator(mode="after")

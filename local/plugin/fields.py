@@ -23,7 +23,7 @@ _WORDS: dict[Type, str] = {
 
 @dataclass(frozen=True)
 class Field:
-    """One input. `replaces`: a change makes a new resource. `minimum` and `choices` limit the value."""
+    """One input. `replaces`: a change makes a new resource. `minimum`, `maximum` and `choices` limit the value."""
 
     name: str
     type: Type
@@ -31,6 +31,7 @@ class Field:
     default: Any = None
     replaces: bool = False
     minimum: float | None = None
+    maximum: float | None = None
     choices: tuple[str, ...] = ()
 
     def problem(self, value: Any) -> str | None:
@@ -41,6 +42,8 @@ class Field:
             return f"expected {_WORDS[self.type]}, got {_shown(value)}"
         if self.minimum is not None and value < self.minimum:
             return f"must be at least {self.minimum:g}, got {value:g}"
+        if self.maximum is not None and value > self.maximum:
+            return f"must be at most {self.maximum:g}, got {value:g}"
         if self.choices and value not in self.choices:
             near = _near(value, self.choices)
             return f"must be one of {', '.join(self.choices)}, got {value!r}{near}"

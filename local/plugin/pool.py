@@ -8,7 +8,7 @@ from threading import Event
 from typing import Any, ClassVar
 
 from local.cloud import LocalCloud
-from local.conditions import NOTICE_S, SPEED, Weather
+from local.conditions import FASTEST, LONGEST_NOTICE_S, NOTICE_S, SPEED, Weather
 from local.errors import CloudError
 from local.plugin.fields import Failure, Field, Type, unknown
 from local.plugin.resource import OperationError, Properties
@@ -34,8 +34,8 @@ class Pool:
         Field("env", "map", default={}),
         Field("bucket", "string", required=True),
         Field("trace", "string", required=True),
-        Field("noticeS", "number", default=NOTICE_S, minimum=0),
-        Field("traceSpeed", "number", default=SPEED, minimum=0),
+        Field("noticeS", "number", default=NOTICE_S, minimum=0, maximum=LONGEST_NOTICE_S),
+        Field("traceSpeed", "number", default=SPEED, minimum=0, maximum=FASTEST),
         Field("service", "string"),
         Field("cloud", "string"),
         Field("instanceTypes", "list"),

@@ -197,6 +197,11 @@ def test_what_is_no_moment_is_refused_with_examples(text):
         moment(text, now=NOW)
 
 
+@pytest.mark.parametrize("at", [1e300, -1e300, float("inf"), float("nan"), 1e12])
+def test_a_moment_that_no_calendar_has_is_shown_as_a_number(at):
+    assert clock(at) == date_and_clock(at) == f"{at:g}"
+
+
 def test_a_moment_as_it_is_shown_is_read_as_the_same_moment():
     assert moment(date_and_clock(NOW), now=NOW) == NOW
     assert moment(clock(NOW), now=NOW) == NOW

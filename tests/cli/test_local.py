@@ -143,7 +143,6 @@ def test_a_capacity_is_set_and_reset(cloud):
     [
         (("preempt",), "either --replica ID or --zone ZONE"),
         (("preempt", "--replica", "i-1", "--zone", "local-east-a"), "either --replica ID or --zone ZONE"),
-        (("preempt", "--replica", "i-1", "--notice", "inf"), "--notice inf"),
         (("preempt", "--replica", "local:local-eats:i-2"), "Did you mean `local:local-east:i-2`?"),
         (("preempt", "--replica", ""), "--replica: is empty"),
         (("preempt", "--replica", "x"), "Spot machines: local:local-east:i-1, local:local-east:i-2."),
@@ -163,6 +162,13 @@ def test_what_can_not_be_is_said_with_the_way_out(cloud, args, message):
     assert isinstance(error, InputError)
     assert message in str(error)
     assert cloud.look().zones == before
+    assert not told(cloud)
+
+
+@pytest.mark.parametrize("notice", ["-1", "nan", "inf", "1e300", "soon"])
+def test_a_notice_that_no_clock_can_show_is_wrong_usage(cloud, notice):
+    done = run("preempt", "--replica", "i-1", "--notice", notice)
+    assert (done.exit_code, "--notice" in done.stderr) == (2, True)
     assert not told(cloud)
 
 

@@ -315,6 +315,10 @@ def test_preempting_a_zone_tells_its_spot_machines_and_leaves_its_capacity(cloud
     assert len(ids(cloud)) == 2
     with pytest.raises(ZoneNotFound, match="local-east-a"):
         cloud.preempt_zone("local-east-z")
+    for never in (1e300, float("nan"), -1):
+        with pytest.raises(CloudError, match="a notice can't be"):
+            cloud.preempt_zone("local-west-a", notice_s=never)
+    assert not notices(cloud, "west")
 
 
 def test_an_overridden_capacity_holds_against_the_trace_until_it_is_reset(cloud, declare, clock):
@@ -494,7 +498,9 @@ def test_an_edited_trace_counts_at_once_and_a_broken_one_is_said(cloud, declare,
         ({"argv": ()}, "argv"),
         ({"pool_id": "../p"}, "can't be a pool's id"),
         ({"notice_s": -1}, "notice_s -1"),
+        ({"notice_s": 1e300}, r"notice_s 1e\+300"),
         ({"trace_speed": 0}, "trace_speed 0"),
+        ({"trace_speed": 1e308}, r"trace_speed 1e\+308"),
         ({"trace_speed": float("inf")}, "trace_speed inf"),
     ],
 )

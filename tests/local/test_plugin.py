@@ -573,7 +573,9 @@ def test_notice_and_speed_change_live_and_a_drift_of_them_shows(pool, declared, 
         ({"poolId": "a/b"}, "poolId", "file name"),
         ({"argv": []}, "argv", "is empty"),
         ({"noticeS": -1}, "noticeS", "at least 0"),
+        ({"noticeS": 1e300}, "noticeS", "at most 86400"),
         ({"traceSpeed": 0}, "traceSpeed", "above 0"),
+        ({"traceSpeed": 1e308}, "traceSpeed", "at most 10000"),
     ],
 )
 def test_a_pool_that_could_not_work_is_refused(pool, declared, change, field, reason):

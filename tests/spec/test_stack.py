@@ -77,6 +77,11 @@ def test_pulumi_yaml_declares_no_setting_that_is_not_known():
         ),
         ({"local": {"trace": ""}}, "tradewind:local.trace: must not be empty."),
         ({"local": {"noticeS": -1}}, "tradewind:local.noticeS: must be at least 0, not `-1`."),
+        ({"local": {"noticeS": 1e300}}, "tradewind:local.noticeS: must be at most 86400, not `1e+300`."),
+        (
+            {"local": {"traceSpeed": 1e308}},
+            "tradewind:local.traceSpeed: must be at most 10000, not `1e+308`.",
+        ),
         ({"local": {"traceSpeed": 0}}, "tradewind:local.traceSpeed: must be above 0, not `0`."),
         ({"local": {"traceSpeed": "fast"}}, "tradewind:local.traceSpeed: must be a number, not `fast`."),
         ({"local": [1]}, "tradewind:local: must be a map of fields, not `[1]`."),

@@ -1,7 +1,7 @@
 "use strict";
 // Everything that comes from the controller reaches the page as text nodes and numbers, never as markup.
 
-const POLL_MS = 2000, HISTORY_MS = 5000, GAP_S = 30, SHORTEST_S = 120, HEIGHT = 140, BETWEEN = 24, TWO_FROM = 720;
+const POLL_MS = 2000, HISTORY_MS = 5000, GAP_S = 30, SHORTEST_S = 120, HEIGHT = 140, BETWEEN = 24, TWO_FROM = 720, MOST_POINTS = 3000;
 const RANGES = { "15 min": 900, "1 h": 3600, "6 h": 21600, "24 h": 86400 };
 const COMING = ["pending", "starting"], LEAVING = ["draining"], LOST = ["unready", "failed"];
 const STATES = ["ready", ...COMING, ...LEAVING, ...LOST];
@@ -261,8 +261,10 @@ async function look() {
   try {
     page.status = await ask("/v1/status");
     if (started - page.heard >= HISTORY_MS) {
+      // The controller's own picture of a day is coarser, and shorter: a page that is open for hours begins anew with it.
+      if (page.points.length > MOST_POINTS) [page.points, page.since] = [[], 0];
       const fresh = (await ask("/v1/history?since=" + page.since)).points;
-      page.points = page.points.concat(fresh).slice(-3000);
+      page.points = page.points.concat(fresh);
       page.since = page.points.at(-1)?.at ?? 0;
       page.heard = started;
     }

@@ -188,6 +188,25 @@ def test_a_day_is_drawn_in_light_and_dark_and_on_a_phone(browser):
         assert max(dark, key=dark.get) == bytes((0x1F, 0x22, 0x26))
 
 
+def test_a_page_that_is_open_for_hours_still_has_the_whole_day(browser):
+    status, told = a_day()
+    asked, last = [], status.written_at
+
+    def history(since):
+        """At first as after a start of the page; then hours in which it got a point every 5 s; then a controller's day."""
+        asked.append(since)
+        if since:
+            points = [{"at": last + n, "usd_hour": 1.0, "services": []} for n in range(1, 3002)]
+            return json.dumps({"points": points}).encode()
+        return told(since=None)
+
+    with served(status, history) as url:
+        browser.dom(f"{url}/#token=the-token", wait_ms=20_000)
+    assert asked[0] == 0
+    assert asked[1] == pytest.approx(last)
+    assert asked[2] == 0, "not a shorter and shorter picture, but the day again"
+
+
 def test_hostile_names_and_reasons_stay_text(browser):
     with served(*a_day(name=HOSTILE, reason=HOSTILE, said=HOSTILE)) as url:
         shown = browser.dom(f"{url}/#token=the-token")

@@ -167,6 +167,8 @@ def _routing(written: ServiceFile) -> Routing:
         "stream_idle_timeout_s": balancer.stream_timeout_seconds if balancer else None,
         "max_request_bytes": ours.max_request_bytes,
         "drain_limit_s": ours.drain_limit_seconds,
+        "hold_limit_s": ours.hold_limit_seconds,
+        "max_held": ours.max_held,
     }
     return Routing(
         policy="round_robin" if service.load_balancing_policy == "round_robin" else "least_request",

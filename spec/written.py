@@ -55,6 +55,7 @@ class Part(Written):
 Count = Annotated[int, Field(ge=0, le=10_000)]
 Positive = Annotated[int, Field(ge=1, le=100_000_000)]
 Delay = Annotated[float, Field(ge=0, le=30 * 86400)]
+HoldLimit = Annotated[float, Field(ge=0, le=3600)]
 Interval = Annotated[float, Field(gt=0, le=86400)]
 Money = Annotated[float, Field(ge=0, le=1e12)]
 Place = Annotated[str | None, BeforeValidator(q.place)]
@@ -209,6 +210,8 @@ class TradewindSection(Part):
     budget: BudgetSection | None = None
     drain_limit_seconds: Delay | None = None
     max_request_bytes: Annotated[int, BeforeValidator(q.size_bytes)] | None = None
+    hold_limit_seconds: HoldLimit | None = None
+    max_held: Count | None = None
 
 
 _NO_TASK_FIELD = Later("it has no meaning for a service")

@@ -68,6 +68,8 @@ tradewind:
   budget: {worst_usd_hour: 12.5, usd_month: 900, on_exhausted: floor}
   drain_limit_seconds: 30
   max_request_bytes: 1Mi
+  hold_limit_seconds: 900
+  max_held: 50
 """
 
 
@@ -112,6 +114,7 @@ def test_every_field_arrives_in_the_spec(read):
     assert (routing.policy, routing.models) == ("round_robin", ("small", "org/model"))
     assert (routing.stream_idle_timeout_s, routing.drain_limit_s) == (90, 30)
     assert routing.max_request_bytes == 1024 * 1024
+    assert (routing.hold_limit_s, routing.max_held) == (900, 50)
     assert (spec.budget.worst_usd_hour, spec.budget.usd_month) == (12.5, 900)
     assert spec.budget.on_exhausted is OnExhausted.FLOOR
     assert spec.model_size == ModelSize(

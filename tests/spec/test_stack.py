@@ -1,11 +1,14 @@
 """A stack's configuration: whatever is wrong in its file is said with file, setting, value and the way out."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
+from spec import stack
 from spec.errors import InputError, SpecError
 from spec.stack import KEYS, load_stack, parse
 
@@ -43,6 +46,17 @@ def test_the_dev_and_the_vllm_stack_may_be_up_at_the_same_time():
     dev, vllm = (load_stack(ROOT, name).local for name in ("dev", "vllm"))
     ports = [(x.edge_port, x.edge_agent_port, x.controller_port) for x in (dev, vllm)]
     assert not set(ports[0]) & set(ports[1])
+
+
+def test_every_setting_is_in_the_documentation():
+    pages = "\n".join((ROOT / "docs" / name).read_text() for name in ("setup.md", "policies.md"))
+    settings = [
+        to_camel(name)
+        for part in (stack.StackConfig, stack.Limits, stack.StackBudget, stack.LocalCloud)
+        for name in part.model_fields
+    ]
+    assert len(settings) > 20
+    assert [name for name in settings if not re.search(rf"\b{name}\b", pages)] == []
 
 
 def test_pulumi_yaml_declares_no_setting_that_is_not_known():

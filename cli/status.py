@@ -227,10 +227,17 @@ def _rollout(service: ServiceStatus) -> list[RenderableType]:
 def rollout_line(rollout: RolloutStatus) -> str:
     """A rollout in one line."""
     line = (
-        f"{rollout.phase.value}, {rollout.updated} of {rollout.total} done: "
+        f"{rollout.phase.value}, {how_many(rollout)}: "
         f"{rollout.from_bundle[:12]} -> {rollout.to_bundle[:12]}, began {_ago(time.time() - rollout.started_at)} ago"
     )
     return line + (f"; {rollout.reason}" if rollout.reason else "")
+
+
+def how_many(rollout: RolloutStatus) -> str:
+    """How many replicas run what they should end up with: in one that went back that is the bundle before."""
+    back = rollout.phase in (RolloutPhase.BACK, RolloutPhase.FAILED, RolloutPhase.ABORTED)
+    where = "on the bundle before" if back else "done"
+    return f"{rollout.updated} of {rollout.total} {where}"
 
 
 def _troubles(service: ServiceStatus) -> list[RenderableType]:

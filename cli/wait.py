@@ -20,7 +20,8 @@ from cli.context import Context
 from cli.log_files import last_lines
 from cli.log_lines import Secrets, quoted
 from cli.options import StackOption, there
-from cli.status import alive, read_status
+from cli.status import alive, how_many, read_status
+from lb.agent.guard import HEADING
 from spec.desired import Desired, UnusableDesired, parse
 from spec.errors import OutsideError
 from spec.status import ReplicaState, RolloutPhase, RolloutStatus, ServiceStatus, Status
@@ -177,7 +178,7 @@ class _Waiting:
         """The last lines of the machine's logs, while they are there."""
         machine = self.context.home / "machines" / replica_id.rpartition(":")[2]
         for path in (machine / "engine.log", machine / "log"):
-            if raw := last_lines(path, LOG_LINES):
+            if raw := _of_last_start(last_lines(path, LOG_LINES)):
                 secrets = Secrets.of(self.context.home)
                 said = (quoted(line, secrets) for line in raw)
                 return f"\n    {path}:" + "".join(f"\n    | {line}" for line in said)
@@ -239,7 +240,13 @@ def _how_far(rollout: RolloutStatus | None) -> str:
     if rollout is None:
         return ""
     held_up = f"; the last trouble: {rollout.reason}" if rollout.reason else ""
-    return f": {rollout.phase.value}, {rollout.updated} of {rollout.total} done{held_up}"
+    return f": {rollout.phase.value}, {how_many(rollout)}{held_up}"
+
+
+def _of_last_start(lines: list[bytes]) -> list[bytes]:
+    """Without what an earlier bundle's engine wrote into the same log."""
+    starts = [n for n, line in enumerate(lines) if line.startswith(HEADING.encode())]
+    return lines[starts[-1] :] if starts else lines
 
 
 def _edge_lacks(context: Context, found: Status) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from lb.agent import assignment
+from lb.agent import assignment, guard
 from lb.agent.assignment import Assignment, Gang, UnusableAssignment
 from lb.agent.bundle import Bundle, BundleError, BundleStore
 from lb.agent.config import NodeConfig
@@ -201,6 +201,8 @@ def launcher(config: NodeConfig) -> Launch:
 
     def launch(script: str, *, bundle: Bundle, env: Mapping[str, str]) -> Running:
         log = config.engine_log
+        what = "run" if script == bundle.run else "setup"
+        guard.BoundedLog(log).write(f"{guard.HEADING}bundle {bundle.sha256[:12]}: {what} starts\n".encode())
         return Process(script, cwd=bundle.workdir, env=env, log=log, grace_s=config.grace_s - _AGENT_MARGIN_S)
 
     return launch

@@ -29,6 +29,10 @@ _KILL_EVERY_S = 0.05
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
+HEADING = "[tradewind] "
+"""Begins the line of the log that says what starts: a machine runs several bundles in its life, into one log."""
+
+
 class BoundedLog:
     """A log file that is moved to `<name>.1` when it is full; what can't be written is lost, the engine goes on."""
 

@@ -59,7 +59,7 @@ def controller(context):
 def test_the_status_of_every_service_is_one_line(context):
     write(context, a_replica(), rollout=a_rollout(RolloutPhase.BACK, reason="exit code 3"))
     said = run("status").stdout
-    assert said.startswith("chat: back, 1 of 3 done: aaaaaaaaaaaa -> bbbbbbbbbbbb")
+    assert said.startswith("chat: back, 1 of 3 on the bundle before: aaaaaaaaaaaa -> bbbbbbbbbbbb")
     assert "exit code 3" in said
 
 

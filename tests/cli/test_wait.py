@@ -106,6 +106,17 @@ def test_wait_shows_the_last_lines_of_a_failing_engine(context):
         command.wait_until_ready(context, timeout_s=0.02)
 
 
+def test_wait_does_not_show_what_the_bundle_before_wrote_into_the_same_log(context):
+    log = context.home / "machines" / "i-1" / "engine.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("[tradewind] bundle 1: run starts\nserving\n[tradewind] bundle 2: run starts\n")
+    write(context, a_replica(state=ReplicaState.FAILED, reason="exit code 1"))
+    with pytest.raises(OutsideError) as e:
+        command.wait_until_ready(context, timeout_s=0.02)
+    assert "| [tradewind] bundle 2: run starts" in str(e.value)
+    assert "serving" not in str(e.value)
+
+
 def test_wait_shows_neither_secrets_nor_control_characters_of_a_failing_engine(context):
     log = context.home / "machines" / "i-1" / "engine.log"
     log.parent.mkdir(parents=True)

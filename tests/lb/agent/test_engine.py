@@ -8,6 +8,8 @@ import time
 import pytest
 
 from lb.agent import guard
+from lb.agent.agent import launcher
+from lb.agent.bundle import Bundle
 from lb.agent.engine import Process
 from tests.lb.agent.processes import eventually, gone, pids
 
@@ -103,3 +105,22 @@ def test_a_log_is_bounded(tmp_path):
 
 def test_a_log_that_cannot_be_written_stops_nobody(tmp_path):
     guard.BoundedLog(tmp_path / "missing" / "engine.log").write(b"lost")
+
+
+def test_the_log_says_which_bundle_wrote_what_follows(node, tmp_path):
+    node.engine_log.parent.mkdir(parents=True, exist_ok=True)
+    for sha256, script in (("1" * 64, "echo good"), ("2" * 64, "exit 1")):
+        bundle = Bundle(
+            sha256=sha256, root=tmp_path / sha256, setup="echo set up", run=script, image=None, envs={},
+            secrets=(), num_gpus=None,
+        )  # fmt: skip
+        bundle.workdir.mkdir(parents=True)
+        scripts = (bundle.setup, bundle.run) if "1" in sha256 else (bundle.run,)
+        for part in scripts:
+            process = launcher(node)(part, bundle=bundle, env=os.environ)
+            eventually(lambda p=process: p.poll() is not None)
+    assert node.engine_log.read_text() == (
+        "[tradewind] bundle 111111111111: setup starts\nset up\n"
+        "[tradewind] bundle 111111111111: run starts\ngood\n"
+        "[tradewind] bundle 222222222222: run starts\n"
+    )

@@ -6,14 +6,13 @@ well again, runs another bundle, or is old.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from lb.decide.observed import Health
-from lb.observe.window import Window
 
-LOOK_BACK_S = 30.0
+LOOK_BACK_S, STEP_S = 30.0, 1.0
 AT_LEAST = 5
 """Requests within that time; fewer say nothing."""
 SHARE = 0.5
@@ -30,28 +29,50 @@ class _Found:
     bundle: str | None = None
 
 
+@dataclass
+class _Lately:
+    """Requests of one replica at all edges, in the last LOOK_BACK_S. `steps`: when, how many went well and how many failed.
+
+    Edges are many and tell every second, so that what comes within STEP_S is kept together.
+    """
+
+    ok: int = 0
+    failed: int = 0
+    steps: deque[tuple[float, int, int]] = field(default_factory=deque)
+
+    def add(self, ok: int, failed: int, at: float) -> None:
+        """So many more, told at that moment."""
+        self.ok, self.failed = self.ok + ok, self.failed + failed
+        if self.steps and at < self.steps[-1][0] + STEP_S:
+            began, well, badly = self.steps.pop()
+            self.steps.append((began, well + ok, badly + failed))
+        else:
+            self.steps.append((at, ok, failed))
+        while self.steps[0][0] <= at - LOOK_BACK_S:
+            _, well, badly = self.steps.popleft()
+            self.ok, self.failed = self.ok - well, self.failed - badly
+
+
 class Lies:
     """What was found of each replica, by all edges."""
 
     def __init__(self) -> None:
-        self._windows: dict[str, dict[str, Window]] = {}
+        self._lately: dict[str, _Lately] = {}
         self._found: dict[str, _Found] = {}
 
-    def take(self, edge_id: str, growth: dict[str, dict[str, int]], *, since: float, at: float) -> None:
+    def take(self, growth: Mapping[str, Mapping[str, int]], *, at: float) -> None:
         """One edge's replicas: how their "ok" and "failed" grew since the report before."""
         for replica_id, grown in growth.items():
-            if not any(grown.values()):
-                continue
-            windows = self._windows.setdefault(replica_id, {})
-            window = windows.setdefault(edge_id, Window(LOOK_BACK_S, since))
-            window.add(grown, since=since, at=at)
-            self._judge(replica_id, at)
+            if any(grown.values()):
+                lately = self._lately.setdefault(replica_id, _Lately())
+                lately.add(grown["ok"], grown["failed"], at)
+                self._judge(replica_id, lately, at)
 
     def merged(self, health: Iterable[Health], now: float) -> tuple[Health, ...]:
         """The same, with what was found of each."""
         found = tuple(self._with(h, now) for h in health)
         present = {h.replica_id for h in found}
-        self._windows = {i: w for i, w in self._windows.items() if i in present}
+        self._lately = {i: x for i, x in self._lately.items() if i in present}
         self._found = {i: f for i, f in self._found.items() if i in present}
         return found
 
@@ -62,19 +83,14 @@ class Lies:
         if found.bundle is None:
             found.bundle = health.bundle
         if found.bundle != health.bundle or now > found.at + STANDS_S:
-            del self._found[health.replica_id], self._windows[health.replica_id]
+            del self._found[health.replica_id], self._lately[health.replica_id]
             return health
         return replace(health, lies=found.words)
 
-    def _judge(self, replica_id: str, now: float) -> None:
-        growth: Counter[str] = Counter()
-        for window in self._windows[replica_id].values():
-            growth.update(window.growth(now))  # type: ignore[arg-type]  parts of requests, at the window's edge
-        failed, total = round(growth["failed"]), round(growth["ok"] + growth["failed"])
+    def _judge(self, replica_id: str, lately: _Lately, now: float) -> None:
+        failed, total = lately.failed, lately.ok + lately.failed
         if failed >= AT_LEAST and failed >= SHARE * total:
-            if (
-                replica_id not in self._found
-            ):  # the words stay the same, so that an idle fleet journals nothing
+            if replica_id not in self._found:  # the words stay the same, so that an idle fleet journals nothing
                 words = f"{failed} of {total} requests failed in the last {LOOK_BACK_S:g} s"
                 self._found[replica_id] = _Found(words, now)
         elif total >= AT_LEAST:

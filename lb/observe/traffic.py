@@ -121,7 +121,7 @@ class Traffic:
         replicas = {r.replica_id: {"ok": r.ok, "failed": r.failed} for r in report.replicas}
         if lately:
             of_each = {i: grown(edge.replicas.get(i, {}), counts) for i, counts in replicas.items()}
-            self._lies.take(report.edge_id, of_each, since=since, at=at)
+            self._lies.take(of_each, at=at)
         edge.replicas = replicas
 
     def _heard(self, service: str) -> list[_Edge]:

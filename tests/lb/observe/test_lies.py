@@ -106,4 +106,12 @@ def test_it_is_given_another_chance_in_the_end(rig):
 def test_a_replica_that_is_gone_is_forgotten(rig):
     rig.more(failed=5)
     assert rig.traffic.with_lies([]) == ()
-    assert rig.traffic._lies._found == rig.traffic._lies._windows == {}
+    assert rig.traffic._lies._found == rig.traffic._lies._lately == {}
+
+
+def test_many_edges_that_tell_often_take_no_more_room_than_one(rig):
+    for n in range(600):
+        rig.more(ok=1, edge=f"e{n % 20}", seconds=0.1)
+    [lately] = rig.traffic._lies._lately.values()
+    assert len(lately.steps) <= 31
+    assert 280 <= lately.ok <= 300

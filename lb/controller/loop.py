@@ -13,6 +13,7 @@ from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver
 from lb.controller.history import Recorder
+from lb.controller.measure import measure_state
 from lb.controller.term import Parts, Term
 from lb.journal import JournalTaken
 from lb.lease import Lease, LeaseLost
@@ -96,7 +97,7 @@ class Controller:
             await self._pause()
         await self._end_term()
         with contextlib.suppress(BucketError):
-            await self._write_status(alive=False)
+            await self._write_last_status()
             if self._lease.epoch is not None:
                 await self._recorder.save(self._bucket)
             await self._lease.release()
@@ -158,8 +159,9 @@ class Controller:
     # ------------------------------------------------------------ what is told
 
     async def _tell(self) -> None:
-        """Writes status and history where they are due."""
+        """Sets the gauges, and writes status and history where they are due."""
         status = self.status()
+        measure_state(self._metrics, status.services, usd_hour=status.usd_hour, spend=status.spend)
         self._recorder.take(status)
         try:
             await self._recorder.save_if_due(self._bucket, now=self._clock.monotonic())
@@ -173,20 +175,21 @@ class Controller:
         due = self._status_at is None or self._clock.monotonic() >= self._status_at + STATUS_EVERY_S
         if changed or due:
             try:
-                await self._write_status(alive=True)
+                await self._write_status(status)
             except BucketError as e:
                 self._metrics.bucket_failures.labels("status").inc()
                 log.warning("cannot write the status; it is tried again", error=str(e))
 
-    async def _write_status(self, *, alive: bool) -> None:
+    async def _write_last_status(self) -> None:
+        """Says that no controller watches any more; the rest stays as it was told last."""
+        now = self.status()
+        controller = now.controller.model_copy(update={"alive": False, "leader": False})
+        changes = {"controller": controller, "written_at": now.written_at}
+        await self._write_status((self._written or now).model_copy(update=changes))
+
+    async def _write_status(self, status: Status) -> None:
         if self._lease.epoch is None:
             return
-        status = self.status()
-        if not alive:
-            controller = status.controller.model_copy(update={"alive": False, "leader": False})
-            status = (self._written or status).model_copy(
-                update={"controller": controller, "written_at": status.written_at}
-            )
         await self._bucket.put("status.json", status.model_dump_json(indent=1).encode())
         self._written, self._status_at = status, self._clock.monotonic()
 

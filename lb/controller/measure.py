@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from lb.act.executor import NOT_SENT
@@ -32,8 +33,9 @@ def measure_state(
             metrics.rollout.labels(service.name, service.rollout.phase.value).set(1)
         if service.usd_month is not None:
             metrics.usd_month_service.labels(service.name).set(service.usd_month)
-        for replica in service.replicas:
-            metrics.replicas.labels(service.name, replica.pool, replica.state.value).inc()
+        counts = Counter((replica.pool, replica.state.value) for replica in service.replicas)
+        for (pool_id, state), count in counts.items():
+            metrics.replicas.labels(service.name, pool_id, state).set(count)
     metrics.usd_hour.set(usd_hour)
     metrics.usd_month.set(spend.usd if spend else 0)
     metrics.budget_month.set((spend.budget_usd if spend else None) or 0)

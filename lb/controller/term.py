@@ -19,7 +19,7 @@ from lb.act.executor import Executor
 from lb.bucket import Bucket, BucketError
 from lb.clock import Clock
 from lb.clouds.protocol import Driver, PoolObservation
-from lb.controller.measure import count_events, measure_state
+from lb.controller.measure import count_events
 from lb.controller.outlook import Situation, Starts, outlooks
 from lb.controller.reasons import Reasons
 from lb.controller.view import (
@@ -150,7 +150,8 @@ class Term:
             await self._write_snapshots()
             if self._bundles.due and written and observed.frozen is None:
                 await self._bundles.prune(needed(desired, decision.memory, observed.assignments))
-        self._measure(observed)
+        self._parts.metrics.frozen.set(observed.frozen is not None)
+        self._parts.metrics.journal_bytes.set(self._journal.bytes)
 
     async def close(self) -> None:
         """Waits for calls that were made, and ends every task."""
@@ -305,12 +306,6 @@ class Term:
         """What runs costs now, with the fixed costs; machines without a known price are left out."""
         desired = self._reading.desired
         return 0.0 if desired is None else usd_hour_of_all(desired, self._decision.memory, self._pools)
-
-    def _measure(self, observed: Observed) -> None:
-        metrics = self._parts.metrics
-        metrics.frozen.set(observed.frozen is not None)
-        metrics.journal_bytes.set(self._journal.bytes)
-        measure_state(metrics, self.services(), usd_hour=self.usd_hour(), spend=self.spend())
 
     @contextmanager
     def _timed(self, phase: str) -> Generator[None]:

@@ -60,6 +60,6 @@ def _decide(desired: Desired, observed: Observed, memory: Memory, now: float) ->
         update(tick, service, targets[name], leaving)
         extra = extra_machines(tick, service, targets[name], leaving)
         missing = shed(tick, service, targets[name], extra, leaving)
-        grow(tick, service, missing, Money(tick))
+        grow(tick, service, missing)
         end(tick, service, targets[name])
     return tick.decision(targets)

@@ -22,7 +22,7 @@ from spec.names import Market
 _TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
 
 
-def grow(tick: Tick, service: Service, missing: dict[Where, int], money: Money) -> None:
+def grow(tick: Tick, service: Service, missing: dict[Where, int]) -> None:
     """Launches what is missing, the most urgent first, as far as limits, money and the clouds allow."""
     short = sum(missing.values())
     if short <= 0:
@@ -39,7 +39,7 @@ def grow(tick: Tick, service: Service, missing: dict[Where, int], money: Money) 
     if tick.now < record.not_before:
         tick.say(f"{service.name}: {short} missing; launches wait after {record.failures} failures in a row")
         return
-    chosen = _choose(tick, service, missing, min(room, settings.LAUNCHES_PER_TICK), money)
+    chosen = _choose(tick, service, missing, min(room, settings.LAUNCHES_PER_TICK))
     for pool in pools:
         if chosen[pool.id]:
             _launch(tick, pool, chosen[pool.id], f"{service.name} lacks {short}")
@@ -50,9 +50,9 @@ def _staying(tick: Tick, pool: Pool) -> int:
     return sum(not r.ended and r.preempt_at is None for r in tick.by_pool[pool.id].values())
 
 
-def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int, money: Money) -> Counter[str]:
+def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int) -> Counter[str]:
     """How many to launch in each pool, at most `most` in all."""
-    pools = tick.pools_of(service)
+    pools, money = tick.pools_of(service), Money(tick)
     obstacles = {p.id: _obstacle(tick, p) for p in pools}
     room = {
         p.id: p.max_size - tick.machines(p.id) - tick.pool_memory[p.id].awaiting
@@ -70,10 +70,10 @@ def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int, 
                 (p for p in allowed if room.get(p.id, 0) > 0),
                 key=lambda p: (by_price[p.id], placed.rank(p, where)),
             )
-            refusals = [(p, money.refusal(p)) for p in ranked]
-            pool = next((p for p, refusal in refusals if refusal is None), None)
+            pool = next((p for p in ranked if money.refusal(p) is None), None)
             if pool is None:
-                _explain(tick, service, short - number, refusals, [obstacles[p.id] for p in allowed])
+                refusals = [money.refusal(p) for p in ranked]
+                _explain(tick, service, short - number, refusals + [obstacles[p.id] for p in allowed])
                 break
             chosen[pool.id] += 1
             room[pool.id] -= 1
@@ -146,14 +146,7 @@ def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
     tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}")
 
 
-def _explain(
-    tick: Tick,
-    service: Service,
-    short: int,
-    refusals: list[tuple[Pool, str | None]],
-    obstacles: list[str | None],
-) -> None:
+def _explain(tick: Tick, service: Service, short: int, obstacles: list[str | None]) -> None:
     why = Counter(o for o in obstacles if o is not None)
-    why.update(r for _, r in refusals if r is not None)
     told = ", ".join(f"{reason} ({n} pools)" for reason, n in sorted(why.items())) or "every pool is full"
     tick.say(f"{service.name}: {short} missing and nowhere to launch: {told}")

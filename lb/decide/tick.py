@@ -29,6 +29,9 @@ class Tick:
             s.name: s for s in sorted(desired.services, key=lambda s: s.name)
         }
         self.pools: dict[str, Pool] = {p.id: p for p in desired.pools if p.service in self.services}
+        self._pools_of: dict[str, list[Pool]] = {name: [] for name in self.services}
+        for pool in self.pools.values():
+            self._pools_of[pool.service].append(pool)
         self.seen: dict[str, PoolObservation] = {
             o.pool_id: o for o in observed.pools if o.error is None and o.pool_id in self.pools
         }
@@ -63,7 +66,7 @@ class Tick:
 
     def pools_of(self, service: Service) -> list[Pool]:
         """The pools of a service, in the planner's rank order."""
-        return [p for p in self.pools.values() if p.service == service.name]
+        return self._pools_of[service.name]
 
     def replicas_of(self, service: Service) -> Iterator[tuple[str, ReplicaMemory]]:
         """Replica ids and replicas of a service that still hold a machine, in a stable order."""

@@ -45,6 +45,7 @@ from lb.observe.traffic import Traffic
 from lb.observe.wishes import WishReader
 from lb.replay import code_version
 from lb.snapshots import Publisher, services_of
+from spec.desired import Desired
 from spec.snapshot import Key
 from spec.status import ServiceStatus, SpendStatus
 
@@ -129,19 +130,21 @@ class Term:
     async def tick(self) -> None:
         """Observes, decides, acts. Raises BucketError when the assignments can't be read, and JournalTaken."""
         with self._timed("observe"):
-            observed = await self._observe()
-        desired = self._reading.desired
+            reading = await self._desired.read()
+            observed = await self._observe(reading)
+        desired = reading.desired
         if desired is None:
+            self._reading = reading
             return
         with self._timed("decide"):
             now = self._now()
             decision = decide(desired, observed, self._decision.memory, now)
         self._watcher.follow(targets_of(desired, decision.memory))
         with self._timed("act"):
-            written = await self._write_down(observed, decision, now)
+            written = await self._write_down(desired, observed, decision, now)
             count_events(self._parts.metrics, desired, observed, self._decision.memory, decision)
             self._starts.learn(desired, self._decision.memory, decision.memory)
-            self._decision = decision
+            self._reading, self._decision = reading, decision  # what is told must fit together
             self.reasons.say(decision, tick=self._journal.tick, at=now)
             self._publish()
             if written:
@@ -165,45 +168,40 @@ class Term:
 
     # ------------------------------------------------------------ the phases
 
-    async def _observe(self) -> Observed:
-        self._reading = await self._desired.read()
+    async def _observe(self, reading: DesiredReading) -> Observed:
         self._edge_keys = await self._keys.read()
         outcomes, busy = (
             self._executor.collect(),
             self._executor.busy(),
         )  # before the clouds: they then show them
-        pools = self._reading.desired.pools if self._reading.desired else ()
+        pools = reading.desired.pools if reading.desired else ()
         observations = await self._clouds.observe(pools)
         assignments = await self._assignments.of([p.id for p in pools])
         self._pools = {o.pool_id: o for o in observations}
         self._assigned = {a.pool_id: a for a in assignments}
         return Observed(
-            frozen=self._reading.frozen,
+            frozen=reading.frozen,
             pools=observations,
             health=self._parts.traffic.with_lies(self._watcher.health()),
             assignments=assignments,
             outcomes=outcomes,
             busy=busy,
             refills=self._clouds.refills(),
-            load=self._load(),
+            load=() if reading.desired is None else self._load(reading.desired),
             lost_since=self._lost_since if self._decision.memory.spend is None else None,
             wishes=await self._wishes.read(),
         )
 
-    def _load(self) -> tuple[Load, ...]:
-        desired = self._reading.desired
-        if desired is None:
-            return ()
+    def _load(self, desired: Desired) -> tuple[Load, ...]:
         services = [s.name for s in desired.services]
         self._parts.traffic.keep(edges=[e.id for e in desired.edges], services=services)
         return self._parts.traffic.load(services)
 
-    async def _write_down(self, observed: Observed, decision: Decision, now: float) -> bool:
+    async def _write_down(self, desired: Desired, observed: Observed, decision: Decision, now: float) -> bool:
         """Whether the journal holds the decision; without it the term goes on too."""
-        desired = self._reading.desired
         entry = Entry(
             at=now,
-            generation=desired.generation if desired else None,
+            generation=desired.generation,
             observed=observed,
             commands=decision.commands,
             reasons=decision.reasons,
@@ -278,7 +276,7 @@ class Term:
 
     @property
     def reading(self) -> DesiredReading:
-        """The desired state, and why it is frozen."""
+        """The desired state that the last decision was made from, and why it is frozen."""
         return self._reading
 
     def services(self) -> tuple[ServiceStatus, ...]:

@@ -90,7 +90,9 @@ class Lies:
     def _judge(self, replica_id: str, lately: _Lately, now: float) -> None:
         failed, total = lately.failed, lately.ok + lately.failed
         if failed >= AT_LEAST and failed >= SHARE * total:
-            if replica_id not in self._found:  # the words stay the same, so that an idle fleet journals nothing
+            if (
+                replica_id not in self._found
+            ):  # the words stay the same, so that an idle fleet journals nothing
                 words = f"{failed} of {total} requests failed in the last {LOOK_BACK_S:g} s"
                 self._found[replica_id] = _Found(words, now)
         elif total >= AT_LEAST:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 import shutil
 
@@ -476,3 +477,25 @@ def test_an_operators_wish_is_acted_on_once_answered_and_removed_also_across_con
 def rollout_of(controller):
     services = controller.status().services
     return services[0].rollout if services else None
+
+
+def test_a_service_that_is_removed_while_a_cloud_is_slow_to_answer_stops_no_watch(stage):
+    async def story():
+        async with stage() as s, s.controller() as controller:
+            await s.declare()
+            await until(lambda: s.endpoints() == 2)
+            watches = dict(controller._term._watcher._watches)
+            moments = itertools.count(4e9)
+
+            def renamed():
+                s.nodes[0].preempt_at = next(moments)  # its health changes all the time
+                return [x.name for x in controller.status().services] == ["code"]
+
+            s.driver.answers.clear()
+            await s.declare(a_desired([a_service("code", probe=PROBE)]))
+            observed = len(s.driver.calls)
+            await until(lambda: renamed() or any(t.done() for w in watches.values() for t in w.tasks))
+            assert renamed() and len(s.driver.calls) <= observed + 1
+            s.driver.answers.set()
+
+    asyncio.run(story())

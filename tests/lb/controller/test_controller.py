@@ -493,8 +493,8 @@ def test_a_service_that_is_removed_while_a_cloud_is_slow_to_answer_stops_no_watc
 
             s.driver.answers.clear()
             await s.declare(a_desired([a_service("code", probe=PROBE)]))
-            await until(lambda: renamed() or any(t.done() for w in watches.values() for t in w.tasks))
-            assert renamed()
+            await until(renamed)
+            assert all(t.cancelled() or not t.done() for w in watches.values() for t in w.tasks)
             s.driver.answers.set()
 
     asyncio.run(story())

@@ -59,10 +59,15 @@ class ReplicaTraffic(Wire):
 
 
 class EdgeReport(Wire):
-    """One edge at one moment. `boot`: names this run of the agent; `seq`: grows with each report of it."""
+    """One edge at one moment.
+
+    `boot`: names this run of the agent; `seq`: grows with each report of it; `age_s`: how long it has run. A report may lie
+    around on its way, so what it counted came in the agent's seconds, not in those between two arrivals. None = an older agent.
+    """
 
     edge_id: str
     boot: str
     seq: int = Field(ge=0)
+    age_s: float | None = Field(default=None, ge=0)
     services: tuple[ServiceTraffic, ...] = ()
     replicas: tuple[ReplicaTraffic, ...] = ()

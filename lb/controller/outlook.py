@@ -85,7 +85,10 @@ def outlooks(
             found[service.name] = Outlook(retry_after_s=until_money_s(closed[service.name], at.now))
         else:
             coming = _coming(at, service, starts)
-            expected = min(coming) if coming else _next_start(at, service, starts)
+            if coming or service.scaling.max_replicas > 0:
+                expected = min(coming) if coming else _next_start(at, service, starts)
+            else:
+                expected = LATEST_S  # declared to have none: somebody has to change that first
             hold = _sleeps(service) and (at.frozen is None or bool(coming))
             found[service.name] = Outlook(hold, _in_steps(expected))
     return found

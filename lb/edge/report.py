@@ -108,7 +108,7 @@ class Reporter:
         self._clock = clock
         self._rng = rng or random.Random()
         self._tally = Tally()
-        self._boot = uuid.uuid4().hex
+        self._boot, self._booted_at = uuid.uuid4().hex, clock()
         self._seq = 0
         self._urgent = urgent
         self._looks_away = 0
@@ -175,6 +175,7 @@ class Reporter:
             edge_id=self._edge.edge_id,
             boot=self._boot,
             seq=self._seq,
+            age_s=self._clock() - self._booted_at,
             services=self._tally.services(self._held()),
             replicas=self._tally.replicas(),
         )

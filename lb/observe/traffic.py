@@ -20,17 +20,20 @@ RATE_S = 60.0
 """Rates and times to first byte are over this long."""
 SILENT_S = 15.0
 """An edge that has not reported for this long has no part in what is now."""
+HELD_UP_S = 5.0
+"""A report that counts so much longer than it took to come after the last one had lain somewhere, with others before it."""
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 _DIGITS = 3
 
 
 @dataclass
 class _Edge:
-    """`boot`, `seq`: of its last report; `at`: when that came. The rest by service, or by replica."""
+    """`boot`, `seq`, `age_s`: of its last report; `at`: when that came. The rest by service, or by replica."""
 
     boot: str
     seq: int
     at: float
+    age_s: float | None
     last: dict[str, ServiceTraffic] = field(default_factory=dict)
     windows: dict[str, Window] = field(default_factory=dict)
     replicas: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -59,10 +62,14 @@ class Traffic:
         if edge is None:
             edge = self._edges[report.edge_id] = _begun(report, now)
         elif edge.boot != report.boot:
-            edge.last, edge.replicas = {}, {}  # counts from zero again, since its last report
+            edge.last, edge.replicas, edge.age_s = (
+                {},
+                {},
+                None,
+            )  # counts from zero again, since its last report
         since = edge.at
-        edge.boot, edge.seq, edge.at = report.boot, report.seq, now
         self._count(edge, report, since=since, at=now)
+        edge.boot, edge.seq, edge.at, edge.age_s = report.boot, report.seq, now, report.age_s
         return any(s.held and s.name not in held_before for s in report.services)
 
     def keep(self, *, edges: Iterable[str], services: Iterable[str]) -> None:
@@ -107,7 +114,10 @@ class Traffic:
         )
 
     def _count(self, edge: _Edge, report: EdgeReport, *, since: float, at: float) -> None:
-        lately = at <= since + SILENT_S  # what came in a longer silence has no place in a rate
+        covers = 0.0 if edge.age_s is None or report.age_s is None else report.age_s - edge.age_s
+        lately = (
+            at <= since + SILENT_S and covers <= at - since + HELD_UP_S
+        )  # what came in a longer silence has no place in a rate
         if not lately:
             edge.windows = {}
         for traffic in report.services:
@@ -144,6 +154,7 @@ def _begun(report: EdgeReport, now: float) -> _Edge:
         boot=report.boot,
         seq=report.seq,
         at=now,
+        age_s=report.age_s,
         last={s.name: s for s in report.services},
         replicas={r.replica_id: {"ok": r.ok, "failed": r.failed} for r in report.replicas},
     )

@@ -81,6 +81,12 @@ class TestRetryAfter:
         found = {outlook(ready, endpoints=[endpoint()], later=t).retry_after_s for t in range(100)}
         assert found == {10}
 
+    @pytest.mark.parametrize(
+        "service", [sleeper(max_replicas=0), a_service(replicas=0)], ids=["most-0", "replicas-0"]
+    )
+    def test_of_a_service_that_is_declared_to_have_no_replica_it_is_the_longest(self, service):
+        assert outlook(want=desired(service)).retry_after_s == 900
+
     def test_at_zero_it_is_a_whole_start(self):
         assert outlook().retry_after_s == 105  # 100, in steps of 15
 

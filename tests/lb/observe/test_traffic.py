@@ -18,11 +18,11 @@ class Rig:
         self.traffic = Traffic(self.clock.monotonic)
         self.seq = 0
 
-    def report(self, edge="e1", boot="b1", seq=None, name="chat", **counts):
+    def report(self, edge="e1", boot="b1", seq=None, age_s=None, name="chat", **counts):
         self.seq += 1
         service = ServiceTraffic(name=name, **counts)
         return self.traffic.take(
-            EdgeReport(edge_id=edge, boot=boot, seq=seq or self.seq, services=(service,))
+            EdgeReport(edge_id=edge, boot=boot, seq=seq or self.seq, age_s=age_s, services=(service,))
         )
 
     def load(self):
@@ -55,6 +55,29 @@ def test_qps_is_over_the_last_minute_and_slides(rig):
         rig.clock.pass_(5)
         rig.report(arrived=600)
     assert rig.load().qps == 0
+
+
+def test_reports_that_lay_in_a_stopped_controllers_queue_are_no_flood_when_it_goes_on(rig):
+    for n in range(61):
+        rig.report(arrived=n * 10, age_s=n)
+        rig.clock.pass_(1)
+    rig.clock.pass_(60)
+    for n in range(70, 121, 10):  # posted while it stood still, all taken at once
+        rig.report(arrived=n * 10, age_s=n)
+    for n in range(121, 141):
+        rig.clock.pass_(1)
+        rig.report(arrived=n * 10, age_s=n)
+        assert rig.load().qps <= 10
+    assert rig.load().qps == 10
+    assert rig.traffic.totals["chat"]["arrived"] == 1400
+
+
+def test_a_report_that_is_a_little_late_counts_as_any(rig):
+    rig.report(age_s=0)
+    for n in range(1, 61):
+        rig.clock.pass_(3 if n % 3 == 0 else 0)
+        rig.report(arrived=n * 10, age_s=n)
+    assert rig.load().qps == pytest.approx(10, rel=0.05)
 
 
 def test_qps_has_three_significant_digits(rig):

@@ -169,7 +169,15 @@ class Told:
                 yield f"{health.replica_id}: {health.lies}"
             trouble = health.detail or health.message
             if trouble and replica.state is not ReplicaState.READY:
-                yield f"{health.replica_id}: {trouble}"
+                yield f"{health.replica_id}: {trouble}{self._until(replica)}"
+
+    def _until(self, replica: ReplicaMemory) -> str:
+        """For how long nothing is done about a replica that is out of the edges."""
+        services = self._tick.desired.services if self._tick.desired else ()
+        limits = [s.probe.replace_after_s for s in services if s.name == replica.service]
+        if replica.state is not ReplicaState.UNREADY or not limits:
+            return ""
+        return f"; replaced at {clock(replica.since + limits[0])} unless it recovers"
 
 
 def is_event(entry: Entry, before: Memory | None, service: str | None) -> bool:

@@ -14,8 +14,10 @@ from cli.context import Context
 from cli.moments import clock, date_and_clock, moment
 from lb.bucket import open_bucket
 from lb.decide import Decision, Memory
+from lb.decide.observed import ProbeState
 from lb.journal import places
 from spec.errors import InputError
+from spec.status import ReplicaState
 from tests.lb.test_replay import Term
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_service
 
@@ -79,6 +81,23 @@ def test_what_keeps_commands_from_being_given_is_told_with_what_is_remembered(co
     assert "nowhere to launch" in said
     assert "left alone until" in said
     assert "0 ready; 2 should be" in said
+
+
+def test_of_a_replica_that_is_out_of_the_edges_it_is_told_until_when_it_may_recover(context):
+    async def story():
+        world = World(a_desired(), now=time.time() - 30)
+        term = await (await Term(bucket_of(context), 1, world=world).begin()).ticks(20)
+        world.answers(
+            max(world.machines), probe=ProbeState.FAILING, failures=3, detail="no answer within 5 s"
+        )
+        return (await term.ticks(10)).world
+
+    world = asyncio.run(story())
+    replica = next(r for r in world.memory.replicas.values() if r.state is ReplicaState.UNREADY)
+    limit_s = world.desired.services[0].probe.replace_after_s
+    assert f"no answer within 5 s; replaced at {clock(replica.since + limit_s)} unless it recovers" in run(
+        "--at", "-0s"
+    )
 
 
 def test_the_rollout_that_goes_on_is_told_with_what_is_held_against_it(context):

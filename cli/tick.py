@@ -222,7 +222,7 @@ def _rollout(rollout: Rollout) -> str:
     """The last change of bundle, and what is held against it."""
     said = f"the rollout of {rollout.to[:12]}, from {rollout.before[:12]}, since {clock(rollout.started_at)}: {rollout.phase}"
     if rollout.proven:
-        said += ", a replica was ready on it"
+        said += ", it has proved itself"
     if rollout.failures:
         said += f", {rollout.failures} failed on it"
     return said + (f": {rollout.reason}" if rollout.reason else "")

@@ -79,7 +79,7 @@ class Rollout:
         to: the bundle that replicas are to get.
         before: the bundle that they come from, and go back to.
         started_at: epoch seconds.
-        proven: a replica has been ready on `to`, so that new machines get it too.
+        proven: a replica has been ready on `to` for long enough, so that new machines get it too.
         failures: replicas that failed by themselves on `to`.
         end: what `back` ends with, `failed` or `aborted`.
         reason: why it is in its phase.

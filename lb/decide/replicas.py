@@ -13,6 +13,7 @@ from lb.decide import rollout, settings
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.observed import AgentState
+from lb.decide.soak import failed_while_it_soaked
 from lb.decide.tick import Tick, is_there
 from spec.desired import Pool, Service
 from spec.names import replica_id
@@ -128,6 +129,10 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
             return _advance_starting(tick, service, rid, replica, why)
         case S.READY, Verdict.OUT:
             return _to(tick, rid, replica, S.UNREADY, why)
+        case S.READY, _ if failed_while_it_soaked(tick, replica, service.probe):
+            return _fail(
+                tick, rid, replica, f"it fails for {service.probe.replace_after_s:g} s: {replica.reason}"
+            )
         case S.UNREADY, _ if tick.now > replica.since + service.probe.replace_after_s:
             return _fail(
                 tick, rid, replica, f"not ready for {service.probe.replace_after_s:g} s: {replica.reason}"

@@ -2,8 +2,8 @@
 
     rolling <-> paused, rolling -> done; and from each of them -> back -> failed or aborted
 
-A service has a `good` bundle, the last that proved itself. A newly desired one is tried on one replica; until that is
-ready everything else stays on the good one. Replicas that fail on it count against it, and with the second one everything
+A service has a `good` bundle, the last that proved itself. A newly desired one is tried on one replica; until that has
+proved itself (see soak.py) everything else stays on the good one. Replicas that fail on it count against it, and with the second one everything
 goes back. Which replica moves when is the business of update.py.
 """
 
@@ -31,7 +31,7 @@ def goal(record: ServiceMemory) -> str:
 
 
 def default(record: ServiceMemory) -> str:
-    """The bundle of machines that nobody has named: the new one only once a replica was ready on it."""
+    """The bundle of machines that nobody has named: the new one only once it has proved itself."""
     rollout = record.rollout
     if rollout is not None and rollout.phase in _MOVING and not rollout.proven:
         return rollout.before
@@ -104,7 +104,7 @@ def give_up(record: ServiceMemory) -> ServiceMemory:
 
 
 def prove(record: ServiceMemory) -> ServiceMemory:
-    """A replica is ready on the bundle on trial."""
+    """A replica can be relied on with the bundle on trial."""
     rollout = record.rollout
     assert rollout is not None, "only a rollout puts a bundle on trial"
     if rollout.phase is P.DONE:  # there was no replica when it was rolled out

@@ -25,6 +25,10 @@ BACK_OFF_MAX_S = 600.0
 PROVEN_AFTER_S = 60.0
 """A replica that has been ready for this long clears what was held against its pool and its bundle before."""
 
+SOAK_S = 10.0
+"""A replica on a bundle on trial has to be ready for this long before it counts as arrived. Crashes of the first requests
+show within seconds; each step of an update takes this much longer."""
+
 SPOT_TROUBLE_S = 300.0
 """After a loss or a refusal of spot capacity, on demand covers at once for this long instead of waiting for what was asked."""
 

@@ -12,7 +12,7 @@ from lb.clouds.protocol import InstancePhase, PoolObservation
 from lb.decide import rollout, settings
 from lb.decide.commands import Command, Decision
 from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
-from lb.decide.observed import Assignment, Health, Load, Observed
+from lb.decide.observed import AgentState, Assignment, Health, Load, Observed
 from spec.desired import Desired, Pool, Service
 from spec.status import ReplicaState as S
 
@@ -104,6 +104,15 @@ class Tick:
     def assigned(self, replica: ReplicaMemory) -> str | None:
         """The bundle that this replica was told to run."""
         return self.assignment(replica.pool_id).of(replica.instance.instance_id)
+
+    def on_trial(self, replica: ReplicaMemory) -> bool:
+        """Whether it was told to run a bundle that still has to prove itself."""
+        return rollout.tries(self.service_memory[replica.service], self.assigned(replica))
+
+    def was_asked(self, replica_id: str) -> bool:
+        """Whether it is known how it fares: right after a controller began, nobody has asked yet."""
+        health = self.health.get(replica_id)
+        return health is not None and health.agent is not AgentState.UNKNOWN
 
     # ------------------------------------------------------------ writing
 

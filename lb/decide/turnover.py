@@ -16,6 +16,7 @@ from lb.decide.fallback import Where, missing, parts_of
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.sizes import withdraw
+from lb.decide.soak import soaked
 from lb.decide.spend import on_exhausted
 from lb.decide.targets import most_replicas
 from lb.decide.tick import Tick, holds_place
@@ -48,8 +49,8 @@ def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[st
     held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
     counted = {i: r for i, r in held.items() if i not in leaving}
     parts = parts_of(tick, service, target, extra, counted)
-    ready = sum(r.state is S.READY for r in held.values())
-    _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, ready - target)
+    reliable = sum(soaked(tick, i, r) for i, r in held.items())
+    _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, reliable - target)
     spare = sum(r.state is S.READY for r in counted.values()) - target
     have = []
     for part in parts:

@@ -1,8 +1,8 @@
-"""Which bundle each machine runs: replicas move to their service's goal one at a time, and never below what is needed.
+"""Which bundle each machine runs: replicas move to their service's goal step by step, and never below what is needed.
 
-With `surge` one machine more than the target gives the slack: it comes with the new bundle, the others move in place while
-it serves, and the last old one leaves instead of moving. Without surge replicas move in place, so that one is missing for a
-while. Machines that are running are named in the assignment before its default changes, because the default holds for all
+With `surge` machines more than the target give the slack: first one, which tries the goal, then as many as surge says. The
+others move in place while these serve, as many at a time, and the last old ones leave instead of moving. Without surge
+replicas move in place one at a time, so that one is missing for a while. Machines that are running are named in the assignment before its default changes, because the default holds for all
 that are not named.
 """
 
@@ -15,8 +15,8 @@ from lb.decide import rollout
 from lb.decide.commands import Assign
 from lb.decide.fallback import tells_markets_apart
 from lb.decide.lifecycle import move
-from lb.decide.memory import Drain, ReplicaMemory
-from lb.decide.observed import AgentState
+from lb.decide.memory import Drain, ReplicaMemory, ServiceMemory
+from lb.decide.soak import soaked
 from lb.decide.tick import Tick, holds_place
 from lb.decide.turnover import drained
 from spec.desired import Pool, PoolState, Service
@@ -34,14 +34,13 @@ def learn(tick: Tick, service: Service) -> None:
         found = _running_bundle(tick, service)
         if found is not None:
             record = rollout.adopt(record, found, tick.now)
-    ready = [r for _, r in tick.replicas_of(service) if r.state is S.READY]
+    ready = [(i, r) for i, r in tick.replicas_of(service) if r.state is S.READY]
     if rollout.is_hopeless(record) and not ready:
         tick.say(f"{service.name}: the bundle before fails too; {record.bundle[:12]} is tried without it")
         record = rollout.give_up(record)
-    for replica in ready:
-        if rollout.tries(record, tick.assigned(replica)):
-            record = rollout.prove(record)
     tick.service_memory[service.name] = record
+    if any(tick.on_trial(r) and soaked(tick, i, r) for i, r in ready):
+        tick.service_memory[service.name] = rollout.prove(record)
 
 
 def update(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> None:
@@ -76,19 +75,22 @@ def update(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -
 
 
 def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> int:
-    """How many replicas beyond the target an update holds: one, until enough are ready on the goal; 0 without surge."""
+    """How many replicas beyond the target an update holds, until enough are ready on the goal; 0 without surge.
+
+    As many as may move at a time, and no more than are left to move: so the last old ones leave in their place.
+    """
     record = tick.service_memory[service.name]
     if not rollout.moves(record) or not service.scaling.surge or not target:
         return 0
     counted = _counted(tick, service, leaving)
+    at_a_time = _at_a_time(record, service)
     if rollout.paused(record):
-        awaiting = sum(
-            tick.pool_memory[p.id].awaiting for p in tick.pools_of(service) if p.state is PoolState.ACTIVE
-        )
-        return int(len(counted) + awaiting > target)
+        return min(at_a_time, max(0, len(counted) + _awaiting(tick, service) - target))
+    if _others_suffice(tick, service, target, counted):
+        return 0
     goal = rollout.goal(record)
-    to_go = any(_is_old(tick, r, goal) for r in counted.values() if r.state is S.READY)
-    return int(to_go and not _others_suffice(tick, service, target, counted))
+    to_go = sum(_is_old(tick, r, goal) for r in counted.values() if r.state is S.READY)
+    return min(at_a_time, to_go)
 
 
 # ---------------------------------------------------------------- what there is
@@ -114,23 +116,23 @@ def _running_bundle(tick: Tick, service: Service) -> str | None:
 
 
 def _arrived(tick: Tick, service: Service, counted: Replicas, target: int) -> bool:
-    """Whether all run the goal and are ready; on the way back it is enough that all were told to."""
+    """Whether all run the goal and can be relied on; on the way back it is enough that all were told to."""
     record = tick.service_memory[service.name]
     goal = rollout.goal(record)
     if any(tick.assigned(r) not in (None, goal) for r in counted.values()):
         return False
     if goal != service.bundle.sha256:
         return True
-    return all(r.state is S.READY for r in counted.values()) and (bool(counted) or not target)
+    return all(soaked(tick, i, r) for i, r in counted.items()) and (bool(counted) or not target)
 
 
 def _others_suffice(tick: Tick, service: Service, target: int, counted: Replicas) -> bool:
-    """Whether enough are ready on the goal, so that the last old one leaves instead of moving.
+    """Whether enough have arrived on the goal, so that the last old ones leave instead of moving.
 
-    Not where replicas on demand are counted apart: the last one may be one of those, which has to be kept.
+    Not where replicas on demand are counted apart: the last may be one of those, which has to be kept.
     """
     goal = rollout.goal(tick.service_memory[service.name])
-    arrived = sum(r.state is S.READY and tick.assigned(r) == goal for r in counted.values())
+    arrived = sum(tick.assigned(r) == goal and soaked(tick, i, r) for i, r in counted.items())
     return service.scaling.surge > 0 and arrived >= target and not tells_markets_apart(tick, service)
 
 
@@ -138,7 +140,18 @@ def _is_old(tick: Tick, replica: ReplicaMemory, goal: str) -> bool:
     return tick.assigned(replica) not in (None, goal)
 
 
+def _awaiting(tick: Tick, service: Service) -> int:
+    """Machines that were asked for and have not appeared."""
+    return sum(tick.pool_memory[p.id].awaiting for p in tick.pools_of(service) if p.state is PoolState.ACTIVE)
+
+
 # ---------------------------------------------------------------- who moves
+
+
+def _at_a_time(record: ServiceMemory, service: Service) -> int:
+    """How many may be on their way to the goal together: one, until it is known that the goal works."""
+    known = rollout.default(record) == rollout.goal(record)
+    return max(1, service.scaling.surge) if known else 1
 
 
 def _drained_for_update(tick: Tick, service: Service, counted: Replicas) -> set[str]:
@@ -173,27 +186,19 @@ def _not_serving(tick: Tick, counted: Replicas, moved: dict[str, str], goal: str
         if r.state in _COMING
         and i not in moved
         and _is_old(tick, r, goal)
-        and (r.state is not S.PENDING or _was_asked(tick, i))
+        and (r.state is not S.PENDING or tick.was_asked(i))
     ]
-
-
-def _was_asked(tick: Tick, rid: str) -> bool:
-    health = tick.health.get(rid)
-    return health is not None and health.agent is not AgentState.UNKNOWN
 
 
 def _next_in_turn(
     tick: Tick, service: Service, target: int, counted: Replicas, moved: dict[str, str]
 ) -> set[str]:
-    """The one whose turn it is, while nothing else is on its way: a serving one starts to drain, another moves now."""
-    goal = rollout.goal(tick.service_memory[service.name])
+    """Those whose turn it is, while few enough are on their way: serving ones start to drain, others move now."""
+    record = tick.service_memory[service.name]
+    goal = rollout.goal(record)
     old = [i for i, r in counted.items() if _is_old(tick, r, goal) and i not in moved]
-    on_the_way = [
-        i
-        for i, r in counted.items()
-        if r.drain is Drain.UPDATE or (r.state in _COMING and not _is_old(tick, r, goal))
-    ]
-    if not old or on_the_way or moved:
+    places = _at_a_time(record, service) - _on_the_way(tick, service, counted, moved) if old else 0
+    if places <= 0:
         return set()
     ready = sum(r.state is S.READY for _, r in tick.replicas_of(service))
     floor = target if service.scaling.surge else target - 1
@@ -204,16 +209,36 @@ def _next_in_turn(
         _restart(tick, rid, counted[rid], "it gets another bundle")
         return {rid}
     serving = [i for i in old if counted[i].state is S.READY]
-    if serving and _others_suffice(tick, service, target, counted):
-        return set()
-    if serving and ready > floor:
-        rid = min(serving, key=lambda i: (counted[i].since, i))
+    places = min(places, _lacking(tick, service, target, counted, moved))
+    if not serving or places > 0 >= ready - floor:
+        tick.say(f"{service.name}: the next update waits until more than {floor} are ready; {len(old)} to go")
+    for rid in sorted(serving, key=lambda i: (counted[i].since, i))[: max(0, min(places, ready - floor))]:
         tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
         why = "it is about to be updated"
         tick.put(rid, move(counted[rid], S.DRAINING, now=tick.now, reason=why, drain=Drain.UPDATE))
-    else:
-        tick.say(f"{service.name}: the next update waits until more than {floor} are ready; {len(old)} to go")
     return set()
+
+
+def _on_the_way(tick: Tick, service: Service, counted: Replicas, moved: dict[str, str]) -> int:
+    """How many move now, or have come with the goal and can't be relied on yet."""
+    record = tick.service_memory[service.name]
+    goal = rollout.goal(record)
+    going = {
+        i
+        for i, r in counted.items()
+        if r.drain is Drain.UPDATE or not (_is_old(tick, r, goal) or soaked(tick, i, r))
+    }
+    awaiting = _awaiting(tick, service) if rollout.default(record) == goal else 0
+    return len(going | moved.keys()) + awaiting
+
+
+def _lacking(tick: Tick, service: Service, target: int, counted: Replicas, moved: dict[str, str]) -> int:
+    """How many more have to move; the others leave when these have arrived, where they may (see _others_suffice)."""
+    goal = rollout.goal(tick.service_memory[service.name])
+    old = sum(_is_old(tick, r, goal) and r.drain is None and i not in moved for i, r in counted.items())
+    if not service.scaling.surge or tells_markets_apart(tick, service):
+        return old
+    return min(old, target - (len(counted) - old) - _awaiting(tick, service))
 
 
 def _restart(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> None:

@@ -155,6 +155,8 @@ class World:
     load: dict[str, Load] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     """Bundles whose engines end at once."""
+    crashes: dict[str, float] = field(default_factory=dict)
+    """Bundles whose engines get ready and end so many seconds later."""
     slow_s: float = 0.0
     """How long an engine takes to be ready after its machine got another bundle."""
     switched: dict[str, tuple[str | None, float]] = field(default_factory=dict)
@@ -219,7 +221,10 @@ class World:
         up = Health(rid, AgentState.ANSWERS, phase="running", bundle=bundle, probe=ProbeState.OK, in_flight=0)
         if bundle in self.broken:
             return replace(up, phase="failed", message="exit code 3", probe=ProbeState.UNKNOWN)
-        if self.now < self.switched[instance_id][1]:
+        ready_at = self.switched[instance_id][1]
+        if bundle in self.crashes and self.now >= ready_at + self.crashes[bundle]:
+            return replace(up, phase="failed", message="exit code 139", probe=ProbeState.REFUSED)
+        if self.now < ready_at:
             return replace(up, probe=ProbeState.REFUSED)
         return up
 

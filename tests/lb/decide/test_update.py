@@ -1,10 +1,11 @@
 """A changed bundle, told as stories: by surge and in place, back again, under orders, and amid losses."""
 
+import itertools
 from dataclasses import replace
 
 import pytest
 
-from lb.decide import Assign, Memory, SetSize
+from lb.decide import Assign, Memory, SetSize, settings
 from lb.decide.observed import Action, ProbeState
 from spec.desired import PoolState, Probe
 from spec.names import Market
@@ -74,11 +75,13 @@ def test_the_only_replica_when_it_must_be_on_demand_moves_where_it_is():
 def test_never_more_machines_than_max_and_surge_and_never_fewer_ready_than_the_target(surge):
     world = settled(3, surge=surge)
     world.want(NEW)
-    for _ in range(60):
+    world.tick()
+    for _ in range(100):
         world.tick()
         assert world.ready() >= 3
-        assert len(world.machines) <= 4
+        assert len(world.machines) <= 3 + surge
     assert phase(world) is P.DONE
+    assert world.ready() == len(world.machines) == 3
 
 
 def test_the_only_replica_is_replaced_by_a_second_machine():
@@ -221,6 +224,192 @@ def test_without_replicas_the_new_bundle_is_simply_assigned_and_still_has_to_pro
     assert phase(world) is P.FAILED
     assert world.bundles() == [OLD]
     assert world.ready() == 1
+
+
+# ---------------------------------------------------------------- how fast
+
+
+def on_the_way(world, sha256=NEW):
+    """How many drain for the bundle, or run it and were not ready on it for long enough."""
+    there = [r for r in world.memory.replicas.values() if r.instance.instance_id in world.machines]
+    told = [r for r in there if world.bundle_of(r.instance.instance_id) == sha256]
+    new = sum(r.state != "ready" or world.now < r.since + settings.SOAK_S for r in told)
+    return new + sum(r.drain == "update" for r in there)
+
+
+def test_the_next_replica_moves_only_after_the_one_before_was_ready_for_ten_seconds():
+    world = settled(4)
+    world.want(NEW)
+    began = world.now
+    for _ in range(200):
+        world.tick()
+        assert on_the_way(world) <= 1
+    assert phase(world) is P.DONE
+    assert world.rollout().proven
+    told = [r.since for r in world.memory.replicas.values()]
+    assert min(told) - began > 3
+    assert all(b - a >= settings.SOAK_S for a, b in itertools.pairwise(sorted(told)))
+
+
+def test_a_rollout_is_done_only_when_the_last_replica_has_been_ready_for_ten_seconds():
+    world = settled(2, surge=0)
+    world.want(NEW)
+    world.tick()
+    while set(world.bundles()) != {NEW} or world.ready() < 2:
+        world.tick()
+    for _ in range(9):
+        world.tick()
+        assert (phase(world), world.memory.services["chat"].good) == (P.ROLLING, OLD)
+    world.run(2)
+    assert (phase(world), world.memory.services["chat"].good) == (P.DONE, NEW)
+
+
+@pytest.mark.parametrize(("surge", "at_a_time"), [(0, 1), (1, 1), (2, 2), (3, 3)])
+def test_after_the_first_as_many_move_at_a_time_as_surge_says(surge, at_a_time):
+    world = settled(8, surge=surge)
+    world.want(NEW)
+    world.tick()
+    most = 0
+    for _ in range(300):
+        world.tick()
+        assert world.ready() >= 8 - (surge == 0)
+        assert on_the_way(world) <= (at_a_time if world.rollout().proven else 1)
+        most = max(most, on_the_way(world))
+    assert phase(world) is P.DONE
+    assert most == at_a_time
+    assert world.launched == 8 + surge, "no machine is launched that is not needed"
+    assert world.ready() == len(world.machines) == 8
+
+
+@pytest.mark.parametrize("surge", [1, 3])
+def test_going_back_is_as_fast_and_nobody_soaks(surge):
+    world = settled(8, surge=surge)
+    world.want(NEW)
+    while world.bundles().count(NEW) < 6:
+        world.tick()
+    world.wish(Action.ABORT)
+    began = world.now
+    while phase(world) is not P.ABORTED:
+        world.tick()
+        assert world.ready() >= 8
+        assert on_the_way(world, OLD) <= 8 + surge
+        assert sum(r.drain == "update" for r in world.memory.replicas.values()) <= surge
+    assert world.now - began < 60 / surge + 10
+
+
+def test_surge_machines_that_can_not_be_had_make_it_slower_and_stop_nothing():
+    world = settled(6, surge=3)
+    world.capacity = {z: world.in_zone(z) for z in ZONES} | {ZONES[0]: world.in_zone(ZONES[0]) + 1}
+    world.want(NEW)
+    world.tick()
+    run_until(world, P.DONE, floor=6)
+    world.run(5)
+    assert set(world.bundles()) == {NEW}
+    assert world.launched == 7
+
+
+# ---------------------------------------------------------------- it crashes under traffic
+
+
+@pytest.mark.parametrize(("replicas", "surge"), [(1, 1), (3, 1), (6, 3), (1, 0), (3, 0)])
+def test_a_version_that_crashes_seconds_after_it_was_ready_reaches_one_replica_at_a_time_and_goes_back(
+    replicas, surge
+):
+    world = settled(replicas, surge=surge)
+    world.crashes = {NEW: 5}
+    world.want(NEW)
+    world.tick()
+    for _ in range(200):
+        assert world.bundles().count(NEW) <= 1
+        assert world.memory.services["chat"].good == OLD
+        assert world.ready() >= replicas - (surge == 0)
+        world.tick()
+    assert phase(world) is P.FAILED
+    assert "exit code 139" in world.rollout().reason
+    assert set(world.bundles()) == {OLD}
+    assert world.ready() == replicas
+
+
+def test_while_it_soaks_nothing_else_gets_the_new_bundle():
+    world = settled(3)
+    world.want(NEW)
+    while not any(world.bundle_of(i) == NEW and s == "ready" for i, s in world.states().items()):
+        world.tick()
+    world.lose(next(i for i in world.machines if world.bundle_of(i) == OLD))
+    world.run(5)
+    assert not world.rollout().proven
+    assert sorted(world.bundles()) == [OLD, OLD, OLD, NEW]
+
+
+def test_a_replica_that_leaves_is_replaced_only_by_one_that_has_soaked():
+    world = settled(2)
+    pools = [a_pool(ZONES[0], state=PoolState.RETIRING), a_pool(ZONES[1]), a_pool(ZONES[2])]
+    world.desired = world.desired.model_copy(update={"pools": tuple(pools)})
+    world.crashes = {NEW: 5}
+    world.want(NEW)
+    for _ in range(200):
+        world.tick()
+        assert world.ready() >= 2
+        assert world.bundles().count(NEW) <= 1
+    assert phase(world) is P.FAILED
+    assert world.in_zone(ZONES[0]) == 0
+
+
+def test_the_soak_goes_on_over_a_restart_of_the_controller_once_the_replica_was_asked():
+    world = settled(2)
+    world.want(NEW)
+    while not any(world.bundle_of(i) == NEW and s == "ready" for i, s in world.states().items()):
+        world.tick()
+    world.run(4)
+    world.now += 8
+    world.memory = world.memory.resumed(written_at=world.now - 8, now=world.now)
+    world.mute = True
+    world.run(5)
+    assert not world.rollout().proven
+    world.mute = False
+    world.tick()
+    assert world.rollout().proven
+
+
+def test_a_version_that_lies_in_the_only_place_there_is_goes_back_too():
+    world = settled(1, surge=0, probe=Probe(replace_after_s=20))
+    world.want(NEW)
+    for _ in range(200):
+        for instance_id, machine in world.machines.items():
+            if world.bundle_of(instance_id) == OLD:
+                machine.answers = None
+            elif world.states()[instance_id] == "ready":
+                world.answers(instance_id, bundle=NEW, lies="5 of 5 answers are errors")
+        world.tick()
+        if world.rollout() and phase(world) is P.FAILED:
+            break
+    assert phase(world) is P.FAILED
+    assert "answers are errors" in world.rollout().reason
+    world.run(10)
+    assert (world.bundles(), world.ready()) == ([OLD], 1)
+
+
+def test_a_first_bundle_is_good_at_once_and_soaks_nowhere():
+    world = World(a_desired([a_service(replicas=2)]))
+    world.run(3)
+    assert world.ready() == 2
+    assert world.memory.services["chat"].good == OLD
+
+
+def test_a_bundle_that_first_runs_when_a_service_comes_back_from_zero_slows_nothing_and_is_good_later():
+    world = World(a_desired([a_service(replicas=1)]))
+    world.run(5)
+    world.want(OLD, min_replicas=0)
+    world.run(10)
+    world.want(NEW)
+    world.run(2)
+    world.want(NEW, min_replicas=3, max_replicas=3)
+    world.run(3)
+    assert world.ready() == 3
+    assert set(world.bundles()) == {NEW}
+    assert world.memory.services["chat"].good == OLD
+    world.run(12)
+    assert world.memory.services["chat"].good == NEW
 
 
 # ---------------------------------------------------------------- it does not work

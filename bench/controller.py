@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
-from lb.decide import AssignGangs, Health, Memory, Observed, decide
+from lb.decide import Assign, AssignGangs, Health, Memory, Observed, decide
+from lb.decide.memory import Rollout, ServiceMemory
 from lb.decide.observed import AgentState, Assignment, Load, ProbeState
 from lb.journal import Entry, decode, encode
 from local.cloud import LocalCloud
@@ -116,9 +117,42 @@ def bench_decide() -> list[tuple[str, str, str]]:
         timed("decide, half of the fleet lost", lambda: decide(desired, storm, memory, 10.0)),
         timed("decide, memory lost", lambda: decide(desired, observed, Memory(), 10.0)),
         timed("decide, half lost, scaled by load, covered", lambda: decide(costly, loaded, memory, 10.0)),
+        *bench_rollout(desired, observed, memory),
         bench_gangs(bundle, pools),
         *bench_journal(desired, observed, memory),
     ]
+
+
+def bench_rollout(old: Desired, observed: Observed, memory: Memory) -> list[tuple[str, str, str]]:
+    """Ten of the machines are more than the target: the slack of an update that moves ten at a time."""
+    before, new, surge = old.services[0].bundle, "b" * 64, 10
+    bundle = before.model_copy(update={"sha256": new})
+    desired = a_desired(bundle, old.pools, REPLICAS - surge, surge=surge)
+    rollout = Rollout(new, before.sha256, 10.0, proven=True)
+    proven = replace(memory, services={"chat": ServiceMemory(new, good=before.sha256, rollout=rollout)})
+    first = decide(desired, observed, proven, 100.0)
+    assert sum(isinstance(c, Assign) for c in first.commands) == REPLICAS + POOLS, first.reasons
+    middle = half_updated(observed, before.sha256, new)
+    moving = decide(desired, middle, proven, 100.0)
+    assert sum(r.drain == "update" for r in moving.memory.replicas.values()) == surge, moving.reasons
+    return [
+        timed("decide, the new bundle becomes the default", lambda: decide(desired, observed, proven, 100.0)),
+        timed("decide, ten have their turn in an update", lambda: decide(desired, middle, proven, 100.0)),
+        timed("decide, ten move in an update", lambda: decide(desired, middle, moving.memory, 110.0)),
+    ]
+
+
+def half_updated(observed: Observed, before: str, new: str) -> Observed:
+    """Every second machine of a fleet has moved to another bundle; those that have not are named."""
+    named = {o.pool_id: {i.instance_id: before for i in o.instances[::2]} for o in observed.pools}
+    old = {i for of_pool in named.values() for i in of_pool}
+    return replace(
+        observed,
+        health=tuple(
+            h if h.replica_id.rpartition(":")[2] in old else replace(h, bundle=new) for h in observed.health
+        ),
+        assignments=tuple(Assignment(pool_id, new, instances) for pool_id, instances in named.items()),
+    )
 
 
 def bench_gangs(bundle, pools) -> tuple[str, str, str]:

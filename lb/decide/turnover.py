@@ -72,8 +72,12 @@ def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[st
 
 def end(tick: Tick, service: Service, target: int) -> None:
     """Ends the machines of replicas that failed, and of those that have drained."""
+    known = tick.now - settings.DRAIN_SETTLE_S
+    needed = target > 0 and not any(
+        r.state is S.READY and r.since <= known for _, r in tick.replicas_of(service)
+    )
     for rid, replica in list(tick.replicas_of(service)):
-        if not tick.open(replica.pool_id) or not _may_end(tick, service, target, rid, replica):
+        if not tick.open(replica.pool_id) or not _may_end(tick, service, rid, replica, needed=needed):
             continue
         if replica.asked_at is None or tick.now > replica.asked_at + settings.RETRY_S:
             tick.put(rid, replace(replica, asked_at=tick.now))
@@ -81,24 +85,20 @@ def end(tick: Tick, service: Service, target: int) -> None:
             tick.order(command, f"{rid}: ending its machine: {replica.reason}")
 
 
-def _may_end(tick: Tick, service: Service, target: int, rid: str, replica: ReplicaMemory) -> bool:
+def _may_end(tick: Tick, service: Service, rid: str, replica: ReplicaMemory, *, needed: bool) -> bool:
+    """`needed`: nobody else serves, or only since a moment ago, so that edges may still send requests to one that drains."""
     match replica.state, replica.drain:
         case (S.FAILED, _) | (S.DRAINING, Drain.IDLE):
             return True
         case S.DRAINING, Drain.LEAVE:
-            return drained(tick, service, rid, replica) and not _last_resort(
-                tick, service, target, rid, replica
-            )
+            last_resort = needed and _serves_to_the_kill(tick, service, rid, replica)
+            return drained(tick, service, rid, replica) and not last_resort
     return False
 
 
-def _last_resort(tick: Tick, service: Service, target: int, rid: str, replica: ReplicaMemory) -> bool:
-    """Whether the edges may still send requests to it, because nobody else serves, or only since a moment ago."""
-    if target == 0 or replica.preempt_at is None or tick.now >= replica.preempt_at:
-        return False
-    known = tick.now - settings.DRAIN_SETTLE_S
-    others = any(r.state is S.READY and r.since <= known for _, r in tick.replicas_of(service))
-    return not others and not _is_dead(tick, service, rid)
+def _serves_to_the_kill(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
+    announced = replica.preempt_at is not None and tick.now < replica.preempt_at
+    return announced and not _is_dead(tick, service, rid)
 
 
 def drained(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> bool:
@@ -131,6 +131,7 @@ def _has_other_nodes(tick: Tick, service: Service, replica: ReplicaMemory) -> bo
 
 def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemory, str]], spare: int) -> None:
     """Those that don't serve leave at once; the others as others become ready, the oldest first."""
+    one_first = _no_room_for_another(tick, service)
     for rid, (replica, why) in sorted(
         leaving.items(), key=lambda item: (item[1][0].instance.launched_at, item[0])
     ):
@@ -138,18 +139,23 @@ def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemor
             tick.put(rid, replace(replica, drain=Drain.LEAVE, reason=why))
         elif replica.state is not S.READY:
             _leave(tick, rid, replica, why)
-        elif spare > 0 or _no_room_for_another(tick, service, replica):
+        elif spare > 0 or (one_first and _can_not_stay(tick, service, replica)):
             spare -= 1
+            one_first = False
             _leave(tick, rid, replica, why)
 
 
-def _no_room_for_another(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
-    """Without surge a replica that can't stay can only go before its replacement, while all others are ready."""
-    retiring = tick.pools[replica.pool_id].state is PoolState.RETIRING
-    if service.scaling.surge or not (retiring or _has_other_nodes(tick, service, replica)):
+def _no_room_for_another(tick: Tick, service: Service) -> bool:
+    """Without surge a replica that can't stay can only go before its replacement, while all others can be relied on."""
+    if service.scaling.surge:
         return False
-    everyone = [r for _, r in tick.replicas_of(service)]
-    return len(everyone) >= most_replicas(service) and all(r.state is S.READY for r in everyone)
+    everyone = list(tick.replicas_of(service))
+    return len(everyone) >= most_replicas(service) and all(soaked(tick, i, r) for i, r in everyone)
+
+
+def _can_not_stay(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
+    retiring = tick.pools[replica.pool_id].state is PoolState.RETIRING
+    return retiring or _has_other_nodes(tick, service, replica)
 
 
 def _withdraw_awaited(tick: Tick, pools: list[Pool], excess: int, why: str) -> int:

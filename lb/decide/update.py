@@ -77,7 +77,8 @@ def update(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -
 def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -> int:
     """How many replicas beyond the target an update holds, until enough are ready on the goal; 0 without surge.
 
-    As many as may move at a time, and no more than are left to move: so the last old ones leave in their place.
+    As many as may move at a time, and no more than are left to move: so the last old ones leave in their place. Not where
+    replicas on demand are counted apart: the last may be one of those, which has to be kept, so all of them move.
     """
     record = tick.service_memory[service.name]
     if not rollout.moves(record) or not service.scaling.surge or not target:
@@ -86,9 +87,11 @@ def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str,
     at_a_time = _at_a_time(record, service)
     if rollout.paused(record):
         return min(at_a_time, max(0, len(counted) + _awaiting(tick, service) - target))
-    if _others_suffice(tick, service, target, counted):
+    goal, arrived = rollout.goal(record), _arrived_on(tick, service, counted)
+    if tells_markets_apart(tick, service):
+        return min(at_a_time, len(counted) - arrived)
+    if arrived >= target:
         return 0
-    goal = rollout.goal(record)
     to_go = sum(_is_old(tick, r, goal) for r in counted.values() if r.state is S.READY)
     return min(at_a_time, to_go)
 
@@ -126,14 +129,10 @@ def _arrived(tick: Tick, service: Service, counted: Replicas, target: int) -> bo
     return all(soaked(tick, i, r) for i, r in counted.items()) and (bool(counted) or not target)
 
 
-def _others_suffice(tick: Tick, service: Service, target: int, counted: Replicas) -> bool:
-    """Whether enough have arrived on the goal, so that the last old ones leave instead of moving.
-
-    Not where replicas on demand are counted apart: the last may be one of those, which has to be kept.
-    """
+def _arrived_on(tick: Tick, service: Service, counted: Replicas) -> int:
+    """How many run the goal and can be relied on."""
     goal = rollout.goal(tick.service_memory[service.name])
-    arrived = sum(tick.assigned(r) == goal and soaked(tick, i, r) for i, r in counted.items())
-    return service.scaling.surge > 0 and arrived >= target and not tells_markets_apart(tick, service)
+    return sum(tick.assigned(r) == goal and soaked(tick, i, r) for i, r in counted.items())
 
 
 def _is_old(tick: Tick, replica: ReplicaMemory, goal: str) -> bool:
@@ -233,7 +232,7 @@ def _on_the_way(tick: Tick, service: Service, counted: Replicas, moved: dict[str
 
 
 def _lacking(tick: Tick, service: Service, target: int, counted: Replicas, moved: dict[str, str]) -> int:
-    """How many more have to move; the others leave when these have arrived, where they may (see _others_suffice)."""
+    """How many more have to move; the others leave when these have arrived, where they may (see extra_machines)."""
     goal = rollout.goal(tick.service_memory[service.name])
     old = sum(_is_old(tick, r, goal) and r.drain is None and i not in moved for i, r in counted.items())
     if not service.scaling.surge or tells_markets_apart(tick, service):

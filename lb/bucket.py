@@ -6,11 +6,13 @@ conditional write is create-if-absent, because that is the one that all four sto
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -20,6 +22,10 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from spec.errors import InputError, OutsideError
 
 SCHEMES = ("file", "s3", "gs", "az")
+AT_ONCE = 32
+"""Calls of one `for_each`: a write to a cloud's store takes tens of milliseconds, and a fleet has hundreds of objects."""
+
+_T = TypeVar("_T")
 
 
 class BucketError(OutsideError):
@@ -90,6 +96,19 @@ class Bucket:
                 continue
             except (BaseError, OSError) as e:
                 raise _failed("delete", path, e) from e
+
+
+async def for_each(call: Callable[[_T], Awaitable[None]], items: Iterable[_T]) -> None:
+    """Makes the call for each item, several at the same time. All are made; then the first failure is raised."""
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(item: _T) -> None:
+        async with slots:
+            await call(item)
+
+    for result in await asyncio.gather(*(one(i) for i in items), return_exceptions=True):
+        if result is not None:
+            raise result
 
 
 def open_bucket(url: str) -> Bucket:

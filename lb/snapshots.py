@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lb.bucket import Bucket
+from lb.bucket import Bucket, for_each
 from spec.desired import Desired
 from spec.snapshot import Endpoint, Key, Snapshot, SnapshotService
 
@@ -69,6 +69,7 @@ class Publisher:
         self._bucket = bucket
         self._epoch = 0
         self._seq = 0
+        self._content: tuple[tuple[SnapshotService, ...], tuple[Key, ...]] | None = None
         self._current: dict[str, Published] = {}
         self._unwritten: set[str] = set()
         self._changed = asyncio.Event()
@@ -87,7 +88,9 @@ class Publisher:
         self, edge_ids: Sequence[str], services: tuple[SnapshotService, ...], keys: tuple[Key, ...]
     ) -> bool:
         """Makes this the content of those edges' snapshots; True when it differs from the last one."""
-        stale = [e for e in edge_ids if not self._holds(e, services, keys)]
+        changed = self._content != (services, keys)
+        self._content = services, keys
+        stale = [e for e in edge_ids if changed or e not in self._current]
         gone = self._current.keys() - set(edge_ids)
         for edge_id in gone:
             del self._current[edge_id]
@@ -105,13 +108,7 @@ class Publisher:
 
     async def write(self) -> None:
         """Brings the bucket up to date. Raises BucketError; what failed is tried again at the next call."""
-        for edge_id in sorted(self._unwritten):
-            published = self._current.get(edge_id)
-            if published is not None:
-                await self._bucket.put(snapshot_path(edge_id), published.body)
-                if self._current.get(edge_id) is not published:
-                    continue  # changed while it was written: the newer one is still to do
-            self._unwritten.discard(edge_id)
+        await for_each(self._write, sorted(self._unwritten))
 
     def newest(self, edge_id: str) -> Published | None:
         """The snapshot of that edge; None while nothing was published for it."""
@@ -135,9 +132,12 @@ class Publisher:
         self._closed = True
         self._wake()
 
-    def _holds(self, edge_id: str, services: tuple[SnapshotService, ...], keys: tuple[Key, ...]) -> bool:
-        current = self._current.get(edge_id)
-        return current is not None and current.snapshot.services == services and current.snapshot.keys == keys
+    async def _write(self, edge_id: str) -> None:
+        published = self._current.get(edge_id)
+        if published is not None:
+            await self._bucket.put(snapshot_path(edge_id), published.body)
+        if self._current.get(edge_id) is published:  # else it changed meanwhile: the newer one is still to do
+            self._unwritten.discard(edge_id)
 
     def _wake(self) -> None:
         waiting, self._changed = self._changed, asyncio.Event()

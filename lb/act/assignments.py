@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 import structlog
 
-from lb.bucket import Bucket, ObjectNotFound
+from lb.bucket import Bucket, ObjectNotFound, for_each
 from lb.decide import Assign, AssignGangs
 from lb.decide.observed import Assignment, Gang
 
@@ -31,27 +30,34 @@ class Assignments:
 
     async def of(self, pool_ids: Iterable[str]) -> tuple[Assignment, ...]:
         """The assignments of those pools. Raises BucketError: an assignment that can't be read is not an empty one."""
-        for pool_id in pool_ids:
-            if pool_id not in self._known:
-                self._known[pool_id] = await self._read(pool_id)
+        pool_ids = tuple(pool_ids)
+        await for_each(self._learn, (i for i in pool_ids if i not in self._known))
         return tuple(self._known[i] for i in pool_ids)
 
     async def apply(self, commands: Sequence[Assign | AssignGangs]) -> None:
         """Carries the commands out, each pool in one write. Raises BucketError."""
-        ordered = sorted(commands, key=lambda c: c.pool_id)  # stable: the order within a pool stays
-        for pool_id, of_pool in groupby(ordered, key=lambda c: c.pool_id):
-            before = self._known.get(pool_id, Assignment(pool_id))
-            after = changed(before, list(of_pool))
-            content = {
-                "schema": 1,
-                "pool_id": pool_id,
-                "default": after.default,
-                "instances": dict(sorted(after.instances.items())),
-            }
-            if after.gangs:
-                content["gangs"] = [{"nodes": g.nodes, "ips": g.ips} for g in after.gangs]
-            await self._bucket.put(_path(pool_id), json.dumps(content, indent=1).encode())
-            self._known[pool_id] = after
+        of_pools: dict[str, list[Assign | AssignGangs]] = {}
+        for command in commands:
+            of_pools.setdefault(command.pool_id, []).append(command)
+        await for_each(self._write, (changed(self._of(i), of_pool) for i, of_pool in of_pools.items()))
+
+    def _of(self, pool_id: str) -> Assignment:
+        return self._known.get(pool_id) or Assignment(pool_id)
+
+    async def _write(self, assignment: Assignment) -> None:
+        content = {
+            "schema": 1,
+            "pool_id": assignment.pool_id,
+            "default": assignment.default,
+            "instances": dict(sorted(assignment.instances.items())),
+        }
+        if assignment.gangs:
+            content["gangs"] = [{"nodes": g.nodes, "ips": g.ips} for g in assignment.gangs]
+        await self._bucket.put(_path(assignment.pool_id), json.dumps(content, indent=1).encode())
+        self._known[assignment.pool_id] = assignment
+
+    async def _learn(self, pool_id: str) -> None:
+        self._known[pool_id] = await self._read(pool_id)
 
     async def _read(self, pool_id: str) -> Assignment:
         try:

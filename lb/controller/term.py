@@ -5,6 +5,7 @@ A tick has three phases: observe, decide, act. What it starts from is recovered 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ from spec.status import ServiceStatus, SpendStatus
 
 log = structlog.get_logger(__name__)
 
+PUBLISH_EVERY_S = 0.05
+"""Between two snapshots that a change of health asks for: a thousand replicas that fail together are told in a few."""
 FIRST_LOOK_S = 10.0
 """At the start of a term the edges keep what they have until every replica has been asked, or for this long."""
 
@@ -103,6 +106,8 @@ class Term:
         self._starts = Starts()
         self._looked = False
         self._routed: frozenset[str] = frozenset()
+        self._published_at = 0.0
+        self._publishing: asyncio.TimerHandle | None = None
         self._lost_since: float | None = None
         self.reasons = Reasons()
 
@@ -160,6 +165,8 @@ class Term:
         """Waits for calls that were made, and ends every task."""
         await self._executor.close()
         await self._watcher.close()
+        if self._publishing is not None:
+            self._publishing.cancel()
         await self._clouds.close()
 
     def _now(self) -> float:
@@ -236,10 +243,21 @@ class Term:
             assigned = assignment.of(replica.instance.instance_id) if assignment else None
             health = self._watcher.health_of(replica_id)
             if announced(replica, health) or not serves(desired, replica, health, assigned):
-                self._publish()
+                self._publish_soon()
         self._parts.wake()
 
+    def _publish_soon(self) -> None:
+        """At once, or a moment after the time before."""
+        if self._publishing is None:
+            loop = asyncio.get_running_loop()
+            due = max(loop.time(), self._published_at + PUBLISH_EVERY_S)
+            self._publishing = loop.call_at(due, self._publish)
+
     def _publish(self) -> None:
+        if self._publishing is not None:
+            self._publishing.cancel()
+            self._publishing = None
+        self._published_at = asyncio.get_running_loop().time()
         desired = self._reading.desired
         if desired is None or self._edge_keys is None or not self._has_looked():
             return

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from lb.bucket import BucketError, ObjectNotFound, open_bucket
+from lb.bucket import AT_ONCE, BucketError, ObjectNotFound, for_each, open_bucket
 from spec.errors import InputError
 
 
@@ -73,3 +73,21 @@ def test_an_object_is_one_plain_file_that_others_can_read(bucket, tmp_path):
 def test_what_is_no_bucket_is_refused_with_the_way_out(url):
     with pytest.raises(InputError, match="bucket"):
         open_bucket(url)
+
+
+def test_of_several_calls_at_once_one_that_fails_stops_no_other():
+    made, running, most = [], 0, 0
+
+    async def call(n):
+        nonlocal running, most
+        running, most = running + 1, max(most, running + 1)
+        await asyncio.sleep(0)
+        running -= 1
+        if n == 3:
+            raise BucketError("full")
+        made.append(n)
+
+    with pytest.raises(BucketError, match="full"):
+        asyncio.run(for_each(call, range(100)))
+    assert made == [n for n in range(100) if n != 3]
+    assert 1 < most <= AT_ONCE

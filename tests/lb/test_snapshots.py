@@ -120,3 +120,26 @@ def test_the_bucket_gets_the_same_bytes_and_a_failed_write_is_made_up_for(publis
         assert Snapshot.model_validate_json(raw).edge_id == "e"
 
     asyncio.run(story())
+
+
+def test_an_edge_whose_snapshot_cannot_be_written_keeps_no_other_edge_from_its_own(
+    publisher, tmp_path, monkeypatch
+):
+    async def story():
+        put = publisher._bucket.put
+
+        async def some(path, data):
+            if "e1" in path:
+                raise BucketError("no space left on device")
+            await put(path, data)
+
+        publisher.publish(["e1", "e2"], services("a"), KEYS)
+        with monkeypatch.context() as patch:
+            patch.setattr(publisher._bucket, "put", some)
+            with pytest.raises(BucketError):
+                await publisher.write()
+        assert (tmp_path / "edges/e2/snapshot.json").exists()
+        await publisher.write()
+        assert (tmp_path / "edges/e1/snapshot.json").exists()
+
+    asyncio.run(story())

@@ -15,6 +15,7 @@ from lb.clouds.protocol import Unreachable
 from lb.controller import loop as loop_module
 from lb.controller import term as term_module
 from lb.controller.loop import Controller
+from lb.decide.observed import AgentState
 from lb.lease import Holder, Lease
 from lb.metrics import Metrics
 from lb.observe import replicas as replicas_module
@@ -386,8 +387,10 @@ def test_a_full_disk_stops_neither_the_watch_over_replicas_nor_the_edges(stage, 
             await until(
                 lambda: json.loads((s.folder / "status.json").read_text())["services"][0]["ready"] == 1
             )
-            written = Snapshot.model_validate_json((s.folder / "edges/edge-1/snapshot.json").read_bytes())
-            assert len(written.services[0].endpoints) == 1
+            written = s.folder / "edges/edge-1/snapshot.json"
+            await until(
+                lambda: len(Snapshot.model_validate_json(written.read_bytes()).services[0].endpoints) == 1
+            )
 
     asyncio.run(story())
 
@@ -496,5 +499,23 @@ def test_a_service_that_is_removed_while_a_cloud_is_slow_to_answer_stops_no_watc
             await until(renamed)
             assert all(t.cancelled() or not t.done() for w in watches.values() for t in w.tasks)
             s.driver.answers.set()
+
+    asyncio.run(story())
+
+
+def test_replicas_that_fail_together_leave_the_edges_in_a_few_snapshots(stage):
+    async def story():
+        async with stage(machines=8) as s, s.controller() as controller:
+            await s.declare(a_desired([a_service(replicas=8, probe=PROBE)]))
+            await until(lambda: s.endpoints() == 8)
+            before = s.publishers[-1].newest("edge-1").snapshot.seq
+            watches = list(controller._term._watcher._watches.values())
+            for watch in watches:
+                watch.stop()
+            for watch in watches:
+                watch._agent_is(AgentState.REFUSED)
+                await asyncio.sleep(0)
+            await until(lambda: s.endpoints() == 0, 1.0)
+            assert s.publishers[-1].newest("edge-1").snapshot.seq <= before + 3
 
     asyncio.run(story())

@@ -40,7 +40,7 @@ check: setup-dev  ## format, lint, types
 	@.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/ty check
 
 bench: setup-dev  ## all benchmarks, as tables
-	@failed=0; for b in bench/[a-z]*.py; do echo "== $$b"; PYTHONPATH=. .venv/bin/python $$b || failed=1; done; exit $$failed
+	@failed=0; for b in bench/[a-z]*.py; do echo "== $$b"; .venv/bin/python -m bench.$$(basename $$b .py) || failed=1; done; exit $$failed
 
 clean:  ## remove what all stacks started, and .venv, state and caches of this checkout
 	@for lock in .tradewind/*/update.lock; do \

@@ -1,7 +1,7 @@
 """What the controller costs: one decision over a large fleet, and a whole idle controller beside two replicas.
 
-python bench/controller.py            both
-python bench/controller.py decide     only the decision
+python -m bench.controller            both
+python -m bench.controller decide     only the decision
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.stage.cost import cpu_seconds, rss_mib
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
 from lb.decide import Assign, AssignGangs, Health, Memory, Observed, decide
 from lb.decide.memory import Rollout, ServiceMemory
@@ -239,9 +240,9 @@ def bench_idle() -> list[tuple[str, str, str]]:
             healthy_s = wait_for(lambda: get("/health")) - started
             ready_s = wait_for(lambda: ready() == 2, limit_s=60) - started
             time.sleep(3)
-            before, at = cpu_s(controller.pid), time.monotonic()
+            before, at = cpu_seconds(controller.pid), time.monotonic()
             time.sleep(IDLE_S)
-            share = (cpu_s(controller.pid) - before) / (time.monotonic() - at)
+            share = (cpu_seconds(controller.pid) - before) / (time.monotonic() - at)
             rss = rss_mib(controller.pid)
         finally:
             controller.terminate()
@@ -349,16 +350,6 @@ def wait_for(condition, limit_s: float = 20) -> float:
             pass
         time.sleep(0.05)
     raise SystemExit("it did not come about in time")
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def main() -> None:

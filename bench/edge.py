@@ -1,6 +1,6 @@
 """What the edge costs a request: a whole edge beside a plain Envoy proxy, on the same upstream, in the same run.
 
-python bench/edge.py
+python -m bench.edge
 
 The rounds of all variants are interleaved, each proxy has one worker, and the upstream is a third Envoy. On a shared
 machine requests per second say little; the processor time of the proxy per request, and both as ratios to the plain
@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import os
 import socket
 import statistics
 import subprocess
@@ -28,6 +27,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from bench.stage.cost import cpu_seconds
 from lb.edge.edge import Edge
 from lb.edge.metrics import Metrics
 from lb.envoy import binary, bootstrap, names
@@ -138,15 +138,6 @@ def request(size: int) -> bytes:
         f"authorization: Bearer {SECRET}\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process so far; 0 where there is no /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

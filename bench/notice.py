@@ -3,7 +3,7 @@
 Real machines of the local cloud with simulated engines, and a controller as a process. A notice is given at a random
 moment, as the cloud gives it: in the machine's folder and in the cloud's own list.
 
-python bench/notice.py [ROUNDS]
+python -m bench.notice [ROUNDS]
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.load import Ask, Load, Outcome, Record, running, summary
 from bench.stage.cost import cpu_seconds, rss_mib, tick_seconds
+from bench.stage.load import Ask, Load, running
+from bench.stage.outcomes import Outcome, Record, summary
 from bench.stage.watch import EdgeWatch
 from tests.e2e.checkout import Checkout, eventually, private_checkout
 

@@ -24,7 +24,8 @@ from rich.text import Text
 from bench.demo import chart, report
 from bench.demo.record import Event, Record, Recorder
 from bench.demo.story import HOUR, SHORT, Story
-from bench.load import Ask, Load, Outcome, running, summary
+from bench.stage.load import Ask, Load, running
+from bench.stage.outcomes import Outcome, summary
 from bench.stage.watch import retries
 from tests.e2e.checkout import ROOT, Checkout, private_checkout
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 
 from bench.demo.record import Event, Record, Sample
-from bench.load import Record as Request
+from bench.stage.outcomes import Record as Request
 
 WIDTH, LEFT, RIGHT = 1080, 64, 150
 PANEL, GAP, TOP = 150, 46, 132

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from bench.load import Outcome, summary
+from bench.stage.outcomes import Outcome, summary
 
 if TYPE_CHECKING:
     from bench.demo.__main__ import Show

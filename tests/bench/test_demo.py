@@ -8,8 +8,8 @@ import pytest
 from bench.demo import chart
 from bench.demo.record import Event, Record, Sample
 from bench.demo.story import HOUR, SHORT, Story
-from bench.load import Outcome
-from bench.load import Record as Request
+from bench.stage.outcomes import Outcome
+from bench.stage.outcomes import Record as Request
 
 CALM = Sample(0, load=10, target=2, ready=2, spot=2, running=2, held=0, usd_hour=0.4, on_demand_usd_hour=1.4)
 

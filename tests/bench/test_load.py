@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from bench.load import Ask, Load, Outcome, Record, summary
+from bench.stage.load import Ask, Load
+from bench.stage.outcomes import Outcome, Record, summary
 from tests.lb.servers import until
 
 WHOLE = b'HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{"choices": []}'

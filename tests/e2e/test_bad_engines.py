@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from bench.load import Ask, Load, Outcome, running, summary
+from bench.stage.load import Ask, Load, running
+from bench.stage.outcomes import Outcome, summary
 from tests.e2e.checkout import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]

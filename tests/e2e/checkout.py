@@ -106,10 +106,10 @@ class Checkout:
         proc = Path(f"/proc/{self.entry(name)['pid']}")
         argv = proc.joinpath("cmdline").read_text().split("\0")[:-1]
         env = dict(e.split("=", 1) for e in proc.joinpath("environ").read_text().split("\0") if e)
-        kind, log = self.entry(name)["kind"], str(self.home / "logs" / f"{name}.log")
+        known, log = self.entry(name), str(self.home / "logs" / f"{name}.log")
         registry = Registry(self.home)
         registry.end(name, 0)
-        registry.launch(Launch(name, kind, tuple(argv), env, str(self.root), log))
+        registry.launch(Launch(name, known["kind"], tuple(argv), env, str(self.root), log, known["meta"]))
 
     def machines(self):
         return sorted(p.stem for p in (self.home / "processes").glob("i-*.json"))

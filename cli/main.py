@@ -6,6 +6,7 @@ policy or budget. A traceback is a defect of ours: it goes to a file, with a lin
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -29,6 +30,8 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Any command may meet these at any file that it writes."""
 
 COMMANDS = (
     "up",
@@ -66,8 +69,12 @@ def main() -> None:
     except TradewindError as e:
         _say(f"error: {e}")
         code = e.exit_code
-    except Exception:  # noqa: BLE001  the outermost frame: nobody above could show it
-        _say(f"error: a defect in tw itself; see {_written_down()}")
+    except Exception as e:  # noqa: BLE001  the outermost frame: nobody above could show it
+        if isinstance(e, OSError) and e.errno in _NO_ROOM:
+            where = f": {e.filename}" if e.filename else ""
+            _say(f"error: {os.strerror(e.errno)}{where}; `df -h . {tempfile.gettempdir()}` shows which disk")
+        else:
+            _say(f"error: a defect in tw itself; see {_written_down()}")
         code = 3
     with suppress(BrokenPipeError):
         sys.stdout.flush()

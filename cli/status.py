@@ -146,11 +146,16 @@ def _page(context: Context, found: Status) -> RenderableType:
     if found.spend and found.spend.exhausted:
         parts.append(f"[red]{escape(found.spend.exhausted)}[/]")
     if not lives:
-        how = "does not answer" if found.controller.alive and _runs(context) else "not running"
-        parts.append(
-            f"[red]controller: {how}[/]; this is what it said {_ago(_age_s(found))} ago. "
-            f"`make up STACK={context.stack}` starts it again; replicas and edges run on without it"
-        )
+        ago = f"this is what it said {_ago(_age_s(found))} ago"
+        again = f"`make up STACK={context.stack}` starts it again; replicas and edges run on without it"
+        if found.controller.alive and _runs(context):
+            log = f"`./tw logs --controller --stack {context.stack}`"
+            parts.append(
+                f"[red]controller: runs and writes nothing[/]; {ago}. It hangs, and {again}; "
+                f"or it can't write, on a full disk for instance: {log} says so"
+            )
+        else:
+            parts.append(f"[red]controller: not running[/]; {ago}. {again}")
     elif found.controller.frozen:
         parts.append(f"[yellow]controller: frozen[/], changes nothing: {escape(found.controller.frozen)}")
     else:

@@ -1,5 +1,6 @@
 """How `tw` ends: one line and an exit code for every kind of end, a traceback only in a file."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -64,6 +65,14 @@ def test_a_defect_of_ours_is_written_to_a_file_and_no_traceback_is_shown(run, tm
     assert err == f"error: a defect in tw itself; see {log}\n"
     assert "KeyError: 'surprise'" in log.read_text()
     assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_defect_of_ours(run, tmp_path, number):
+    code, _, err = run(raising(OSError(number, "whatever", "/some/file")))
+    assert code == 3
+    assert err.startswith(f"error: {os.strerror(number)}: /some/file; `df -h . ")
+    assert not list(tmp_path.glob("tw-*.log"))
 
 
 def test_a_defect_on_a_full_disk_still_says_what_it_was(run, monkeypatch):

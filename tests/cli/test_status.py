@@ -135,7 +135,7 @@ def test_a_controller_that_is_there_and_silent_is_told_from_one_that_is_gone(con
         "launched_at": 0,
         "meta": {},
     }
-    for start_time, said in ((me.start_time, "does not answer"), ("gone", "not running")):
+    for start_time, said in ((me.start_time, "runs and writes nothing"), ("gone", "not running")):
         (registry / "controller.json").write_text(
             json.dumps({**entry, "pid": me.pid, "start_time": start_time})
         )

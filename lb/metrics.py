@@ -5,9 +5,17 @@ One registry per controller instead of the library's global one, so that two con
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _TICK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def _keep(counter: Counter, label: str, values: Collection[str]) -> None:
+    labels = [s.labels for family in counter.collect() for s in family.samples]
+    for gone in {x[label] for x in labels} - set(values):
+        counter.remove_by_labels({label: gone})
 
 
 class Metrics:
@@ -87,6 +95,13 @@ class Metrics:
         self.bucket_failures = Counter(
             "tradewind_bucket_failures_total", "Writes that the bucket refused", ("what",), registry=r
         )
+
+    def keep(self, *, pools: Collection[str], services: Collection[str]) -> None:
+        """Forgets the counters of all other pools and services: each change of the stack may bring new names."""
+        for counter in (self.launched, self.refused, self.notices, self.lost):
+            _keep(counter, "pool", pools)
+        for counter in (self.commands, self.failed):
+            _keep(counter, "service", services)
 
     def text(self) -> bytes:
         """The exposition format."""

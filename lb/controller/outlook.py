@@ -39,6 +39,7 @@ class Starts:
     def learn(self, desired: Desired, before: Memory, after: Memory) -> None:
         """Two memories that follow each other."""
         pools = {p.id: p for p in desired.pools}
+        self._took = {i: took for i, took in self._took.items() if i in pools}
         for rid, replica in after.replicas.items():
             known = before.replicas.get(rid)
             if replica.state is S.READY and known is not None and known.state in (S.PENDING, S.STARTING):
@@ -145,6 +146,7 @@ def _next_start(at: Situation, service: Service, starts: Starts) -> float:
 
 def _left(usual: float, elapsed: float) -> float:
     """What is left of a start; one that is late may well take as long again as it is late."""
+    elapsed = max(0.0, elapsed)  # the cloud's clock may be ahead
     return usual - elapsed if elapsed < usual else max(SOONEST_S, elapsed - usual)
 
 

@@ -147,6 +147,9 @@ class Term:
         self._watcher.follow(targets_of(desired, decision.memory))
         with self._timed("act"):
             written = await self._write_down(desired, observed, decision, now)
+            if desired is not self._reading.desired:
+                pools, services = [p.id for p in desired.pools], [s.name for s in desired.services]
+                self._parts.metrics.keep(pools=pools, services=services)
             count_events(self._parts.metrics, desired, observed, self._decision.memory, decision)
             self._starts.learn(desired, self._decision.memory, decision.memory)
             self._reading, self._decision = reading, decision  # what is told must fit together

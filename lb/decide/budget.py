@@ -6,10 +6,12 @@ on. A pool without a price is taken at the dearest price that is known; when non
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lb.decide import settings
 from lb.decide.memory import ENVIRONMENT, Exhausted
 from lb.decide.tick import Tick
-from spec.desired import Budget, OnExhausted, Pool
+from spec.desired import Budget, OnExhausted, Pool, Service
 
 _ROUNDING = 1e-9
 
@@ -37,9 +39,19 @@ class Money:
             self._staying[pool.service] += machines + awaiting - doomed
             self._launches[pool.service] += awaiting * pool.launch_usd
 
-    def rates(self) -> dict[str, float]:
-        """What runs now, by service, and the fixed costs of the environment."""
-        return {ENVIRONMENT: self._tick.desired.fixed_usd_hour, **self._running}
+    def rates(self, before: Mapping[str, float]) -> dict[str, float]:
+        """What runs now, by service, and the fixed costs of the environment.
+
+        While no price is known at all, what runs is taken to cost what it did `before`.
+        """
+        running = self._running
+        if all(price is None for price in self._prices.values()):
+            services = self._tick.services.values()
+            running = {s.name: before.get(s.name, 0.0) if self._runs(s) else 0.0 for s in services}
+        return {ENVIRONMENT: self._tick.desired.fixed_usd_hour, **running}
+
+    def _runs(self, service: Service) -> bool:
+        return any(self._tick.machines(p.id) for p in self._tick.pools_of(service))
 
     def committed(self, scope: str) -> float:
         """What runs and is awaited; of the environment with its fixed costs."""

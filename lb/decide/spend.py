@@ -101,7 +101,8 @@ def _worst(desired: Desired, service: Service) -> float | None:
 
 def take_stock(tick: Tick, money: Money, lost_since: float | None) -> None:
     """Counts what was spent until now and what is spent from now on, and notices budgets that are used up."""
-    before, rates = tick.spend_memory, money.rates()
+    before = tick.spend_memory
+    rates = money.rates(before.usd_hour if before else {})
     if before is not None:
         memory = _with_launches(tick, before)
     elif lost_since is None:

@@ -32,3 +32,16 @@ def test_every_metric_is_in_the_documentation_and_no_other():
 @pytest.mark.parametrize("page", ["operating.md", "edge.md", "local-cloud.md"])
 def test_no_page_names_a_metric_that_there_is_not(page):
     assert named(page) <= set(served())
+
+
+def test_pools_and_services_that_are_no_more_leave_no_counters_behind():
+    metrics = Metrics()
+    for name in ("old", "new"):
+        metrics.lost.labels(name).inc()
+        metrics.commands.labels(name, "set_size").inc()
+        metrics.failed.labels(name).inc()
+    metrics.keep(pools=["new"], services=["new"])
+    text = metrics.text().decode()
+    assert '"old"' not in text
+    for name in ("replicas_lost", "commands", "replicas_failed"):
+        assert re.search(rf'tradewind_{name}_total{{.*"new".*}} 1.0', text)

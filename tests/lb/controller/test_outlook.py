@@ -49,6 +49,11 @@ def endpoint(**more):
     return Endpoint(replica_id="r", address="127.0.0.1", port=1, **more)
 
 
+def test_a_machine_from_a_clock_that_is_an_hour_ahead_takes_no_longer_than_a_new_one():
+    ahead, new = (outlook(memory(replica(S.STARTING, age=a, since=0.0)), target=1) for a in (-3600.0, 0.0))
+    assert ahead.retry_after_s == new.retry_after_s
+
+
 class TestHold:
     def test_a_service_at_zero_holds(self):
         assert outlook().hold

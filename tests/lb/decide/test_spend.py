@@ -85,6 +85,21 @@ def test_a_price_that_moves_counts_from_the_moment_it_is_seen():
     assert spent(world) == pytest.approx(0.4 + 4.0, rel=0.01)
 
 
+def test_while_no_price_is_known_what_runs_goes_on_costing_what_it_did():
+    planned = [a_pool(z).model_copy(update={"prices": Prices()}) for z in ZONES]
+    world = World(a_desired(pools=[a_pool(z) for z in ZONES]))
+    world.run(10)
+    assert world.ready() == 2
+    before = world.memory.spend.usd_hour
+    world.desired = a_desired(pools=planned)
+    world.run(10)
+    assert world.memory.spend.usd_hour == before
+    for instance_id in list(world.machines):
+        world.lose(instance_id)
+    world.tick()
+    assert world.memory.spend.usd_hour["chat"] == 0
+
+
 def test_a_service_that_was_removed_stays_in_the_months_total():
     world = World(a_desired([a_service(), a_service("old")], [a_pool(), a_pool(service="old")]))
     world.lapse(HOUR)

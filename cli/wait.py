@@ -59,13 +59,15 @@ def wait(
 def wait_until_ready(context: Context, *, timeout_s: float | None = None) -> None:
     """Returns once the stack serves what is desired; raises OutsideError, which says what is missing and why.
 
-    `timeout_s`: None = as long as the desired services have to get ready.
+    `timeout_s`: None = as long as the desired services have to get ready, anew with every replica that an update has moved.
     """
     waiting = _Waiting(context)
     started = time.monotonic()
     try:
         with _progress() as progress:
             while not waiting.look(progress):
+                if timeout_s is None and waiting.got_further():
+                    started = time.monotonic()
                 limit_s = patience_s(waiting.desired) if timeout_s is None else timeout_s
                 if time.monotonic() - started > limit_s:
                     raise OutsideError(waiting.failure(f"not ready within {limit_s:g} s"))
@@ -96,6 +98,8 @@ class _Waiting:
     """Failures of each service when waiting began: only further ones say something about now."""
     logs: dict[str, str] = field(default_factory=dict)
     """The last lines of the replica that a rollout failed at, by the rollout's reason: its machine soon runs on."""
+    updated: dict[tuple[str, RolloutPhase], int] = field(default_factory=dict)
+    """The most replicas that each service's update had moved, by its phase."""
     missing: str = "the controller has said nothing yet"
     last: Status | None = None
 
@@ -119,6 +123,17 @@ class _Waiting:
             return False
         self.missing = _edge_lacks(self.context, found) or ""
         return not self.missing
+
+    def got_further(self) -> bool:
+        """Whether an update has moved more replicas than ever before."""
+        further = False
+        for service in self.last.services if self.last is not None else ():
+            rollout = service.rollout
+            if rollout is not None and rollout.phase in _GOING_ON:
+                key = (service.name, rollout.phase)
+                further |= rollout.updated > self.updated.get(key, 0)
+                self.updated[key] = max(rollout.updated, self.updated.get(key, 0))
+        return further
 
     def failure(self, headline: str) -> str:
         """The message that `wait` ends with: what is missing, which replica, why, and where to read more."""

@@ -196,8 +196,14 @@ def _next_in_turn(
     record = tick.service_memory[service.name]
     goal = rollout.goal(record)
     old = [i for i, r in counted.items() if _is_old(tick, r, goal) and i not in moved]
-    places = _at_a_time(record, service) - _on_the_way(tick, service, counted, moved) if old else 0
+    if not old:
+        return set()
+    on_the_way = _on_the_way(tick, service, counted, moved)
+    places = _at_a_time(record, service) - on_the_way
     if places <= 0:
+        tick.say(
+            f"{service.name}: the next update waits until {on_the_way} on the way have arrived; {len(old)} to go"
+        )
         return set()
     ready = sum(r.state is S.READY for _, r in tick.replicas_of(service))
     floor = target if service.scaling.surge else target - 1

@@ -237,3 +237,23 @@ def test_wait_says_how_far_an_update_is(context):
     write(context, a_replica(), rollout=a_rollout(RolloutPhase.PAUSED))
     with pytest.raises(OutsideError, match="still being updated: paused, 1 of 3 done"):
         command.wait_until_ready(context, timeout_s=0.02)
+
+
+def test_the_patience_begins_anew_with_every_replica_that_an_update_has_moved(context, monkeypatch):
+    """Eight replicas move, one in 200 s; the ninth does not."""
+    write_desired(context)
+    clock = 0.0
+
+    def time_goes_by(_):
+        nonlocal clock
+        clock += 50
+        moved = min(8, int(clock // 200))
+        write(
+            context, a_replica(), desired=9, rollout=a_rollout(RolloutPhase.ROLLING, updated=moved, total=9)
+        )
+
+    monkeypatch.setattr(command.time, "sleep", time_goes_by)
+    monkeypatch.setattr(command.time, "monotonic", lambda: clock)
+    with pytest.raises(OutsideError, match="not ready within 300 s"):
+        command.wait_until_ready(context)
+    assert 8 * 200 + 300 < clock < 8 * 200 + 450

@@ -32,6 +32,7 @@ class ReplicaMemory:
         preempt_at: when its machine will be killed, once its cloud or its agent has said so; never taken back.
         lied: it was taken out because it failed callers' requests. Without traffic nothing can show that it does no more,
             so it does not come back by itself.
+        relapsed: it went out of the edges before it had been ready for long enough on a bundle on trial.
 
     """
 
@@ -47,6 +48,7 @@ class ReplicaMemory:
     ended: bool = False
     preempt_at: float | None = None
     lied: bool = False
+    relapsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

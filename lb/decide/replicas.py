@@ -128,7 +128,7 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
         case S.STARTING, _:
             return _advance_starting(tick, service, rid, replica, why)
         case S.READY, Verdict.OUT:
-            return _to(tick, rid, replica, S.UNREADY, why)
+            return _take_out(tick, rid, replica, why)
         case S.READY, _ if failed_while_it_soaked(tick, replica, service.probe):
             return _fail(
                 tick, rid, replica, f"it fails for {service.probe.replace_after_s:g} s: {replica.reason}"
@@ -212,10 +212,18 @@ def _take_out_doubtful(tick: Tick, service: Service) -> None:
         replica = replicas[rid]
         if place < room:
             lies = bool(tick.health[rid].lies)
-            tick.put(rid, replace(_to(tick, rid, replica, S.UNREADY, why), lied=lies))
+            tick.put(rid, replace(_take_out(tick, rid, replica, why), lied=lies))
         elif replica.failing_since is None:
             tick.say(f"{rid}: {why}; it stays in the edges because half of {service.name} is out already")
             tick.put(rid, replace(replica, failing_since=since, reason=why))
+
+
+def _take_out(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> ReplicaMemory:
+    """Out of the edges. On trial it may come back and soak anew once: one that comes and goes for ever has failed."""
+    soaking = tick.on_trial(replica) and tick.now < replica.since + settings.SOAK_S
+    if soaking and replica.relapsed:
+        return _fail(tick, rid, replica, f"it was ready and out again twice: {why}")
+    return replace(_to(tick, rid, replica, S.UNREADY, why), relapsed=soaking)
 
 
 def _clear_records(tick: Tick) -> None:

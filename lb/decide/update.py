@@ -162,7 +162,8 @@ def _drained_for_update(tick: Tick, service: Service, counted: Replicas) -> set[
             continue
         if not _is_old(tick, replica, goal) or drained(tick, service, rid, replica):
             found.add(rid)
-            tick.put(rid, move(replica, S.STARTING, now=tick.now, reason="it gets another bundle"))
+            starting = move(replica, S.STARTING, now=tick.now, reason="it gets another bundle")
+            tick.put(rid, replace(starting, relapsed=False))
     return found
 
 
@@ -250,7 +251,7 @@ def _restart(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> None:
     """Another bundle gives a replica its time anew."""
     if replica.state is S.UNREADY:
         replica = move(replica, S.STARTING, now=tick.now, reason=why)
-    tick.put(rid, replace(replica, since=tick.now, reason=why, lied=False))
+    tick.put(rid, replace(replica, since=tick.now, reason=why, lied=False, relapsed=False))
 
 
 # ---------------------------------------------------------------- what they are told

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lb.decide import Assign, Memory, SetSize, settings
-from lb.decide.observed import Action, ProbeState
+from lb.decide.observed import Action, AgentState, ProbeState
 from spec.desired import PoolState, Probe
 from spec.names import Market
 from spec.status import RolloutPhase as P
@@ -387,6 +387,43 @@ def test_a_version_that_lies_in_the_only_place_there_is_goes_back_too():
     assert "answers are errors" in world.rollout().reason
     world.run(10)
     assert (world.bundles(), world.ready()) == ([OLD], 1)
+
+
+@pytest.mark.parametrize(("replicas", "surge"), [(2, 1), (3, 0), (1, 0)])
+@pytest.mark.parametrize("trouble", [{"probe": ProbeState.REFUSED}, {"agent": AgentState.REFUSED}])
+def test_a_version_that_comes_and_goes_for_ever_goes_back(replicas, surge, trouble):
+    world = settled(replicas, surge=surge)
+    world.want(NEW)
+    world.tick()
+    for _ in range(200):
+        for instance_id, machine in world.machines.items():
+            machine.answers = None
+            if world.bundle_of(instance_id) == NEW and world.now % 7 < 2:
+                world.answers(instance_id, bundle=NEW, **trouble)
+        world.tick()
+    assert phase(world) is P.FAILED
+    assert "ready and out again twice" in world.rollout().reason
+    assert set(world.bundles()) == {OLD}
+    assert world.ready() == replicas
+
+
+def test_a_replica_that_was_out_once_while_it_soaked_may_still_arrive():
+    world = settled(2)
+    world.want(NEW)
+    while not any(world.bundle_of(i) == NEW and s == "ready" for i, s in world.states().items()):
+        world.tick()
+    [new] = [i for i in world.machines if world.bundle_of(i) == NEW]
+    world.answers(new, bundle=NEW, probe=ProbeState.REFUSED)
+    world.run(2)
+    world.machines[new].answers = None
+    world.run(9)
+    assert not world.rollout().proven
+    run_until(world, P.DONE, floor=2)
+    assert world.rollout().failures == 0
+    world.want(NEWEST)
+    world.tick()
+    run_until(world, P.DONE, floor=2)
+    assert not any(r.relapsed for r in world.memory.replicas.values())
 
 
 def test_a_first_bundle_is_good_at_once_and_soaks_nowhere():

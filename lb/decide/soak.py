@@ -14,11 +14,12 @@ from spec.status import ReplicaState as S
 
 
 def soaked(tick: Tick, rid: str, replica: ReplicaMemory) -> bool:
-    """Whether it is ready and can be relied on: on a bundle on trial only after `SOAK_S`, unless its probe fails meanwhile.
+    """Whether it is ready and can be relied on: on any but the good bundle only after `SOAK_S`, unless its probe fails.
 
     A controller that was away asks first: a replica may have crashed while nobody watched.
     """
-    if replica.state is not S.READY or not tick.on_trial(replica):
+    good = tick.service_memory[replica.service].good
+    if replica.state is not S.READY or good is None or tick.assigned(replica) in (None, good):
         return replica.state is S.READY
     long_enough = tick.now >= replica.since + settings.SOAK_S
     return long_enough and replica.failing_since is None and tick.was_asked(rid)

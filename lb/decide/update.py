@@ -206,19 +206,22 @@ def _next_in_turn(
             f"{service.name}: the next update waits until {on_the_way} on the way have arrived; {len(old)} to go"
         )
         return set()
-    ready = sum(r.state is S.READY for _, r in tick.replicas_of(service))
+    ready = [(i, r) for i, r in tick.replicas_of(service) if r.state is S.READY]
     floor = target if service.scaling.surge else target - 1
+    spare = sum(soaked(tick, i, r) for i, r in ready) - floor
     coming = _not_serving(tick, counted, moved, goal)
-    if coming and (ready >= floor or not ready):
+    if coming and (spare >= 0 or not ready):
         rid = min(coming, key=lambda i: (-counted[i].instance.launched_at, i))
         tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
         _restart(tick, rid, counted[rid], "it gets another bundle")
         return {rid}
-    serving = [i for i in old if counted[i].state is S.READY]
     places = min(places, _lacking(tick, service, target, counted, moved))
-    if not serving or places > 0 >= ready - floor:
+    serving = [(soaked(tick, i, r), r.since, i) for i in old if (r := counted[i]).state is S.READY]
+    doubtful = sum(not reliable for reliable, *_ in serving)  # of a rollout that another one has overtaken
+    may_go = spare + doubtful if spare >= 0 else 0
+    if not serving or places > 0 >= may_go:
         tick.say(f"{service.name}: the next update waits until more than {floor} are ready; {len(old)} to go")
-    for rid in sorted(serving, key=lambda i: (counted[i].since, i))[: max(0, min(places, ready - floor))]:
+    for *_, rid in sorted(serving)[: max(0, min(places, may_go))]:
         tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
         why = "it is about to be updated"
         tick.put(rid, move(counted[rid], S.DRAINING, now=tick.now, reason=why, drain=Drain.UPDATE))

@@ -426,6 +426,17 @@ def test_a_replica_that_was_out_once_while_it_soaked_may_still_arrive():
     assert not any(r.relapsed for r in world.memory.replicas.values())
 
 
+def test_a_version_that_is_overtaken_while_it_soaks_makes_room_for_nobody():
+    world = settled(1)
+    world.crashes = {NEW: 5}
+    world.want(NEW)
+    while not any(world.bundle_of(i) == NEW and s == "ready" for i, s in world.states().items()):
+        world.tick()
+    world.want(NEWEST)
+    world.tick()
+    run_until(world, P.DONE, floor=1)
+
+
 def test_a_first_bundle_is_good_at_once_and_soaks_nowhere():
     world = World(a_desired([a_service(replicas=2)]))
     world.run(3)

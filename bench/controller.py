@@ -112,10 +112,15 @@ def bench_decide() -> list[tuple[str, str, str]]:
         base_ondemand_fallback_replicas=1,
         dynamic_ondemand_fallback=True,
     )
+    noticed = replace(
+        observed, health=tuple(replace(h, preempt_at=500.0, in_flight=0) for h in observed.health)
+    )
+    draining = decide(desired, noticed, memory, 10.0).memory
     loaded = replace(storm, load=(Load("chat", 1900.0, 400),))
     return [
         timed("decide, nothing to do", lambda: decide(desired, observed, memory, 10.0)),
         timed("decide, half of the fleet lost", lambda: decide(desired, storm, memory, 10.0)),
+        timed("decide, all under notice", lambda: decide(desired, noticed, draining, 13.0)),
         timed("decide, memory lost", lambda: decide(desired, observed, Memory(), 10.0)),
         timed("decide, half lost, scaled by load, covered", lambda: decide(costly, loaded, memory, 10.0)),
         *bench_rollout(desired, observed, memory),

@@ -81,7 +81,7 @@ def good_update(stage: Stage) -> None:
 def bad_update(stage: Stage) -> None:
     """A bundle whose engine does not start: two replicas try it, and the service goes back by itself."""
     stage.say("an update that does not work: a flag is misspelt", "bad update")
-    if _update(stage, "--max-queue 64", "--max-queue sixty") == 0:
+    if _update(stage, "--max-queue 128", "--max-queue many") == 0:
         stage.broken("an engine that can't start counted as updated")
         return
     [service] = stage.place.status()["services"]

@@ -1,5 +1,6 @@
 """`make demo`, the short one: promises kept, a chart left, nothing else; and Ctrl-C in the middle."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -17,13 +18,17 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 def play(out, *, until=None):
     """Plays it, with Ctrl-C when it has said `until`; its exit code, what it said, and its folder."""
     command = [sys.executable, "-m", "bench.demo", "--short", "--out", str(out)]
-    demo = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said = []
-    for line in demo.stdout:
-        said.append(line)
-        if until and until in line:
-            demo.send_signal(signal.SIGINT)
-    return demo.wait(), "".join(said), next(x.split()[-5][4:] for x in said if "(cd " in x)
+    said = ""
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as demo:
+        for line in demo.stdout:
+            said += line
+            if until and until in line:
+                demo.send_signal(signal.SIGINT)
+    found = re.search(r"\(cd (\S+) &&", said)
+    assert found, said
+    return demo.returncode, said, found[1]
 
 
 def assert_nothing_left(folder):

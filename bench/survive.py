@@ -1,4 +1,4 @@
-"""What callers notice while things die: `python -m bench.survive`, about four minutes, in a private copy of the checkout.
+"""What callers notice while things die: `python -m bench.survive`, about six minutes, in a private copy of the checkout.
 
 A whole stack of the local cloud with simulated engines, and 200 requests per second, a fifth of them streams. Replicas,
 a zone and the controller are taken away meanwhile; what became of each request and how long the edge took is printed
@@ -296,7 +296,7 @@ def main() -> int:
                     scenario(bench)
                     table.add_section()
         finally:
-            Console(width=120).print(table)
+            Console(width=130).print(table)
     for what in bench.missed:
         print(f"missed its goal: {what}")
     return 1 if bench.missed else 0

@@ -6,8 +6,10 @@ spot, then on demand, except for the replicas that the service wants on demand; 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from lb.decide import settings
 from lb.decide.budget import Money
@@ -19,6 +21,7 @@ from lb.decide.tick import Tick, holds_place
 from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
 
+_COOLING = "cooling down"
 _TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
 
 
@@ -73,7 +76,9 @@ def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int) 
             pool = next((p for p in ranked if money.refusal(p) is None), None)
             if pool is None:
                 refusals = [money.refusal(p) for p in ranked]
-                _explain(tick, service, short - number, refusals + [obstacles[p.id] for p in allowed])
+                _explain(
+                    tick, service, short - number, allowed, refusals + [obstacles[p.id] for p in allowed]
+                )
                 break
             chosen[pool.id] += 1
             room[pool.id] -= 1
@@ -130,7 +135,7 @@ def _obstacle(tick: Tick, pool: Pool) -> str | None:
     if not tick.open(pool.id):
         return "busy"
     if tick.now < memory.not_before:
-        return "cooling down"
+        return _COOLING
     if tick.unfilled(pool.id) > memory.awaiting:
         return "being put right"
     if tick.machines(pool.id) + memory.awaiting >= pool.max_size:
@@ -146,7 +151,12 @@ def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
     tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}")
 
 
-def _explain(tick: Tick, service: Service, short: int, obstacles: list[str | None]) -> None:
+def _explain(
+    tick: Tick, service: Service, short: int, pools: list[Pool], obstacles: list[str | None]
+) -> None:
     why = Counter(o for o in obstacles if o is not None)
     told = ", ".join(f"{reason} ({n} pools)" for reason, n in sorted(why.items())) or "every pool is full"
+    if set(why) == {_COOLING}:
+        soonest = math.ceil(min(tick.pool_memory[p.id].not_before for p in pools))
+        told += f", the first until {datetime.fromtimestamp(soonest, UTC):%H:%M:%SZ}"
     tick.say(f"{service.name}: {short} missing and nowhere to launch: {told}")

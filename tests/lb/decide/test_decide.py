@@ -1,6 +1,8 @@
 """What the controller decides, told as stories."""
 
+import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -388,6 +390,16 @@ def test_a_whole_zone_under_notice_is_replaced_at_once_although_surge_is_one():
     world.tick()
     assert len(world.machines) == 5
     assert in_zones(world).count(two) == 2, "nothing new where machines are lost"
+
+
+def test_while_every_place_cools_down_it_is_said_until_when():
+    world = World(a_desired(), capacity=dict.fromkeys(ZONES, 0))
+    world.run(3)
+    soonest = min(p.not_before for p in world.memory.pools.values())
+    [said] = [r for r in world.tick().reasons if "nowhere to launch" in r]
+    assert soonest > world.now
+    clock = datetime.fromtimestamp(math.ceil(soonest), UTC).strftime("%H:%M:%SZ")
+    assert said == f"chat: 2 missing and nowhere to launch: cooling down (3 pools), the first until {clock}"
 
 
 def test_a_kill_that_was_announced_is_held_against_its_pool_once():

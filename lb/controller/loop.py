@@ -89,7 +89,7 @@ class Controller:
             self._turned_at = self._clock.monotonic()
             try:
                 async with asyncio.timeout(TURN_LIMIT_S):
-                    await self._turn()
+                    await self.turn()
             except (BucketError, TimeoutError) as e:
                 log.warning("a turn failed", error=str(e) or "it took too long")
             except Exception:  # the outermost loop: nothing may end the controller
@@ -104,7 +104,8 @@ class Controller:
 
     # ------------------------------------------------------------ one turn
 
-    async def _turn(self) -> None:
+    async def turn(self) -> None:
+        """Renews the lease; as the leader also ticks and tells what became of it. Raises BucketError."""
         try:
             await self._lead()
             if self._term is None:

@@ -52,6 +52,7 @@ COMMANDS = (
 
 def main() -> None:
     """Runs one command and exits with its code."""
+    stdout = sys.stdout
     try:
         for name in COMMANDS:
             importlib.import_module(f"cli.{name}").register(app)
@@ -60,7 +61,7 @@ def main() -> None:
         app(prog_name="tw")
         code = 0
     except SystemExit as e:  # how the parser ends: 0, 2 for usage, 130 for Ctrl-C
-        code = e.code
+        code = e.code if sys.stdout is stdout else 0  # replaced when whoever read our output had enough of it
         if code == INTERRUPTED:
             _say("interrupted")
     except KeyboardInterrupt:

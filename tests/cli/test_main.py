@@ -194,6 +194,31 @@ def test_whoever_stops_reading_causes_no_noise():
     assert done.stderr == ""
 
 
+@pytest.mark.parametrize("lines", [1, 200_000], ids=["at the end", "in the middle"])
+def test_whoever_has_read_enough_makes_no_failure_of_it(lines):
+    code = f"""
+import sys
+import cli.main as m
+m.COMMANDS = ()
+m.app.command("try")(lambda: print("x\\n" * {lines}))
+m.app.command("other")(lambda: None)
+sys.argv = ["tw", "try"]
+m.main()
+"""
+    reader = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+    reader.wait()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=reader.stdin,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    reader.stdin.close()
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "args", [("plan", "services/chat.yaml"), ("spec", "check", "services/chat.yaml"), ("--help",)]
 )

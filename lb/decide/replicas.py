@@ -44,14 +44,15 @@ def update_replicas(tick: Tick) -> None:
 def _take_endings(tick: Tick) -> None:
     """A confirmed end counts at once, however long the cloud still shows the machine."""
     for outcome in tick.outcomes:
-        if outcome.call != "terminate" or outcome.pool_id not in tick.pools:
+        pool = tick.pools.get(outcome.pool_id)
+        if outcome.call != "terminate" or outcome.instance_id is None or pool is None:
             continue
-        for rid, replica in tick.by_pool[outcome.pool_id].items():
-            if replica.instance.instance_id == outcome.instance_id:
-                if outcome.error is None:
-                    tick.put(rid, replace(replica, ended=True))
-                else:
-                    tick.say(f"{rid}: could not be ended: {outcome.message}")
+        rid = replica_id(cloud=pool.cloud, region=pool.region, instance=outcome.instance_id)
+        replica = tick.by_pool[pool.id].get(rid)
+        if replica is not None and outcome.error is None:
+            tick.put(rid, replace(replica, ended=True))
+        elif replica is not None:
+            tick.say(f"{rid}: could not be ended: {outcome.message}")
 
 
 def _take_machines(tick: Tick, pool: Pool, observation: PoolObservation) -> None:

@@ -35,7 +35,7 @@ def learn(tick: Tick, service: Service) -> None:
         if found is not None:
             record = rollout.adopt(record, found, tick.now)
     ready = [(i, r) for i, r in tick.replicas_of(service) if r.state is S.READY]
-    if rollout.is_hopeless(record) and not ready:
+    if rollout.is_hopeless(record) and not ready and not tick.returning:  # who returns needs the one before
         tick.say(f"{service.name}: the bundle before fails too; {record.bundle[:12]} is tried without it")
         record = rollout.give_up(record)
     tick.service_memory[service.name] = record
@@ -126,7 +126,8 @@ def _arrived(tick: Tick, service: Service, counted: Replicas, target: int) -> bo
         return False
     if goal != service.bundle.sha256:
         return True
-    return all(soaked(tick, i, r) for i, r in counted.items()) and (bool(counted) or not target)
+    nobody_needed = not target and not rollout.paused(record)
+    return all(soaked(tick, i, r) for i, r in counted.items()) and (bool(counted) or nobody_needed)
 
 
 def _arrived_on(tick: Tick, service: Service, counted: Replicas) -> int:
@@ -210,7 +211,9 @@ def _next_in_turn(
     floor = target if service.scaling.surge else target - 1
     spare = sum(soaked(tick, i, r) for i, r in ready) - floor
     coming = _not_serving(tick, counted, moved, goal)
-    if coming and (spare >= 0 or not ready):
+    # machines of another number than the bundle before wants can't serve with it
+    unfit = any(r.instance.nodes != service.num_nodes for _, r in ready)
+    if coming and (spare >= 0 or not ready or unfit):
         rid = min(coming, key=lambda i: (-counted[i].instance.launched_at, i))
         tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
         _restart(tick, rid, counted[rid], "it gets another bundle")

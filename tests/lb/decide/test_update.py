@@ -760,3 +760,51 @@ def test_a_wish_without_a_rollout_is_answered(action):
 def test_a_wish_for_an_unknown_service_is_answered():
     world = settled(2)
     assert any("there is no service other" in r for r in world.wish(Action.ABORT, "other").reasons)
+
+
+def test_a_paused_rollout_is_still_paused_when_its_service_comes_back_from_zero():
+    world = World(a_desired([a_service(replicas=0, most=3, qps=1.0)]), slow_s=3)
+    world.asks(2.0)
+    world.run(600)
+    assert world.ready() == 2
+    world.want(NEW)
+    world.tick()
+    world.wish(Action.PAUSE)
+    world.asks(0)
+    world.lapse(2 * 3600)
+    assert not world.machines
+    world.asks(1.0, held=1)
+    world.run(60)
+    assert phase(world) is P.PAUSED
+    assert set(world.bundles()) == {OLD}
+
+
+def test_the_last_old_replica_may_go_in_the_moment_in_which_another_fails_on_trial():
+    world = settled(2, surge=0)
+    world.slow_s = 1000
+    world.want(NEW)
+    world.run(8)
+    [tried] = [i for i in world.machines if world.bundle_of(i) == NEW]
+    [other] = [i for i in world.machines if i != tried]
+    record = replace(world.memory.services["chat"], failures=2, failed_at=world.now)
+    world.memory = replace(world.memory, services={"chat": record})
+    world.answers(tried, bundle=NEW, phase="failed", probe=ProbeState.UNKNOWN)
+    world.lose(other)
+    world.tick()
+    assert world.bundle_of(tried) == OLD
+    world.machines[tried].answers = None
+    world.slow_s = 3
+    world.lapse(3600)
+    assert world.ready() == 2
+
+
+def test_a_loss_while_replicas_change_their_number_of_nodes_does_not_stop_the_rollout():
+    world = World(a_desired([a_service(replicas=3, surge=2, num_nodes=2)]), slow_s=3)
+    world.run(20)
+    service = a_service(replicas=3, surge=2, num_nodes=1, sha256=NEW)
+    world.desired = a_desired([service])
+    world.tick()
+    world.lose(next(iter(world.memory.gangs.values())).members[1])
+    world.lapse(3600)
+    assert phase(world) is P.DONE
+    assert world.ready() == len(world.machines) == 3

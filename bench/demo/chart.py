@@ -45,7 +45,7 @@ class _Picture:
         height = self._y - GAP + 34
         style = (
             f"text{{font:12px system-ui,'Segoe UI',Helvetica,Arial,sans-serif;fill:{INK}}}"
-            f".s{{fill:{SOFT};font-size:11px}}.h{{font-size:17px;font-weight:600}}.p{{font-size:13px;font-weight:600}}"
+            f".s{{fill:{SOFT};font-size:11px;paint-order:stroke;stroke:{PAPER};stroke-width:3px}}.h{{font-size:17px;font-weight:600}}.p{{font-size:13px;font-weight:600}}"
             ".n{text-anchor:end}.m{text-anchor:middle}"
         )
         return (

@@ -74,6 +74,15 @@ class EnvoyStats:
             await asyncio.sleep(_LOOK_AGAIN_S)
         await asyncio.sleep(_WORKERS_S)
 
+    async def active(self, service: str) -> int | None:
+        """Requests of the service that run or wait for a connection; None when Envoy doesn't tell."""
+        prefix = f"cluster.{_as_stat(service)}.upstream_rq_"
+        try:
+            stats = await self._get("/stats", filter=f"^{re.escape(prefix)}(pending_)?active$", format="json")
+            return sum(int(s["value"]) for s in stats["stats"] if "name" in s)
+        except (httpx.HTTPError, ValueError, KeyError, TypeError):
+            return None
+
     async def reopen_logs(self) -> bool:
         """Makes Envoy open its access log by name again; False when no Envoy answers."""
         try:

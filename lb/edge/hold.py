@@ -1,7 +1,8 @@
 """Requests that wait for a service which was scaled to zero: they go on when Envoy has an endpoint for them.
 
 Envoy keeps the requests; here is only who waits, how many may, and for how long. It says go a moment after Envoy has
-taken over the file with the first endpoint, so that each of its workers knows it.
+taken over the file with the first endpoint, so that each of its workers knows it. Then those who wait go in the order in
+which they came, and no faster than the replicas answer: an engine with a short queue would refuse a whole crowd.
 """
 
 from __future__ import annotations
@@ -26,22 +27,34 @@ class Verdict:
     why: str = ""
 
 
+AT_ONCE = 128
+"""Running requests per replica up to which those who waited are let go: what an engine with limits takes by default."""
+_LET_GO_EVERY_S = 0.1
+
 _GO = Verdict(go=True)
 _UNKNOWN = Verdict(go=False, retry_after_s=10, why="There is no such service.")
 
 
 @dataclass
 class _Room:
-    """Those who wait for one service. `opening`: an endpoint has come, and Envoy is taking it over."""
+    """Those who wait for one service, in the order of arrival.
+
+    `opening`: an endpoint has come; Envoy is taking it over, or those who wait are being let go.
+    """
 
     service: SnapshotService
     serves: bool = False
-    waiting: set[asyncio.Future[Verdict]] = field(default_factory=set)
+    waiting: dict[asyncio.Future[Verdict], None] = field(default_factory=dict)
     opening: asyncio.Task[None] | None = None
 
-    def end(self, verdict: Verdict) -> None:
-        """Everybody who waits hears the verdict."""
-        for future in self.waiting:
+    @property
+    def ready(self) -> int:
+        """Endpoints that take new requests."""
+        return sum(not e.draining for e in usable_endpoints(self.service))
+
+    def end(self, verdict: Verdict, *, most: int | None = None) -> None:
+        """Those who have waited longest hear the verdict; everybody without `most`."""
+        for future in list(self.waiting)[:most]:
             if not future.done():
                 future.set_result(verdict)
 
@@ -55,14 +68,19 @@ class _Room:
 class Holds:
     """All rooms of an edge.
 
-    `taken_over(service)` returns when Envoy has an endpoint of the service; `began()` is called when requests begin to
-    wait where none did.
+    `taken_over(service)` returns when Envoy has an endpoint of the service; `active(service)` is how many requests of it
+    run, None when Envoy doesn't tell; `began()` is called when requests begin to wait where none did.
     """
 
     def __init__(
-        self, *, taken_over: Callable[[str], Awaitable[None]], began: Callable[[], None] = lambda: None
+        self,
+        *,
+        taken_over: Callable[[str], Awaitable[None]],
+        active: Callable[[str], Awaitable[int | None]],
+        began: Callable[[], None] = lambda: None,
     ) -> None:
         self._taken_over = taken_over
+        self._active = active
         self._began = began
         self._rooms: dict[str, _Room] = {}
 
@@ -78,7 +96,7 @@ class Holds:
         for stem, service in services.items():
             room = self._rooms.setdefault(stem, _Room(service))
             room.service = service
-            if not any(not e.draining for e in usable_endpoints(service)):
+            if not room.ready:
                 room.stop_opening()
                 room.serves = False
             elif not room.serves and room.opening is None:
@@ -97,7 +115,7 @@ class Holds:
         if len(room.waiting) >= routing.max_held:
             return _refused(room.service, "too many requests wait for it")
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        room.waiting.add(future)
+        room.waiting[future] = None
         try:
             if len(room.waiting) == 1:
                 self._began()
@@ -106,7 +124,7 @@ class Holds:
         except TimeoutError:
             return _refused(room.service, f"it did not come up within {routing.hold_limit_s:g} s")
         finally:
-            room.waiting.discard(future)
+            room.waiting.pop(future, None)
 
     def held(self) -> dict[str, int]:
         """How many wait, by service."""
@@ -124,8 +142,12 @@ class Holds:
 
     async def _open(self, room: _Room) -> None:
         await self._taken_over(room.service.name)
-        room.serves, room.opening = True, None
-        room.end(_GO)
+        room.serves = True
+        while room.waiting:
+            active = await self._active(room.service.name)
+            room.end(_GO, most=None if active is None else max(0, AT_ONCE * room.ready - active))
+            await asyncio.sleep(_LET_GO_EVERY_S)
+        room.opening = None
 
 
 def _refused(service: SnapshotService, why: str) -> Verdict:

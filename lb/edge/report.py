@@ -164,7 +164,8 @@ class Reporter:
             if self._looks_away == AWAY_AFTER:
                 self._tally.nothing_runs()
             return
-        self._tally.take_sample(sample, from_start=self._looks_away > 0)
+        younger = sample.uptime_s <= self._clock() - self._booted_at  # its age is 0 for some seconds
+        self._tally.take_sample(sample, from_start=younger or self._looks_away > 0)
         self._looks_away = 0
         if self._log.rotate() or self._log.missing():
             await self._envoy.reopen_logs()

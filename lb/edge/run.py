@@ -67,7 +67,7 @@ async def _run(config: EdgeConfig) -> None:
         )
         access_log = stack.enter_context(contextlib.closing(AccessLog(config.access_log)))
         urgent = asyncio.Event()
-        holds = Holds(taken_over=stats.taken_over, began=urgent.set)
+        holds = Holds(taken_over=stats.taken_over, active=stats.active, began=urgent.set)
         reporter = Reporter(
             edge=edge,
             log=access_log,

@@ -82,7 +82,7 @@ class Tally:
     def take_sample(self, sample: Sample, *, from_start: bool = False) -> None:
         """Envoy's own counters at one moment.
 
-        The first sample is only what the next ones are compared with, unless Envoy was not there before
+        The first sample is only what the next ones are compared with, unless Envoy began after this agent
         (`from_start`). After a restart of Envoy its counters begin at zero again.
         """
         last = self._last

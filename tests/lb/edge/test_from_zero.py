@@ -77,7 +77,7 @@ def whole():
             with contextlib.closing(stack.start_edge()) as envoy:
                 until(lambda: stack.snapshot()["hold"])
                 until(lambda: envoy.stats(r"^cluster\.chat\.update_success$"))
-                time.sleep(0.5)
+                until(lambda: stack.service()["traffic"])  # its first report is what later ones are compared with
                 stack.envoy = envoy
                 yield stack
         finally:

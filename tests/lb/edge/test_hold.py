@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from lb.edge import hold_http
-from lb.edge.hold import Holds
+from lb.edge.hold import AT_ONCE, Holds
 from lb.envoy import names
 from spec.desired import Routing
 from spec.snapshot import Endpoint, Snapshot, SnapshotService
@@ -31,11 +31,16 @@ class Rig:
     def __init__(self):
         self.envoy = asyncio.Event()
         self.began = 0
-        self.holds = Holds(taken_over=self._taken_over, began=self._begin)
+        self.active: int | None = None
+        self.holds = Holds(taken_over=self._taken_over, active=self._running, began=self._begin)
 
     async def _taken_over(self, service):
         assert service == "chat"
         await self.envoy.wait()
+
+    async def _running(self, service):
+        assert service == "chat"
+        return self.active
 
     def _begin(self):
         self.began += 1
@@ -69,6 +74,46 @@ def test_all_go_when_envoy_has_the_first_endpoint_and_not_before():
         assert all(v.go for v in await asyncio.gather(*asked))
         await rig.waiting(0)
         assert (await rig.holds.wait("chat")).go, "a route that still holds costs no wait"
+
+    play(story)
+
+
+def test_a_crowd_goes_in_the_order_of_arrival_and_no_faster_than_the_replicas_answer():
+    async def story(rig):
+        rig.holds.follow(snapshot())
+        asked = rig.ask(3 * AT_ONCE)
+        await rig.waiting(3 * AT_ONCE)
+        rig.active = 0
+        rig.envoy.set()
+        rig.holds.follow(snapshot(READY))
+        await rig.waiting(2 * AT_ONCE)
+        rig.active = AT_ONCE - 8  # eight were answered, and nobody more goes until others are
+        await rig.waiting(2 * AT_ONCE - 8)
+        rig.active = AT_ONCE
+        assert [task.done() for task in asked] == [n < AT_ONCE + 8 for n in range(3 * AT_ONCE)]
+        assert (await rig.holds.wait("chat")).go, "who comes now finds a service that serves"
+        rig.active = 0
+        assert all(v.go for v in await asyncio.gather(*asked))
+
+    play(story)
+
+
+def test_those_who_were_not_let_go_yet_wait_on_when_the_replica_is_gone_again():
+    async def story(rig):
+        rig.holds.follow(snapshot())
+        asked = rig.ask(AT_ONCE + 1)
+        await rig.waiting(AT_ONCE + 1)
+        rig.active = 0
+        rig.envoy.set()
+        rig.holds.follow(snapshot(READY))
+        await rig.waiting(1)
+        rig.active = AT_ONCE
+        rig.holds.follow(snapshot())
+        rig.active = 0
+        await asyncio.sleep(0.3)
+        assert not asked[-1].done()
+        rig.holds.follow(snapshot(READY))
+        assert (await asked[-1]).go
 
     play(story)
 

@@ -176,6 +176,15 @@ def test_an_envoy_that_starts_after_the_agent_is_counted_from_its_beginning(rig)
     assert (rig.sender.sent[-1].services[0].arrived, rig.sender.sent[-1].services[0].active) == (4, 2)
 
 
+@pytest.mark.parametrize(("uptime_s", "counted"), [(0, 500), (1, 500), (5, 0)])
+def test_what_an_envoy_counted_before_the_first_look_counts_unless_it_is_older_than_the_agent(
+    rig, uptime_s, counted
+):
+    rig.envoy.now = Sample(uptime_s, {"chat": 500}, {}, {})
+    rig.step(1.0)
+    assert rig.sender.sent[-1].services[0].arrived == counted
+
+
 def test_no_request_runs_at_an_envoy_that_is_gone(rig):
     rig.envoy.now = Sample(1, {"chat": 4}, {"chat": 2}, {})
     rig.step()

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -34,6 +33,7 @@ from lb.envoy import binary, bootstrap, names
 from lb.envoy.names import type_url
 from spec.desired import Routing
 from spec.snapshot import Endpoint, Key, Snapshot, SnapshotService
+from tests.ports import free_port
 
 CALLERS = 32
 ROUND_S = 0.6
@@ -238,12 +238,6 @@ def proxy_config(port: int, upstream: int | None) -> str:
 
 def address(port: int) -> dict[str, object]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 if __name__ == "__main__":

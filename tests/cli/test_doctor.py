@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from cli import doctor
 from cli.context import Context
 from spec.errors import OutsideError
-from tests.e2e.checkout import ROOT, free_ports
+from tests.e2e.checkout import ROOT
+from tests.ports import free_ports
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -18,19 +17,10 @@ import yaml
 
 from local import proctable
 from local.processes import Launch, Registry
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 UP_LIMIT_S = 120
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 @dataclass

@@ -9,10 +9,7 @@ import time
 import httpx
 import pytest
 
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+from tests.ports import free_port
 
 
 @pytest.fixture

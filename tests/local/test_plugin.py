@@ -22,6 +22,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from local import proctable
 from local.cloud import LocalCloud
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -101,12 +102,6 @@ def plain(s):
 
 def kinds(diff):
     return {path: proto.PropertyDiff.Kind.Name(d.kind) for path, d in diff.detailedDiff.items()}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @contextmanager

@@ -15,13 +15,9 @@ import pytest
 
 from tests.lb.agent.machine import archive
 from tests.lb.agent.processes import eventually, gone, pids
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[3]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 @pytest.fixture

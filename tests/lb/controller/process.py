@@ -1,7 +1,6 @@
 """A controller as a process on a home with real machines of the local cloud."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from bench.controller import ROOT, build, prepare, write
 from spec.desired import dump, parse
 from spec.snapshot import Keys
+from tests.ports import free_port
 
 
 class Placed(NamedTuple):
@@ -96,12 +96,6 @@ class Stack:
             process.wait()
         for declared in self.cloud.pools():
             self.cloud.delete_pool(declared.pool_id)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def until(condition, limit_s=30.0):

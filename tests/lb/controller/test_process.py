@@ -9,7 +9,8 @@ import time
 import pytest
 
 from bench.controller import ROOT
-from tests.lb.controller.process import Stack, free_port, until
+from tests.lb.controller.process import Stack, until
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -12,8 +12,9 @@ import pytest
 from bench.controller import ROOT, write
 from spec.desired import dump, parse
 from spec.snapshot import Keys
-from tests.lb.controller.process import Stack, free_port, until
+from tests.lb.controller.process import Stack, until
 from tests.lb.envoy.harness import EDGE_ID, KEY, RunningEnvoy, key, private_directory
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -77,7 +78,7 @@ def whole():
             with contextlib.closing(stack.start_edge()) as envoy:
                 until(lambda: stack.snapshot()["hold"])
                 until(lambda: envoy.stats(r"^cluster\.chat\.update_success$"))
-                until(lambda: stack.service()["traffic"])  # its first report is what later ones are compared with
+                until(lambda: stack.service()["traffic"])  # later reports are compared with the first
                 stack.envoy = envoy
                 yield stack
         finally:

@@ -6,7 +6,6 @@ Nothing here waits blindly: every wait polls until what it waits for is there, o
 import contextlib
 import hashlib
 import json
-import socket
 import subprocess
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from lb.edge.metrics import Metrics
 from lb.envoy import binary, bootstrap, names
 from spec.desired import Routing
 from spec.snapshot import Endpoint, Key, Snapshot, SnapshotService
+from tests.ports import free_port
 
 DEADLINE_S = 15.0
 WORKERS_S = 0.03
@@ -44,12 +44,6 @@ def eventually(check, *, deadline_s=DEADLINE_S):
         if time.monotonic() > end:
             raise failure
         time.sleep(0.01)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def key(text=KEY, key_id="tester"):

@@ -13,7 +13,8 @@ from lb.edge.envoy_stats import EnvoyStats
 from lb.edge.tally import Tally
 from lb.envoy import names
 from spec.snapshot import Endpoint
-from tests.lb.envoy.harness import AUTH, eventually, free_port, replicas, running_edge, service
+from tests.lb.envoy.harness import AUTH, eventually, replicas, running_edge, service
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 

@@ -142,6 +142,7 @@ def _print_ready(context: Context, plan: Plan, key: str, *, changed: bool) -> No
     """What one needs to use the stack; the curl line works as pasted, from any folder."""
     local, cost = context.config.local, plan.cost
     key_file = context.root / ".tradewind" / "key"
+    of_stack = "" if context.stack == "dev" else f" --stack {context.stack}"
     body = json.dumps(
         {"model": money.first_model(context), "messages": [{"role": "user", "content": "Hello"}]}
     )
@@ -149,9 +150,9 @@ def _print_ready(context: Context, plan: Plan, key: str, *, changed: bool) -> No
         f"stack {context.stack}: {'up' if changed else 'up, no change'}",
         f"  endpoint  {local.endpoint}/v1",
         f"  API key   {key}",
-        f"            in {key_file}; ./tw keys show prints it",
+        f"            in {key_file}; ./tw keys show{of_stack} prints it",
         (
-            f"  status    ./tw status; {local.controller_url}/v1/status with the token in "
+            f"  status    ./tw status{of_stack}; {local.controller_url}/v1/status with the token in "
             f"{context.home / 'secrets' / 'controller-token'}"
         ),
         f"  price     {cost.expected_usd_hour:.2f} USD/hour expected, {cost.worst_usd_hour:.2f} at worst",

@@ -36,7 +36,8 @@ def stack(tmp_path_factory):
         place.trace = place.root / "local" / "traces" / "vllm.csv"
         set_capacity(place)
         place.configure(local={**place.ports, "trace": "local/traces/vllm.csv", "noticeS": NOTICE_S})
-        place.tw("up", check=0, timeout=INSTALL_LIMIT_S)
+        up = place.tw("up", check=0, timeout=INSTALL_LIMIT_S)
+        assert "./tw status --stack vllm" in up.stdout, "what it says to type is about this stack"
         yield place
 
 

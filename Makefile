@@ -48,7 +48,7 @@ clean:  ## remove what all stacks started, and .venv, state and caches of this c
 	@rm -rf .venv .tradewind .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --custom-compile-command 'make lock' -q --upgrade
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras --custom-compile-command 'make lock' -q --upgrade
 
 lock:  ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(COMPILE) requirements.in -o requirements.txt

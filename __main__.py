@@ -6,8 +6,8 @@ from pathlib import Path
 import pulumi
 
 from catalog.load import load
-from components.environment import Environment, EnvironmentArgs
-from components.local import Host
+from components.local.environment import Environment, EnvironmentArgs
+from components.local.resources import Host
 from planner.constraints import Constraints
 from planner.planner import plan
 from spec import stack

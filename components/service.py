@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pulumi
 
-from components import pools
-from components.local import Host
 from planner.plan import ServicePlan
-from spec.desired import Scaling
-from spec.stack import LocalCloud
+from spec.desired import Pool, Scaling
+
+Declare = Callable[[Pool, pulumi.ResourceOptions], object]
+"""Declares one planned pool in its cloud. Its size stays the controller's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
-    """What the plan says of one service, and the stack of the local cloud's weather."""
+    """What the plan says of one service, and how its pools are declared."""
 
-    host: Host
     plan: ServicePlan
     scaling: Scaling
-    weather: LocalCloud
+    declare: Declare
 
 
 class Service(pulumi.ComponentResource):
@@ -29,11 +29,7 @@ class Service(pulumi.ComponentResource):
     def __init__(self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         props = {"service": args.plan.name, "scaling": args.scaling.model_dump(mode="json")}
         super().__init__("tradewind:service:Service", name, props, opts)
-        self.pools = [
-            pools.declare(
-                pool, host=args.host, weather=args.weather, opts=pulumi.ResourceOptions(parent=self)
-            )
-            for pool in args.plan.pools
-        ]
+        for pool in args.plan.pools:
+            args.declare(pool, pulumi.ResourceOptions(parent=self))
         # Stack policies see outputs only.
         self.register_outputs({**props, "pools": [pool.id for pool in args.plan.pools]})

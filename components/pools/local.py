@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.local import Host
+from components.local.resources import Host
 from spec.desired import Pool
 from spec.stack import LocalCloud
 

@@ -8,9 +8,9 @@ import pulumi
 import pytest
 
 from catalog.load import load
-from components.code import code_hash
-from components.environment import Environment, EnvironmentArgs
-from components.local import Host
+from components.local.code import code_hash
+from components.local.environment import Environment, EnvironmentArgs
+from components.local.resources import Host
 from planner.constraints import Constraints
 from planner.planner import plan
 from spec.desired import parse

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.local import READY_TIMEOUT_S
+from components.local.resources import READY_TIMEOUT_S
 from local import proctable
 from tests.e2e.checkout import eventually
 

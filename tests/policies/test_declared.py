@@ -8,7 +8,7 @@ import pytest
 from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
-from components.local import Host
+from components.local.resources import Host
 from components.service import Service, ServiceArgs
 from planner.plan import ServicePlan
 from planner.pricing import ZERO, cost_of_service

@@ -1,4 +1,4 @@
-"""Everything of one environment: state, services, controller and edge, in the order in which they need each other."""
+"""Everything of an environment on this computer: state, services, controller and edge, in the order in which they need each other."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.controller import Controller, ControllerArgs
 from components.desired import desired_state
-from components.edge import Edge, EdgeArgs
-from components.local import Host
+from components.local.controller import Controller, ControllerArgs
+from components.local.edge import Edge, EdgeArgs
+from components.local.resources import Host
+from components.local.state import State, StateArgs
+from components.pools.local import LocalPool
 from components.service import Service, ServiceArgs
-from components.state import State, StateArgs
 from planner.plan import Plan
 from spec import desired
 from spec.bundle import build
@@ -47,11 +48,15 @@ class Environment(pulumi.ComponentResource):
             edges=[edge],
             config=args.config,
         )
+
+        def declare(pool: desired.Pool, opts: pulumi.ResourceOptions) -> LocalPool:
+            return LocalPool(pool, host=args.host, weather=args.config.local, opts=opts)
+
         scaling = {spec.name: spec.scaling for spec in args.specs}
         services = [
             Service(
                 plan.name,
-                ServiceArgs(host=args.host, plan=plan, scaling=scaling[plan.name], weather=args.config.local),
+                ServiceArgs(plan=plan, scaling=scaling[plan.name], declare=declare),
                 child,
             )
             for plan in args.plan.services

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.code import code_hash
-from components.local import File, Host, Process
+from components.local.code import code_hash
+from components.local.resources import File, Host, Process
 from spec.stack import StackConfig
 
 

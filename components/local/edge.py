@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pulumi
 
-from components.code import code_hash
-from components.local import File, Host, Process
+from components.local.code import code_hash
+from components.local.resources import File, Host, Process
 from lb.envoy import binary, bootstrap
 from spec.stack import StackConfig
 

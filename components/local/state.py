@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pulumi
 
-from components.local import File, Host
+from components.local.resources import File, Host
 from spec.bundle import BuiltBundle
 from spec.desired import Desired, dump
 from spec.snapshot import Keys

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from enum import StrEnum
 
 
@@ -34,3 +36,25 @@ def pool_id(*, service: str, cloud: str, place: str, accelerator: str, count: in
 def replica_id(*, cloud: str, region: str, instance: str) -> str:
     """`{cloud}:{region}:{instance}`; never an address, because addresses are used again."""
     return f"{cloud}:{region}:{instance}"
+
+
+def cloud_name(env: str, what: str, *, limit: int = 63) -> str:
+    """`tw-{env}-{what}-{hash}` in the letters that every cloud allows: a-z, 0-9 and `-`, at most `limit` of them.
+
+    The hash is of what was given, so that two names which differ only in letters that a cloud does not have, or beyond
+    its limit, stay two names.
+    """
+    digest = hashlib.sha256(f"{env}/{what}".encode()).hexdigest()[:8]
+    slug = re.sub(r"[^a-z0-9]+", "-", f"tw-{env}-{what}".lower()).strip("-")
+    return f"{slug[: limit - len(digest) - 1].rstrip('-')}-{digest}"
+
+
+def secret_name(cloud: str, env: str, owner: str, name: str) -> str:
+    """The name of a secret in its cloud's store. `owner`: whose identity may read it, for instance `service-chat`.
+
+    AWS has paths; GCP and Azure allow fewer letters, and Azure has no underscore.
+    """
+    if cloud == "aws":
+        return f"tradewind/{env}/{owner}/{name}"
+    joined = f"tradewind-{env}-{owner}-{name}"
+    return re.sub(r"[^0-9A-Za-z-]" if cloud == "azure" else r"[^0-9A-Za-z_-]", "-", joined)

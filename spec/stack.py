@@ -13,35 +13,34 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
-from spec.base import Port, Usd, Written
+from spec.base import Port, Usd
+from spec.clouds import (
+    Addresses,
+    AwsAccount,
+    AzureSubscription,
+    CatalogAge,
+    Dns,
+    EdgeSite,
+    GcpProject,
+    Home,
+    NetworkChoice,
+    Tls,
+)
 from spec.desired import OnExhausted
 from spec.errors import InputError, Problem, SpecError, did_you_mean
 from spec.problems import expected
 from spec.quantities import Wrong
+from spec.setting import Setting
 
 NAMESPACE = "tradewind"
 
 Cloud = Literal["local", "aws", "gcp", "azure", "kubernetes"]
 
 
-class _Config(Written):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, alias_generator=to_camel, populate_by_name=True
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_values(cls, value: Any) -> Any:
-        """No setting is one, and `true` would pass for the number 1."""
-        if isinstance(value, bool):
-            raise Wrong("must be a number, a text, a list or a map")
-        return value
-
-
-class Limits(_Config):
+class Limits(Setting):
     """What the policies refuse to exceed, in USD; None = not limited."""
 
     expected_usd_hour: Usd | None = None
@@ -52,14 +51,14 @@ class Limits(_Config):
     runaway_usd_month: Usd | None = None
 
 
-class StackBudget(_Config):
+class StackBudget(Setting):
     """What the controller holds while it runs; it also holds `limits.worstUsdHour`."""
 
     usd_month: Usd | None = None
     on_exhausted: OnExhausted = OnExhausted.HOLD
 
 
-class LocalCloud(_Config):
+class LocalCloud(Setting):
     """Ports, capacity and preemptions of the local cloud; only a stack with the cloud `local` reads it."""
 
     edge_port: Port = 18080
@@ -95,7 +94,7 @@ class LocalCloud(_Config):
         return f"http://127.0.0.1:{self.controller_port}"
 
 
-class StackConfig(_Config):
+class StackConfig(Setting):
     """Everything that a stack can configure."""
 
     services: tuple[Annotated[str, Field(min_length=1)], ...] = Field(("services/chat.yaml",), min_length=1)
@@ -106,6 +105,19 @@ class StackConfig(_Config):
     limits: Limits = Limits()
     budget: StackBudget = StackBudget()
     local: LocalCloud = LocalCloud()
+    aws: AwsAccount | None = None
+    gcp: GcpProject | None = None
+    azure: AzureSubscription | None = None
+    home: Home | None = None
+    edges: tuple[EdgeSite, ...] = ()
+    addresses: Addresses = Addresses()
+    network: dict[str, NetworkChoice] = Field(default_factory=dict)
+    """By `<cloud>/<region>`; what is not named is created."""
+    dns: Dns = Dns()
+    tls: Tls = Tls()
+    catalog: CatalogAge = CatalogAge()
+    tags: dict[str, str] = Field(default_factory=dict)
+    """On everything that is declared, for the clouds' own bills."""
 
     @property
     def is_local(self) -> bool:

@@ -16,7 +16,9 @@ def test_ports_take_turns_through_the_whole_range():
 def test_a_taken_pair_is_skipped():
     start = addresses.next_port(18500, set())
     with socket.socket() as s:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of earlier tests may linger there
+        s.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # connections of earlier tests may linger there
         s.bind((addresses.HOST, start + 1))
         s.listen()
         after = addresses.next_port(start, {start + 2})

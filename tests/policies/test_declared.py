@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from pulumi.runtime.mocks import MockMonitor
 
 from components.local.resources import Host
+from components.pools.local import LocalPool
 from components.service import Service, ServiceArgs
 from planner.plan import ServicePlan
 from planner.pricing import ZERO, cost_of_service
@@ -79,9 +80,13 @@ def declare(scaling, pools):
     def program():
         plan = ServicePlan(name="chat", rows=(), left_out=(), pools=tuple(pools), cost=ZERO)
         host = Host(root=Path("/checkout"), home=Path("/checkout/.tradewind/dev"))
-        Service(
-            "chat", ServiceArgs(host=host, plan=plan, scaling=scaling, weather=LocalCloud(trace="trace.csv"))
+        weather = LocalCloud(trace="trace.csv")
+        args = ServiceArgs(
+            plan=plan,
+            scaling=scaling,
+            declare=lambda pool, opts: LocalPool(pool, host=host, weather=weather, opts=opts),
         )
+        Service("chat", args)
 
     program()
 

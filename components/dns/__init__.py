@@ -1,0 +1,1 @@
+"""The name of an environment: one module per owner of names."""

@@ -1,0 +1,140 @@
+"""The parts of a stack's configuration that only real clouds have: accounts, networks, hosts, names, certificates.
+
+Everything here is plain: values of secrets stand in `tradewind:secrets` alone, and everything else names them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from spec.quantities import Wrong
+from spec.setting import Setting
+
+CloudName = Literal["aws", "gcp", "azure"]
+"""Clouds that hosts, networks and machines can be declared in."""
+
+Region = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
+_SMALLEST_PREFIX = 16
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
+
+
+class AwsAccount(Setting):
+    """`tradewind:aws`."""
+
+    account_id: str = Field(pattern=r"^\d{12}$")
+
+
+class GcpProject(Setting):
+    """`tradewind:gcp`. The number is the one that Google's identity federation speaks of."""
+
+    project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
+    project_number: str = Field(pattern=r"^\d{5,20}$")
+
+
+_UUID = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
+
+
+class AzureSubscription(Setting):
+    """`tradewind:azure`."""
+
+    subscription_id: str = Field(pattern=_UUID)
+    tenant_id: str = Field(pattern=_UUID)
+
+
+class Home(Setting):
+    """`tradewind:home`: where the controller and the state bucket are.
+
+    `bucket`: its name, which is taken worldwide or not at all; empty = made from the environment's and the account's.
+    """
+
+    cloud: CloudName
+    region: Region
+    bucket: str = Field("", pattern=r"^$|^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
+    instance_type: str = ""
+    """Of the controller's host; empty = a small one."""
+
+
+class EdgeSite(Setting):
+    """One entry of `tradewind:edges`: Envoys that take callers' requests in one region.
+
+    More than one host stands behind the cloud's own L4 balancer, each in another zone where the region has them.
+    """
+
+    cloud: CloudName
+    region: Region
+    hosts: int = Field(1, ge=1, le=8)
+    instance_type: str = ""
+    """Empty = a small one."""
+
+
+class ExistingNetwork(Setting):
+    """A network of the user's: its id, and the id of a subnet for each zone (AWS) or of the one for the region."""
+
+    id: str = Field(min_length=1)
+    subnets: dict[str, str] = Field(min_length=1)
+
+
+class Dns(Setting):
+    """`tradewind:dns`: the one owner of the environment's name. `zone`: the owner's own id of the zone.
+
+    `policy`: `latency` sends callers to the nearest site; `failover` to the first one that is healthy, in the order of
+    `tradewind:edges`. `ttl_s`: seconds for which resolvers may remember an answer.
+    """
+
+    owner: Literal["route53", "cloud_dns", "azure_traffic_manager", "cloudflare", "none"] = "none"
+    zone: str = ""
+    name: str = Field("", pattern=r"^$|^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}$")
+    policy: Literal["latency", "failover"] = "latency"
+    ttl_s: int = Field(30, ge=10, le=3600)
+
+    @model_validator(mode="after")
+    def _name_and_owner(self) -> Dns:
+        if self.owner != "none" and not self.name:
+            raise Wrong("has an owner and no name", "Add `name: llm.example.com`, or leave the owner out.")
+        if self.owner in ("route53", "cloud_dns", "cloudflare") and not self.zone:
+            raise Wrong(f"has the owner {self.owner} and no zone", "Add `zone`, the owner's own id of it.")
+        return self
+
+
+class Tls(Setting):
+    """`tradewind:tls`: the certificate that callers see at the edges.
+
+    `acme`: issued and renewed by an ACME authority, proved by DNS. `files`: the user's own, as the secrets `cert` and
+    `key` name them. `own_ca`: of the environment's own authority, for callers that are given its certificate.
+    """
+
+    mode: Literal["acme", "files", "own_ca"] = "own_ca"
+    email: str = ""
+    directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    cert: Name = "edge-cert"
+    key: Name = "edge-key"
+
+
+class CatalogAge(Setting):
+    """`tradewind:catalog`: how old prices may be, in days; older ones are warned of or refused."""
+
+    warn_days: int = Field(60, ge=1)
+    fail_days: int | None = Field(None, ge=1)
+
+
+NetworkChoice = Literal["create"] | ExistingNetwork
+
+
+class Addresses(Setting):
+    """`tradewind:addresses`: the private range of the environment, of which each region gets a /16."""
+
+    cidr: str = "10.64.0.0/11"
+
+    @field_validator("cidr")
+    @classmethod
+    def _private(cls, value: str) -> str:
+        try:
+            network = ipaddress.IPv4Network(value)
+        except ValueError as e:
+            raise Wrong(f"must be a range of addresses like 10.64.0.0/11, not `{value}` ({e})") from None
+        if not network.is_private or network.prefixlen > _SMALLEST_PREFIX:
+            raise Wrong(f"must be a private range of at least a /16, not `{value}`")
+        return value

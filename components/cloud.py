@@ -14,15 +14,11 @@ from typing import Protocol
 import pulumi
 
 from spec.desired import Pool
+from spec.labels import ENV_TAG, POOL_TAG, SERVICE_TAG  # noqa: F401  a part of the contract
 from spec.stack import StackConfig
 
 REPLICA_PORT = 9443
 """The one open port of a replica's machine: its own Envoy, with mutual TLS."""
-
-POOL_TAG = "tradewind-pool"
-"""Tag (AWS, Azure) or instance metadata (GCP) that tells a machine, and the policies, which pool it is of."""
-SERVICE_TAG = "tradewind-service"
-ENV_TAG = "tradewind-env"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,27 +12,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from lb.clouds.protocol import (
-    Denied,
-    DriverError,
-    Instance,
-    InstancePhase,
-    InsufficientCapacity,
-    NotFound,
-    PoolObservation,
-    QuotaExceeded,
-    Refusal,
-    Throttled,
-    Unreachable,
-)
+from lb.clouds.aws_errors import call, refused
+from lb.clouds.protocol import DriverError, Instance, InstancePhase, NotFound, PoolObservation, Refusal
 from spec.desired import Pool, Prices
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 REPLICA_PORT = 9443
 GROUPS_A_CALL = 100
@@ -50,7 +36,7 @@ Clients = Callable[[str, str], Any]
 class AwsDriver:
     """Drives the Auto Scaling groups of one environment.
 
-    A pool's `resource` names its `group`. `private_in`: regions in which everybody who calls a replica is in the
+    A pool's `resource` names its `group`. `regions`: whose limits `quotas` tells. `private_in`: regions in which everybody who calls a replica is in the
     replica's own network, so that its private address is used.
     """
 
@@ -60,10 +46,12 @@ class AwsDriver:
         self,
         clients: Clients,
         *,
+        regions: frozenset[str] = frozenset(),
         private_in: frozenset[str] = frozenset(),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._clients = clients
+        self._regions = regions
         self._private_in = private_in
         self._now = now
         self._prices: dict[str, tuple[float, dict[str, Prices]]] = {}
@@ -71,7 +59,7 @@ class AwsDriver:
     async def observe(self, pools: Sequence[Pool]) -> list[PoolObservation]:
         """One observation per pool. A region that fails costs only its own pools."""
         regions = _by_region(pools)
-        looks = [_call(self._observe_region, region, found) for region, found in regions.items()]
+        looks = [call(self._observe_region, region, found) for region, found in regions.items()]
         answers = await asyncio.gather(*looks, return_exceptions=True)
         by_id: dict[str, PoolObservation] = {}
         for found, answer in zip(regions.values(), answers, strict=True):
@@ -85,7 +73,7 @@ class AwsDriver:
 
     async def set_size(self, pool: Pool, size: int) -> None:
         """Sets the group's desired capacity; machines come later, or a refusal does."""
-        await _call(
+        await call(
             self._clients("autoscaling", pool.region).set_desired_capacity,
             AutoScalingGroupName=pool.resource["group"],
             DesiredCapacity=size,
@@ -95,7 +83,7 @@ class AwsDriver:
     async def terminate(self, pool: Pool, instance_id: str) -> None:
         """Ends the machine and lowers the desired capacity with it."""
         try:
-            await _call(
+            await call(
                 self._clients("autoscaling", pool.region).terminate_instance_in_auto_scaling_group,
                 InstanceId=instance_id,
                 ShouldDecrementDesiredCapacity=True,
@@ -107,12 +95,15 @@ class AwsDriver:
         """Spot prices of now, of each pool its dearest type's; on demand as the stack declared it."""
         found: dict[str, Prices] = {}
         for region, of_region in _by_region(pools).items():
-            found |= await _call(self._prices_of, region, of_region)
+            found |= await call(self._prices_of, region, of_region)
         return found
 
     async def quotas(self) -> dict[str, float]:
-        """Limits on vCPUs by `<code> <name>`, of the region of the default client."""
-        return await _call(self._quotas)
+        """Limits on vCPUs by `{region}/{code} {name}`."""
+        limits: dict[str, float] = {}
+        for region in sorted(self._regions):
+            limits |= await call(self._quotas, region)
+        return limits
 
     # ------------------------------------------------------------ in a thread
 
@@ -195,7 +186,7 @@ class AwsDriver:
         )
         return tuple(
             Refusal(
-                _refused(a.get("StatusMessage", "")), a.get("StatusMessage", ""), a["StartTime"].timestamp()
+                refused(a.get("StatusMessage", "")), a.get("StatusMessage", ""), a["StartTime"].timestamp()
             )
             for a in reversed(log["Activities"])
             if a["StatusCode"] in ("Failed", "Cancelled")
@@ -235,14 +226,14 @@ class AwsDriver:
                 )
         return found
 
-    def _quotas(self) -> dict[str, float]:
+    def _quotas(self, region: str) -> dict[str, float]:
         pages = (
-            self._clients("service-quotas", "")
+            self._clients("service-quotas", region)
             .get_paginator("list_service_quotas")
             .paginate(ServiceCode="ec2")
         )
         return {
-            f"{q['QuotaCode']} {q['QuotaName']}": q["Value"]
+            f"{region}/{q['QuotaCode']} {q['QuotaName']}": q["Value"]
             for page in pages
             for q in page["Quotas"]
             if "Spot Instance Requests" in q["QuotaName"] or q["QuotaName"].startswith("Running On-Demand")
@@ -266,80 +257,3 @@ def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some
-
-
-# ---------------------------------------------------------------- errors
-
-_CAPACITY = (
-    "InsufficientInstanceCapacity",
-    "UnfulfillableCapacity",
-    "do not have sufficient",
-    "no Spot capacity",
-)
-_QUOTA = (
-    "VcpuLimitExceeded",
-    "MaxSpotInstanceCountExceeded",
-    "InstanceLimitExceeded",
-    "requested more vCPU capacity",
-    "Max spot instance count exceeded",
-)
-_THROTTLED = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-        "ScalingActivityInProgress",
-        "ResourceContention",
-    }
-)
-_DENIED = frozenset(
-    {
-        "UnauthorizedOperation",
-        "AccessDenied",
-        "AccessDeniedException",
-        "AuthFailure",
-        "ExpiredToken",
-        "InvalidClientTokenId",
-        "OptInRequired",
-        "InvalidIdentityToken",
-    }
-)
-
-
-async def _call(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The call in a thread, its errors as the protocol's."""
-    try:
-        return await asyncio.to_thread(function, *args, **kwargs)
-    except ClientError as e:
-        raise _translated(e) from e
-    except (NoCredentialsError, PartialCredentialsError) as e:
-        raise Denied(f"AWS: {e}") from e
-    except BotoCoreError as e:
-        raise Unreachable(f"AWS: {e}") from e
-
-
-def _translated(error: ClientError) -> DriverError:
-    code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    text = f"{code}: {message}"
-    if code in _THROTTLED:
-        return Throttled(text)
-    if code in _DENIED:
-        return Denied(text)
-    if code == "ValidationError" and "above max value" in message:
-        return QuotaExceeded(text)
-    if code == "ValidationError" and ("not found" in message.lower() or "No managed instance" in message):
-        return NotFound(text)
-    kind = _refused(text)
-    return {InsufficientCapacity.kind: InsufficientCapacity, QuotaExceeded.kind: QuotaExceeded}.get(
-        kind, Unreachable
-    )(text)
-
-
-def _refused(message: str) -> str:
-    """The protocol's word for why a launch was refused."""
-    if any(sign in message for sign in _QUOTA):
-        return QuotaExceeded.kind
-    if any(sign in message for sign in _CAPACITY):
-        return InsufficientCapacity.kind
-    return DriverError.kind

@@ -1,0 +1,9 @@
+"""What everything that an environment declares in a cloud carries, so that machines, drivers and policies know it.
+
+Tags on AWS and Azure, labels and instance metadata on GCP: the names are such that all of them take them.
+"""
+
+ENV_TAG = "tradewind-env"
+SERVICE_TAG = "tradewind-service"
+POOL_TAG = "tradewind-pool"
+"""Tells a machine, and the policies, which pool it is of."""

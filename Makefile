@@ -49,9 +49,11 @@ clean:  ## remove what all stacks started, and .venv, state and caches of this c
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-strip-extras --custom-compile-command 'make lock' -q --upgrade
+HOSTS := $(subst --universal --python-version 3.11,--python-version 3.12 --python-platform x86_64-manylinux_2_31,$(COMPILE))
 
 lock:  ## pin the newest versions that requirements*.in allow (needs uv)
 	@$(COMPILE) requirements.in -o requirements.txt
 	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@$(COMPILE) --override tools/vllm/cpu-overrides.in tools/vllm/cpu.in -o tools/vllm/cpu.txt
 	@$(COMPILE) tools/vllm/gpu.in -o tools/vllm/gpu.txt
+	@for kind in node edge controller; do $(HOSTS) tools/hosts/$$kind.in -o tools/hosts/$$kind.txt || exit 1; done

@@ -9,21 +9,26 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from spec.errors import InputError, OutsideError
 
 SCHEMES = ("file", "s3", "gs", "az")
 AT_ONCE = 32
 """Calls of one `for_each`: a write to a cloud's store takes tens of milliseconds, and a fleet has hundreds of objects."""
+
+CALL_LIMIT_S = 30
+
+Credentials = Callable[[], Mapping[str, Any]]
+"""What a cloud's store wants to be shown, and when it ends; asked again then."""
 
 _T = TypeVar("_T")
 
@@ -111,10 +116,11 @@ async def for_each(call: Callable[[_T], Awaitable[None]], items: Iterable[_T]) -
             raise result
 
 
-def open_bucket(url: str) -> Bucket:
-    """The bucket at `file:///folder`, `s3://bucket/prefix`, `gs://...` or `az://...`; a folder is made when missing.
+def open_bucket(url: str, *, credentials: Credentials | None = None, region: str = "") -> Bucket:
+    """The bucket at `file:///folder`, `s3://bucket/prefix`, `gs://...` or `az://account/container`.
 
-    Credentials come from the environment as each cloud's own tools find them. Raises InputError for any other URL.
+    A folder is made when missing. `credentials`: None = as each cloud's own tools find them; `region`: of an S3 bucket.
+    Raises InputError for any other URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
@@ -122,7 +128,7 @@ def open_bucket(url: str) -> Bucket:
             f"bucket: {url!r} is not a bucket; use one of {', '.join(f'{s}://' for s in SCHEMES)}"
         )
     if parts.scheme != "file":
-        return Bucket(from_url(url))
+        return Bucket(_store(parts, credentials, region))
     folder = Path(unquote(parts.path))
     if parts.netloc or not folder.is_absolute():
         raise InputError(f"bucket: {url!r} must name an absolute folder, as in file:///var/lib/tradewind")
@@ -130,6 +136,24 @@ def open_bucket(url: str) -> Bucket:
         return Bucket(LocalStore(prefix=folder, mkdir=True))
     except (BaseError, OSError) as e:
         raise _failed("open", str(folder), e) from e
+
+
+def _store(parts: SplitResult, credentials: Credentials | None, region: str) -> ObjectStore:
+    """A cloud's store. An answer takes as long as a tick may: what is slower is asked again next time."""
+    prefix = parts.path.strip("/") or None
+    options = {"timeout": f"{CALL_LIMIT_S}s", "connect_timeout": "5s"}
+    given: dict[str, Any] = {"client_options": options, "credential_provider": credentials}
+    if parts.scheme == "s3":
+        config = {"region": region} if region else None
+        return S3Store(parts.netloc, prefix=prefix, config=config, **given)
+    if parts.scheme == "gs":
+        return GCSStore(parts.netloc, prefix=prefix, **given)
+    container, _, below = (prefix or "").partition("/")
+    if not container:
+        raise InputError(
+            f"bucket: {parts.geturl()!r} must name account and container, as in az://account/container"
+        )
+    return AzureStore(container, prefix=below or None, account_name=parts.netloc, **given)
 
 
 def leave(code: int) -> NoReturn:

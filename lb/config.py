@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -17,10 +18,62 @@ class LocalCloudConfig(Written):
     home: Path
 
 
+class _RealCloud(Written):
+    """`bucket`: what the cloud's machines read; None = the state bucket. `regions`: with pools.
+
+    `private_in`: regions in which every edge and the controller are in the replicas' own network.
+    """
+
+    bucket: str | None = None
+    regions: frozenset[str] = Field(min_length=1)
+    private_in: frozenset[str] = frozenset()
+
+
+class AwsConfig(_RealCloud):
+    """`role_arn`: the role to take on by federation; None = the host's own. `bucket_region`: of the bucket."""
+
+    role_arn: str | None = None
+    bucket_region: str = ""
+
+
+class GcpFederation(Written):
+    """`provider`: full name of the workload identity provider; `audience`: what its tokens are for."""
+
+    provider: str
+    audience: str
+    service_account: str
+
+
+class GcpConfig(_RealCloud):
+    """`federation`: None = the host's own service account."""
+
+    project: str
+    federation: GcpFederation | None = None
+
+
+class AzureConfig(_RealCloud):
+    """`client_id`: of the controller's identity; `federated`: whether another cloud's host acts as it."""
+
+    subscription: str
+    tenant: str
+    client_id: str
+    federated: bool = False
+
+
 class CloudsConfig(Written):
     """The clouds that have a driver here; None = not used."""
 
     local: LocalCloudConfig | None = None
+    aws: AwsConfig | None = None
+    gcp: GcpConfig | None = None
+    azure: AzureConfig | None = None
+
+
+class HomeConfig(Written):
+    """The cloud and region of the controller's own host."""
+
+    cloud: Literal["aws", "gcp", "azure"]
+    region: str
 
 
 class ControllerConfig(Written):
@@ -33,6 +86,8 @@ class ControllerConfig(Written):
     port: Port
     token_file: Path
     tick_s: Seconds = Field(1.0, gt=0, le=60)
+    home: HomeConfig | None = None
+    """None = this computer."""
     clouds: CloudsConfig = CloudsConfig()
 
 
@@ -62,7 +117,17 @@ def read_token(path: Path) -> str:
 def _problem(path: Path, error: ErrorDetails) -> Problem:
     field = ".".join(str(x) for x in error["loc"])
     unknown = error["type"] == "extra_forbidden"
-    known = (*ControllerConfig.model_fields, *CloudsConfig.model_fields, *LocalCloudConfig.model_fields)
+    models = (
+        ControllerConfig,
+        HomeConfig,
+        CloudsConfig,
+        LocalCloudConfig,
+        AwsConfig,
+        GcpConfig,
+        GcpFederation,
+        AzureConfig,
+    )
+    known = [name for model in models for name in model.model_fields]
     return Problem(
         file=str(path),
         field=field,

@@ -33,6 +33,11 @@ def pool_id(*, service: str, cloud: str, place: str, accelerator: str, count: in
     return f"{service}.{cloud}.{place}.{accelerator}x{count}.{market}"
 
 
+def cloud_of(pool_id: str) -> str:
+    """The cloud of a pool, by its id."""
+    return pool_id.split(".")[1]
+
+
 def replica_id(*, cloud: str, region: str, instance: str) -> str:
     """`{cloud}:{region}:{instance}`; never an address, because addresses are used again."""
     return f"{cloud}:{region}:{instance}"

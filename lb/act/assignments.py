@@ -1,18 +1,19 @@
 """`assignments/<pool_id>.json`: which bundle the machines of a pool run, and which of them are one replica together.
 
-Written here and read by their node agents.
+Written here and read by their node agents, which know only the bucket of their own cloud.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
-from lb.bucket import Bucket, ObjectNotFound, for_each
+from lb.bucket import Bucket, BucketError, ObjectNotFound, for_each
 from lb.decide import Assign, AssignGangs
 from lb.decide.observed import Assignment, Gang
+from spec.names import cloud_of
 
 log = structlog.get_logger(__name__)
 
@@ -20,19 +21,25 @@ log = structlog.get_logger(__name__)
 class Assignments:
     """The assignments as they are in the bucket. Only the leader writes them, so one read of each is enough."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, of_clouds: Mapping[str, Bucket] | None = None) -> None:
+        """`bucket`: the state bucket; `of_clouds`: those of clouds whose machines read another one."""
         self._bucket = bucket
+        self._of_clouds = of_clouds or {}
         self._known: dict[str, Assignment] = {}
+        self._failing: set[str] = set()
 
     def forget(self) -> None:
         """Reads everything anew: somebody else may have written in the meantime."""
         self._known.clear()
 
     async def of(self, pool_ids: Iterable[str]) -> tuple[Assignment, ...]:
-        """The assignments of those pools. Raises BucketError: an assignment that can't be read is not an empty one."""
+        """The assignments of those pools, without those of a cloud whose own bucket can't be read now.
+
+        An assignment that can't be read is not an empty one. Raises BucketError when the state bucket fails.
+        """
         pool_ids = tuple(pool_ids)
         await for_each(self._learn, (i for i in pool_ids if i not in self._known))
-        return tuple(self._known[i] for i in pool_ids)
+        return tuple(self._known[i] for i in pool_ids if i in self._known)
 
     async def apply(self, commands: Sequence[Assign | AssignGangs]) -> None:
         """Carries the commands out, each pool in one write. Raises BucketError."""
@@ -53,15 +60,25 @@ class Assignments:
         }
         if assignment.gangs:
             content["gangs"] = [{"nodes": g.nodes, "ips": g.ips} for g in assignment.gangs]
-        await self._bucket.put(_path(assignment.pool_id), json.dumps(content, indent=1).encode())
+        bucket = self._bucket_of(assignment.pool_id)
+        await bucket.put(_path(assignment.pool_id), json.dumps(content, indent=1).encode())
         self._known[assignment.pool_id] = assignment
 
     async def _learn(self, pool_id: str) -> None:
-        self._known[pool_id] = await self._read(pool_id)
+        cloud = cloud_of(pool_id)
+        try:
+            self._known[pool_id] = await self._read(pool_id)
+            self._failing.discard(cloud)
+        except BucketError as e:
+            if cloud not in self._of_clouds:
+                raise
+            if cloud not in self._failing:
+                self._failing.add(cloud)
+                log.warning("the bucket of a cloud can't be read", cloud=cloud, error=str(e))
 
     async def _read(self, pool_id: str) -> Assignment:
         try:
-            content = json.loads(await self._bucket.get(_path(pool_id)))
+            content = json.loads(await self._bucket_of(pool_id).get(_path(pool_id)))
             gangs = tuple(Gang(tuple(g["nodes"]), tuple(g["ips"])) for g in content.get("gangs", ()))
             return Assignment(pool_id, content["default"], dict(content["instances"]), gangs)
         except ObjectNotFound:
@@ -69,6 +86,9 @@ class Assignments:
         except (ValueError, KeyError, TypeError) as e:
             log.warning("an assignment is unreadable and written anew", pool_id=pool_id, error=str(e))
             return Assignment(pool_id)
+
+    def _bucket_of(self, pool_id: str) -> Bucket:
+        return self._of_clouds.get(cloud_of(pool_id), self._bucket)
 
 
 def changed(before: Assignment, commands: Sequence[Assign | AssignGangs]) -> Assignment:

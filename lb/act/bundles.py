@@ -7,7 +7,7 @@ have never had it too. So somebody has to clear up, and only the controller know
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -40,10 +40,10 @@ def needed(desired: Desired, memory: Memory, assignments: Iterable[Assignment]) 
 
 
 class BundleKeeper:
-    """Looks at the archives once in a while, and removes the old ones that nobody needs."""
+    """Looks at the archives in every bucket once in a while, and removes the old ones that nobody needs."""
 
-    def __init__(self, bucket: Bucket, clock: Clock) -> None:
-        self._bucket = bucket
+    def __init__(self, buckets: Sequence[Bucket], clock: Clock) -> None:
+        self._buckets = buckets
         self._clock = clock
         self._next = clock.monotonic() + FIRST_S
 
@@ -55,12 +55,16 @@ class BundleKeeper:
     async def prune(self, keep: frozenset[str]) -> None:
         """Removes what is not to be kept and is older than a day; a bucket that fails is asked again next time."""
         self._next = self._clock.monotonic() + EVERY_S
+        for bucket in self._buckets:
+            try:
+                await self._prune(bucket, keep)
+            except BucketError as e:
+                log.warning("cannot clear up bundles; it is tried again", error=str(e))
+
+    async def _prune(self, bucket: Bucket, keep: frozenset[str]) -> None:
         oldest = self._clock.now() - YOUNG_S
-        try:
-            for o in await self._bucket.objects("bundles"):
-                name = _NAME.fullmatch(o.path)
-                if name is not None and name[1] not in keep and o.modified < oldest:
-                    await self._bucket.delete(o.path)
-                    log.info("the archive of a bundle that nothing needs is removed", path=o.path)
-        except BucketError as e:
-            log.warning("cannot clear up bundles; it is tried again", error=str(e))
+        for o in await bucket.objects("bundles"):
+            name = _NAME.fullmatch(o.path)
+            if name is not None and name[1] not in keep and o.modified < oldest:
+                await bucket.delete(o.path)
+                log.info("the archive of a bundle that nothing needs is removed", path=o.path)

@@ -95,7 +95,7 @@ class AzureDriver:
         except NotFound:
             return
 
-    async def prices(self, _pools: Sequence[Pool]) -> dict[str, Prices]:
+    async def prices(self, pools: Sequence[Pool]) -> dict[str, Prices]:  # noqa: ARG002  the protocol's
         """None: the price table holds."""
         return {}
 

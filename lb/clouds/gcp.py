@@ -81,7 +81,7 @@ class GcpDriver:
             body = {"instances": [url], "skipInstancesOnValidationError": True}
             await self._rest.call("POST", f"{self._group(pool)}/deleteInstances", body=body)
 
-    async def prices(self, _pools: Sequence[Pool]) -> dict[str, Prices]:
+    async def prices(self, pools: Sequence[Pool]) -> dict[str, Prices]:  # noqa: ARG002  the protocol's
         """None: Compute Engine tells no price of now; the price table holds."""
         return {}
 

@@ -49,6 +49,7 @@ class Controller:
         publisher: Publisher,
         metrics: Metrics,
         tick_s: float,
+        machine_buckets: Mapping[str, Bucket] | None = None,
     ) -> None:
         self._bucket = bucket
         self._lease = lease
@@ -69,6 +70,7 @@ class Controller:
             metrics,
             traffic=self._traffic,
             wake=self._wake.set,
+            machine_buckets=machine_buckets or {},
         )
         self._term: Term | None = None
         self._stopping = False

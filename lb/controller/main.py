@@ -12,9 +12,8 @@ from lb import log as logs
 from lb.api import make_app
 from lb.bucket import open_bucket
 from lb.clock import SystemClock
-from lb.clouds.local import LocalDriver
-from lb.clouds.protocol import Driver
-from lb.config import CloudsConfig, ControllerConfig, read_config, read_token
+from lb.clouds.opened import open_clouds
+from lb.config import ControllerConfig, read_config, read_token
 from lb.controller.loop import Controller
 from lb.lease import Lease, this_process
 from lb.metrics import Metrics
@@ -37,12 +36,14 @@ async def _run(config: ControllerConfig, token: str) -> None:
     bucket, clock, metrics = open_bucket(config.bucket), SystemClock(), Metrics()
     publisher = Publisher(bucket)
     client = make_client()
+    clouds = open_clouds(config, client)
     controller = Controller(
         stack=config.stack,
         bucket=bucket,
         lease=Lease(bucket, clock, me=this_process()),
         clock=clock,
-        drivers=drivers_of(config.clouds),
+        drivers=clouds.drivers,
+        machine_buckets=clouds.buckets,
         client=client,
         publisher=publisher,
         metrics=metrics,
@@ -63,11 +64,3 @@ async def _run(config: ControllerConfig, token: str) -> None:
             await serving
             await client.aclose()
     log.info("stopped", stack=config.stack)
-
-
-def drivers_of(clouds: CloudsConfig) -> dict[str, Driver]:
-    """The driver of each configured cloud, by the cloud's name."""
-    drivers: dict[str, Driver] = {}
-    if clouds.local is not None:
-        drivers["local"] = LocalDriver(clouds.local.home)
-    return drivers

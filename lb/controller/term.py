@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import structlog
@@ -72,6 +72,8 @@ class Parts:
     metrics: Metrics
     traffic: Traffic
     wake: Callable[[], None]
+    machine_buckets: Mapping[str, Bucket] = field(default_factory=dict)
+    """Of clouds whose machines read another bucket than the state bucket."""
 
 
 class Term:
@@ -81,7 +83,7 @@ class Term:
         self._parts = parts
         self._epoch = epoch
         self._journal = Journal(parts.bucket)
-        self._assignments = Assignments(parts.bucket)
+        self._assignments = Assignments(parts.bucket, parts.machine_buckets)
         self._clouds = CloudObserver(parts.drivers, parts.metrics)
         self._watcher = Watcher(parts.client, self._on_health)
         self._executor = Executor(
@@ -95,7 +97,7 @@ class Term:
         self._desired = DesiredReader(parts.bucket, parts.stack)
         self._keys = KeysReader(parts.bucket)
         self._wishes = WishReader(parts.bucket, parts.clock)
-        self._bundles = BundleKeeper(parts.bucket, parts.clock)
+        self._bundles = BundleKeeper((parts.bucket, *parts.machine_buckets.values()), parts.clock)
         self._began = parts.clock.monotonic()
         self._began_at = parts.clock.now()
         self._reading = DesiredReading(None, "the desired state was not read yet")
@@ -185,8 +187,10 @@ class Term:
             self._executor.busy(),
         )  # before the clouds: they then show them
         pools = reading.desired.pools if reading.desired else ()
-        observations = await self._clouds.observe(pools)
+        seen = await self._clouds.observe(pools)
         assignments = await self._assignments.of([p.id for p in pools])
+        readable = {a.pool_id for a in assignments}
+        observations = tuple(o if o.pool_id in readable else _unassigned(o.pool_id) for o in seen)
         self._pools = {o.pool_id: o for o in observations}
         self._assigned = {a.pool_id: a for a in assignments}
         return Observed(
@@ -331,3 +335,8 @@ class Term:
         started = time.perf_counter()
         yield
         self._parts.metrics.tick_s.labels(phase).observe(time.perf_counter() - started)
+
+
+def _unassigned(pool_id: str) -> PoolObservation:
+    """Without its assignments nobody can tell what its machines should run."""
+    return PoolObservation(pool_id, 0, error="the bucket of its cloud can't be read")

@@ -91,3 +91,9 @@ def test_of_several_calls_at_once_one_that_fails_stops_no_other():
         asyncio.run(for_each(call, range(100)))
     assert made == [n for n in range(100) if n != 3]
     assert 1 < most <= AT_ONCE
+
+
+def test_a_container_of_azure_is_named_with_its_account():
+    open_bucket("az://tradewindprod/state", credentials=lambda: {})
+    with pytest.raises(InputError, match="az://account/container"):
+        open_bucket("az://tradewindprod")

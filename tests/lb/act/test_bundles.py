@@ -43,7 +43,7 @@ def test_an_archive_that_nothing_needs_is_removed_when_it_is_a_day_old(bucket):
     async def story():
         await with_archives(bucket, OLD, FORGOTTEN)
         clock = FakeClock(time.time())
-        keeper = BundleKeeper(bucket, clock)
+        keeper = BundleKeeper((bucket,), clock)
         await keeper.prune(frozenset({OLD}))
         assert await archives(bucket) == [OLD, FORGOTTEN]
         clock.pass_(YOUNG_S + 60)
@@ -57,7 +57,7 @@ def test_what_is_no_archive_is_left_alone(bucket):
     async def story():
         await bucket.put("bundles/notes.txt", b"x")
         await bucket.put(f"bundles/{OTHER}.zip", b"x")
-        keeper = BundleKeeper(bucket, FakeClock(time.time() + 10 * YOUNG_S))
+        keeper = BundleKeeper((bucket,), FakeClock(time.time() + 10 * YOUNG_S))
         await keeper.prune(frozenset())
         assert len(await bucket.objects("bundles")) == 2
 
@@ -67,7 +67,7 @@ def test_what_is_no_archive_is_left_alone(bucket):
 def test_it_looks_some_minutes_after_a_term_began_and_then_every_hour(bucket):
     async def story():
         clock = FakeClock()
-        keeper = BundleKeeper(bucket, clock)
+        keeper = BundleKeeper((bucket,), clock)
         assert not keeper.due
         clock.pass_(FIRST_S)
         assert keeper.due
@@ -85,6 +85,6 @@ def test_a_bucket_that_fails_stops_nothing(bucket, monkeypatch):
             raise BucketError("down")
 
         monkeypatch.setattr(bucket, "objects", fails)
-        await BundleKeeper(bucket, FakeClock()).prune(frozenset())
+        await BundleKeeper((bucket,), FakeClock()).prune(frozenset())
 
     asyncio.run(story())

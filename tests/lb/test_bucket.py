@@ -94,6 +94,6 @@ def test_of_several_calls_at_once_one_that_fails_stops_no_other():
 
 
 def test_a_container_of_azure_is_named_with_its_account():
-    open_bucket("az://tradewindprod/state", credentials=lambda: {})
+    open_bucket("az://tradewindprod/state", credentials=dict)
     with pytest.raises(InputError, match="az://account/container"):
         open_bucket("az://tradewindprod")

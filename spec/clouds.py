@@ -126,7 +126,7 @@ NetworkChoice = Literal["create"] | ExistingNetwork
 class Addresses(Setting):
     """`tradewind:addresses`: the private range of the environment, of which each region gets a /16."""
 
-    cidr: str = "10.64.0.0/11"
+    cidr: str = "10.0.0.0/8"
 
     @field_validator("cidr")
     @classmethod
@@ -134,7 +134,7 @@ class Addresses(Setting):
         try:
             network = ipaddress.IPv4Network(value)
         except ValueError as e:
-            raise Wrong(f"must be a range of addresses like 10.64.0.0/11, not `{value}` ({e})") from None
+            raise Wrong(f"must be a range of addresses like 10.64.0.0/12, not `{value}` ({e})") from None
         if not network.is_private or network.prefixlen > _SMALLEST_PREFIX:
             raise Wrong(f"must be a private range of at least a /16, not `{value}`")
         return value

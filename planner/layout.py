@@ -1,0 +1,142 @@
+"""Where the parts of an environment in the clouds stand: regions with their zones and addresses, edges, hosts.
+
+Pure and deterministic, as the plan is: the components declare it, the policies and the fixed costs count it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.plan import Plan
+from spec.clouds import EdgeSite
+from spec.desired import Pool
+from spec.errors import InputError
+from spec.names import cloud_name
+from spec.stack import StackConfig
+
+Place = tuple[str, str]
+"""Cloud and region."""
+
+REGION_PREFIX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """One region with machines or hosts. `zones`: of those, in order; empty where the cloud sells by region only."""
+
+    cloud: str
+    region: str
+    zones: tuple[str, ...]
+    cidr: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeHost:
+    """One machine of an edge. `zone`: None where the region has none."""
+
+    name: str
+    number: int
+    zone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePlace:
+    """The edge of one region: its hosts, behind the cloud's balancer when there are several."""
+
+    id: str
+    cloud: str
+    region: str
+    instance_type: str
+    hosts: tuple[EdgeHost, ...]
+
+    @property
+    def balanced(self) -> bool:
+        """Whether a balancer stands before the hosts."""
+        return len(self.hosts) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An environment in the clouds. `home_zone`: of the controller's host."""
+
+    home: Place
+    home_zone: str | None
+    regions: tuple[Region, ...]
+    edges: tuple[EdgePlace, ...]
+
+    @property
+    def clouds(self) -> tuple[str, ...]:
+        """With anything in them, by name."""
+        return tuple(sorted({r.cloud for r in self.regions}))
+
+    def private_in(self, cloud: str) -> tuple[str, ...]:
+        """The region of that cloud, if any, which holds every edge and the controller: replicas there are reached privately."""
+        callers = {self.home, *((e.cloud, e.region) for e in self.edges)}
+        return tuple(region for of, region in callers if len(callers) == 1 and of == cloud)
+
+
+def layout(plan: Plan, config: StackConfig, zones: Mapping[Place, tuple[str, ...]]) -> Layout:
+    """`zones`: those that each region is known to have. Raises InputError when the settings leave something open."""
+    if config.home is None:
+        raise InputError("tradewind:home is missing: it says in which cloud and region the controller runs")
+    if not config.edges:
+        raise InputError("tradewind:edges is missing: it lists the regions in which callers' requests arrive")
+    home = (config.home.cloud, config.home.region)
+    edges = tuple(_edge(site, zones.get((site.cloud, site.region), ())) for site in config.edges)
+    home_zone = next(iter(zones.get(home, ())), None)
+    used: defaultdict[Place, set[str]] = defaultdict(set)
+    pools = (p for s in plan.services for p in s.pools)
+    for cloud, region, zone in (
+        *((p.cloud, p.region, p.zone) for p in pools),
+        (*home, home_zone),
+        *((e.cloud, e.region, h.zone) for e in edges for h in e.hosts),
+    ):
+        used[cloud, region] |= {zone} if zone else set()
+    cidrs = _cidrs(config.addresses.cidr, sorted(used))
+    regions = tuple(Region(*place, tuple(sorted(used[place])), cidrs[place]) for place in sorted(used))
+    return Layout(home, home_zone, regions, edges)
+
+
+def _edge(site: EdgeSite, zones: tuple[str, ...]) -> EdgePlace:
+    """Hosts in turn through the region's zones."""
+    edge_id = f"edge-{site.cloud}-{site.region}"
+    return EdgePlace(
+        edge_id,
+        site.cloud,
+        site.region,
+        site.instance_type,
+        tuple(
+            EdgeHost(f"{edge_id}-{n + 1}", n + 1, zones[n % len(zones)] if zones else None)
+            for n in range(site.hosts)
+        ),
+    )
+
+
+def _cidrs(whole: str, places: list[Place]) -> dict[Place, str]:
+    """A /16 for each region, chosen by its name, so that another region hardly ever moves it."""
+    slots = list(ipaddress.IPv4Network(whole).subnets(new_prefix=REGION_PREFIX))
+    if len(places) > len(slots):
+        raise InputError(
+            f"tradewind:addresses.cidr: {whole} has room for {len(slots)} regions, and there are {len(places)}. "
+            "Give a larger range, or fewer regions."
+        )
+    taken: dict[int, Place] = {}
+    for place in places:
+        slot = zlib.crc32("/".join(place).encode()) % len(slots)
+        while slot in taken:
+            slot = (slot + 1) % len(slots)
+        taken[slot] = place
+    return {place: str(slots[slot]) for slot, place in taken.items()}
+
+
+def located(pool: Pool, env: str) -> Pool:
+    """The pool with what its driver needs to find it: names that the components give to the same things."""
+    group = cloud_name(env, pool.id)
+    resource = {"group": group}
+    if pool.cloud == "azure":
+        resource = {"scale_set": group, "resource_group": cloud_name(env, pool.region)}
+    return pool.model_copy(update={"resource": resource})

@@ -1,0 +1,128 @@
+"""Where the parts of an environment stand: the same for the same inputs, and nothing moves because something is added."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.layout import EdgeHost, _cidrs, layout, located
+from planner.plan import Plan, ServicePlan
+from planner.pricing import ZERO
+from spec.desired import Pool, Prices
+from spec.errors import InputError
+from spec.names import Market, PoolKind
+from spec.stack import parse
+
+ZONES = {
+    ("aws", "us-east-1"): ("use1-az1", "use1-az2", "use1-az4"),
+    ("gcp", "us-central1"): ("us-central1-a", "us-central1-b"),
+}
+PLACES = st.lists(
+    st.tuples(
+        st.sampled_from(["aws", "gcp", "azure"]), st.from_regex(r"[a-z]{2}-[a-z]{4}-[1-9]", fullmatch=True)
+    ),
+    unique=True,
+    max_size=40,
+)
+
+
+def config(**more):
+    values = {
+        "clouds": ["aws", "gcp", "azure"],
+        "home": {"cloud": "aws", "region": "us-east-1"},
+        "edges": [
+            {"cloud": "aws", "region": "us-east-1", "hosts": 2},
+            {"cloud": "azure", "region": "eastus"},
+        ],
+    }
+    return parse({k: v for k, v in {**values, **more}.items() if v is not None}, file="Pulumi.test.yaml")
+
+
+def a_pool(cloud, region, zone):
+    return Pool(
+        id=f"chat.{cloud}.{zone or region}.L4x1.spot",
+        service="chat",
+        kind=PoolKind.VM,
+        cloud=cloud,
+        region=region,
+        zone=zone,
+        market=Market.SPOT,
+        accelerator="L4",
+        accelerator_count=1,
+        instance_types=("x",),
+        max_size=3,
+        prices=Prices(spot=1.0),
+    )
+
+
+def a_plan(*pools):
+    return Plan("test", (ServicePlan("chat", (), (), pools, ZERO),), 0.0, ZERO)
+
+
+PLAN = a_plan(
+    a_pool("gcp", "us-central1", "us-central1-b"),
+    a_pool("aws", "us-east-1", "use1-az4"),
+    a_pool("azure", "eastus", None),
+)
+
+
+def test_regions_have_the_zones_of_their_pools_and_hosts():
+    found = layout(PLAN, config(), ZONES)
+    assert {(r.cloud, r.region): r.zones for r in found.regions} == {
+        ("aws", "us-east-1"): ("use1-az1", "use1-az2", "use1-az4"),
+        ("azure", "eastus"): (),
+        ("gcp", "us-central1"): ("us-central1-b",),
+    }
+    assert found.clouds == ("aws", "azure", "gcp")
+
+
+def test_hosts_of_an_edge_stand_in_different_zones_behind_a_balancer():
+    first, second = layout(PLAN, config(), ZONES).edges
+    assert first.hosts == (
+        EdgeHost("edge-aws-us-east-1-1", 1, "use1-az1"),
+        EdgeHost("edge-aws-us-east-1-2", 2, "use1-az2"),
+    )
+    assert first.balanced
+    assert second.hosts == (EdgeHost("edge-azure-eastus-1", 1, None),)
+    assert not second.balanced
+
+
+def test_replicas_are_reached_privately_only_where_everybody_who_calls_them_is():
+    assert layout(PLAN, config(), ZONES).private_in("aws") == ()
+    alone = config(edges=[{"cloud": "aws", "region": "us-east-1"}])
+    assert layout(PLAN, alone, ZONES).private_in("aws") == ("us-east-1",)
+    assert layout(PLAN, alone, ZONES).private_in("gcp") == ()
+
+
+@pytest.mark.parametrize("missing", ["home", "edges"])
+def test_a_setting_that_nothing_can_stand_in_for_is_named(missing):
+    with pytest.raises(InputError, match=f"tradewind:{missing} is missing"):
+        layout(PLAN, config(**{missing: None}), ZONES)
+
+
+def test_a_range_that_is_too_small_is_named():
+    with pytest.raises(InputError, match=r"10\.1\.0\.0/16 has room for 1 regions, and there are 3"):
+        layout(PLAN, config(addresses={"cidr": "10.1.0.0/16"}), ZONES)
+
+
+@given(PLACES)
+def test_ranges_of_regions_never_overlap(places):
+    found = [ipaddress.ip_network(c) for c in _cidrs("10.0.0.0/8", sorted(places)).values()]
+    assert len(found) == len(set(found)) == len(places)
+
+
+@given(PLACES)
+def test_regions_that_want_different_ranges_get_them_whatever_else_is_there(places):
+    wanted = {p: _cidrs("10.0.0.0/8", [p])[p] for p in places}
+    if len(set(wanted.values())) == len(places):
+        assert _cidrs("10.0.0.0/8", sorted(places)) == wanted
+
+
+def test_the_driver_finds_a_pool_by_names_that_are_computed():
+    aws, azure = (
+        located(PLAN.services[0].pools[1], "prod"),
+        located(PLAN.services[0].pools[2], "prod"),
+    )
+    assert aws.resource["group"].startswith("tw-prod-chat-aws-use1-az4-l4x1-spot-")
+    assert azure.resource.keys() == {"scale_set", "resource_group"}

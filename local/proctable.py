@@ -29,11 +29,15 @@ class Proc(NamedTuple):
     pgid: int
     state: str
     start_time: str
+    threads: int = 1
 
     @property
     def dead(self) -> bool:
-        """A zombie only waits for its parent to notice; where nothing reaps orphans it stays for ever."""
-        return self.state[:1] in ("Z", "X")
+        """A zombie only waits for its parent to notice; where nothing reaps orphans it stays for ever.
+
+        One whose other threads still end is not dead: they hold its files and ports.
+        """
+        return self.state[:1] in ("Z", "X") and self.threads <= 1
 
 
 class Marker(NamedTuple):
@@ -81,7 +85,7 @@ def _read_proc(pid: int) -> Proc | None:
     # The name in parentheses may hold anything, parentheses too; proc_pid_stat(5) counts the fields.
     fields = stat[stat.rindex(b")") + 2 :].split()
     start = f"{_boot_id()}:{int(fields[19])}"
-    return Proc(pid, int(fields[1]), int(fields[2]), fields[0].decode(), start)
+    return Proc(pid, int(fields[1]), int(fields[2]), fields[0].decode(), start, int(fields[17]))
 
 
 @functools.cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event
@@ -21,7 +20,6 @@ from local.processes import KINDS, NAME, Entry, Launch, ProcessError, Registry
 _SPEC = "spec"
 """Key of the entry's meta: hash of what the process was started from, so that a repeated create can adopt it."""
 _RUNS_FROM = ("kind", "argv", "env", "cwd", "log", "codeHash", "readyUrl", "listens")
-_LET_GO_S = 3.0
 _CANCEL_GRACE_S = 2.0
 
 
@@ -153,10 +151,6 @@ def _addresses(inputs: Properties) -> dict[str, str]:
 
 
 def _require_free(inputs: Properties, registry: Registry) -> None:
-    """A killed process counts as dead a moment before its last thread has let go of the port."""
-    deadline = time.monotonic() + _LET_GO_S
-    while any(map(ports.taken, _addresses(inputs))) and time.monotonic() < deadline:
-        time.sleep(0.05)
     for address in _addresses(inputs):
         if ports.taken(address):
             ours = ports.owner(address, registry)

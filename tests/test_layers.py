@@ -45,6 +45,9 @@ PURE = ("planner", "lb/decide", "lb/envoy", "policies/cost.py")
 
 FINDS_A_PROGRAM = "lb/envoy/binary.py"
 
+SPEAKS_PULUMI = ("local/plugin", "tools/standins")
+"""Provider plugins: they speak Pulumi's protocol, with Pulumi's own messages. A stand-in knows no room of ours."""
+
 STANDARD_LIBRARY_ONLY = ("lb/agent", "local", "tools")
 
 
@@ -84,8 +87,8 @@ def test_a_room_imports_only_from_the_rooms_below_it(room):
 @pytest.mark.parametrize("room", sorted(set(ROOMS) - {"components", "cli", "policies"}))
 def test_pulumi_is_only_known_from_components_upwards(room):
     for path in modules(room):
-        if path.is_relative_to(ROOT / "local" / "plugin"):
-            continue  # it speaks Pulumi's protocol, with Pulumi's own messages
+        if any(path.is_relative_to(ROOT / place) for place in SPEAKS_PULUMI):
+            continue
         assert not {"pulumi", "pulumi_policy"} & third_party_and_ours(path), path.relative_to(ROOT)
 
 
@@ -101,7 +104,7 @@ def test_decisions_plans_and_rendering_touch_neither_network_nor_clock(place):
 @pytest.mark.parametrize("place", STANDARD_LIBRARY_ONLY)
 def test_what_must_run_before_or_without_an_installation_needs_only_the_standard_library(place):
     for path in modules(place):
-        if path.is_relative_to(ROOT / "local" / "plugin"):
+        if any(path.is_relative_to(ROOT / place) for place in SPEAKS_PULUMI):
             continue
         own = place.split("/")[0]
         allowed = {own} | ({"pulumi", "semver"} if place == "tools" else set())

@@ -1,0 +1,25 @@
+"""Amazon Web Services, as the bridged provider pulumi-aws shows it: updates send only what changed."""
+
+from tools.standins.aws.fixed import FIXED
+from tools.standins.aws.ids import REFERENCE, get_parameter, identify, outputs
+from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, updated
+from tools.standins.aws.names import naming
+from tools.standins.aws.rules import RULES
+from tools.standins.cloud import Cloud
+
+CLOUD = Cloud(
+    package="aws",
+    identify=identify,
+    outputs=outputs,
+    naming=naming,
+    fixed=FIXED,
+    renewed={"aws:ec2/launchTemplate:LaunchTemplate": frozenset({"latestVersion"})},
+    secret={"aws:secretsmanager/secretVersion:SecretVersion": frozenset({"secretString", "secretBinary"})},
+    rules=RULES,
+    live_rules=LIVE_RULES,
+    holds=HOLDS,
+    defaults=defaults,
+    updated=updated,
+    reference=REFERENCE,
+    answers={"aws:ssm/getParameter:getParameter": get_parameter},
+)

@@ -1,0 +1,32 @@
+"""Cloudflare, as the bridged provider pulumi-cloudflare shows it: names of an environment, when it owns them."""
+
+from __future__ import annotations
+
+import secrets
+
+from tools.standins.cloud import Cloud, Made, Naming
+from tools.standins.wire import Values
+
+_RECORD = "cloudflare:index/dnsRecord:DnsRecord"
+
+
+def _outputs(made: Made, id_: str) -> Values:
+    return {
+        "createdOn": "2026-01-01T00:00:00Z",
+        "modifiedOn": "2026-01-01T00:00:00Z",
+        "recordId": id_,
+        "name": made.get("name"),
+    }
+
+
+def _naming(_type: str) -> Naming | None:
+    return None  # several records may have one name
+
+
+CLOUD = Cloud(
+    package="cloudflare",
+    identify=lambda _made: secrets.token_hex(16),
+    outputs=_outputs,
+    naming=_naming,
+    fixed={"": frozenset({"zoneId", "accountId"})},
+)

@@ -1,0 +1,76 @@
+"""What only other live objects decide in Google Cloud, what it fills in, and what it does not delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tools.standins.check import Failure
+from tools.standins.clauses import overlap, settled
+from tools.standins.cloud import Hold, LiveRule, Made
+from tools.standins.gcp.ids import canonical
+from tools.standins.live import Live, Session
+from tools.standins.wire import Values
+
+MANAGER = "gcp:compute/instanceGroupManager:InstanceGroupManager"
+SUBNETWORK = "gcp:compute/subnetwork:Subnetwork"
+BUCKET = "gcp:storage/bucket:Bucket"
+_OBJECT = "gcp:storage/bucketObject:BucketObject"
+
+
+def subnetwork_apart(made: Made, session: Session) -> Iterator[Failure]:
+    """cloud.google.com/vpc/docs/subnets: ranges of one network don't overlap, in whatever region."""
+    block, network = made.get("ipCidrRange"), made.get("network")
+    if not settled(block, network):
+        return
+    others = [
+        (live.properties["ipCidrRange"], live)
+        for live in session.objects(SUBNETWORK)
+        if canonical(str(live.properties.get("network"))) == canonical(network) and live.urn != made.urn
+    ]
+    for reason in overlap(block, others):
+        yield Failure("ipCidrRange", reason)
+
+
+def defaults(made: Made) -> Values:
+    """What Google Cloud fills in."""
+    return {"targetSize": 0} if made.type == MANAGER else {}
+
+
+def _in_use(*types: str) -> Hold:
+    """ResourceInUseByAnotherResource."""
+
+    def hold(live: Live, session: Session) -> str | None:
+        users = [other.name for other in session.referring(live.id) if other.type in types]
+        return f"resourceInUseByAnotherResource: {', '.join(users)}" if users else None
+
+    return hold
+
+
+def bucket(live: Live, session: Session) -> str | None:
+    """cloud.google.com/storage/docs/deleting-buckets: only empty ones, or `forceDestroy`."""
+    if live.properties.get("forceDestroy"):
+        return None
+    inside = [o for o in session.objects(_OBJECT) if o.properties.get("bucket") == live.id]
+    return f"the bucket is not empty: it holds {len(inside)} objects" if inside else None
+
+
+HOLDS: dict[str, tuple[Hold, ...]] = {
+    "gcp:compute/network:Network": (
+        _in_use(
+            SUBNETWORK,
+            "gcp:compute/firewall:Firewall",
+            "gcp:compute/route:Route",
+            "gcp:compute/router:Router",
+            "gcp:compute/instance:Instance",
+        ),
+    ),
+    SUBNETWORK: (_in_use("gcp:compute/instance:Instance", "gcp:compute/forwardingRule:ForwardingRule"),),
+    "gcp:compute/instanceTemplate:InstanceTemplate": (_in_use(MANAGER),),
+    "gcp:compute/regionInstanceTemplate:RegionInstanceTemplate": (_in_use(MANAGER),),
+    "gcp:compute/address:Address": (
+        _in_use("gcp:compute/instance:Instance", "gcp:compute/forwardingRule:ForwardingRule"),
+    ),
+    "gcp:compute/healthCheck:HealthCheck": (_in_use("gcp:compute/backendService:BackendService", MANAGER),),
+    BUCKET: (bucket,),
+}
+LIVE_RULES: dict[str, tuple[LiveRule, ...]] = {SUBNETWORK: (subnetwork_apart,)}

@@ -22,6 +22,7 @@ Place = tuple[str, str]
 """Cloud and region."""
 
 REGION_PREFIX = 16
+_LONGEST_SCALE_SET = 54
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,9 @@ def _cidrs(whole: str, places: list[Place]) -> dict[Place, str]:
 
 def located(pool: Pool, env: str) -> Pool:
     """The pool with what its driver needs to find it: names that the components give to the same things."""
-    group = cloud_name(env, pool.id)
-    resource = {"group": group}
+    resource = {"group": cloud_name(env, pool.id)}
     if pool.cloud == "azure":
+        # Azure names a machine for its scale set and nine letters more, and takes 64 of them.
+        group = cloud_name(env, pool.id, limit=_LONGEST_SCALE_SET)
         resource = {"scale_set": group, "resource_group": cloud_name(env, pool.region)}
     return pool.model_copy(update={"resource": resource})

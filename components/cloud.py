@@ -20,6 +20,12 @@ from spec.stack import StackConfig
 REPLICA_PORT = 9443
 """The one open port of a replica's machine: its own Envoy, with mutual TLS."""
 
+EDGE_PORT = 443
+"""Of callers, at an edge."""
+
+CONTROLLER_PORT = 9444
+"""Of the controller's API, with TLS: edges ask it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
@@ -76,7 +82,7 @@ class NetworkArgs:
 class Identity:
     """Who a machine is to its cloud.
 
-    `attach`: what a template or host names: instance profile ARN (AWS), service account email (GCP), resource id of a
+    `attach`: what a template or host names: instance profile name (AWS), service account email (GCP), resource id of a
     user-assigned identity (Azure). `principal`: what grants name: role ARN, `serviceAccount:...`, principal id.
     """
 

@@ -22,9 +22,14 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
 class AwsAccount(Setting):
-    """`tradewind:aws`."""
+    """`tradewind:aws`.
+
+    `account_wide`: what an account has only once (its own issuer of tokens, and each issuer that it believes) is
+    created, or used as another environment of the same account has created it.
+    """
 
     account_id: str = Field(pattern=r"^\d{12}$")
+    account_wide: Literal["create", "existing"] = "create"
 
 
 class GcpProject(Setting):

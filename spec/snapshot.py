@@ -21,6 +21,8 @@ class Endpoint(Wire):
     priority: int = Field(0, ge=0)
     """0 is tried first; the next one only while no endpoint of a lower number is usable."""
     draining: bool = False
+    tls: bool = False
+    """Whether it is reached with mutual TLS: its certificate is of the environment's authority and names the service."""
 
 
 class SnapshotService(Wire):

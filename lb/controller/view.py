@@ -12,8 +12,9 @@ from lb.decide.observed import AgentState, Assignment, Health, ProbeState
 from lb.decide.rollout import goal as rollout_goal
 from lb.decide.spend import service_usd
 from lb.observe.replicas import Target
+from spec.certificates import pool_name
 from spec.desired import Desired, Pool
-from spec.names import replica_id
+from spec.names import PoolKind, replica_id
 from spec.snapshot import Endpoint
 from spec.status import ReplicaState, ReplicaStatus, RolloutStatus, ServiceStatus, TrafficStatus
 
@@ -23,6 +24,7 @@ _SERVING = frozenset({ReplicaState.READY, ReplicaState.DRAINING})
 def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
     """Every replica that has an address and is not over, by replica id; and the other machines of gangs, in the same way."""
     services = {s.name: s for s in desired.services}
+    peers = _peers(desired)
     heads = {
         rid: Target(
             instance_id=r.instance.instance_id,
@@ -32,6 +34,7 @@ def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
             probe=services[r.service].probe,
             engine=services[r.service].bundle.engine,
             draining=r.state is ReplicaState.DRAINING,
+            peer=peers.get(r.pool_id),
         )
         for rid, r in memory.replicas.items()
         if r.service in services
@@ -41,6 +44,11 @@ def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
         and r.instance.port is not None
     }
     return heads | _others_of_gangs(desired, memory, heads)
+
+
+def _peers(desired: Desired) -> dict[str, str]:
+    """The names in the certificates of machines of clouds, by pool; others show none."""
+    return {p.id: pool_name(p.id) for p in desired.pools if p.kind is PoolKind.VM}
 
 
 def _others_of_gangs(desired: Desired, memory: Memory, heads: Mapping[str, Target]) -> dict[str, Target]:
@@ -90,6 +98,7 @@ def endpoints_of(
     """
     found: dict[str, list[Endpoint]] = {s.name: [] for s in desired.services}
     doomed: set[str] = set()
+    peers = _peers(desired)
     for rid, replica in memory.replicas.items():
         if replica.service not in found or replica.instance.address is None or replica.instance.port is None:
             continue
@@ -104,6 +113,7 @@ def endpoints_of(
                     address=replica.instance.address,
                     port=replica.instance.port,
                     draining=leaves or replica.state is ReplicaState.DRAINING,
+                    tls=replica.pool_id in peers,
                 )
             )
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from spec.base import Port, Written
 from spec.errors import InputError, Problem, SpecError, did_you_mean
@@ -13,7 +13,9 @@ from spec.errors import InputError, Problem, SpecError, did_you_mean
 class EdgeConfig(Written):
     """`dir` is the edge's own directory; `host` and `port` take health checks and Prometheus, never callers.
 
-    `access_log`: the file that Envoy writes, which the agent reads and rotates.
+    `access_log`: the file that Envoy writes, which the agent reads and rotates. `leaf_file`: the edge's own certificate
+    (`spec.certificates.Leaf`), with which it reaches replicas and the controller. What callers see is in `public_file`, of the
+    same form, or in `public_cert_file` and `public_key_file`; without either they are served plain HTTP.
     """
 
     edge_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -24,6 +26,25 @@ class EdgeConfig(Written):
     access_log: Path
     host: str = "127.0.0.1"
     port: Port
+    leaf_file: Path | None = None
+    public_file: Path | None = None
+    public_cert_file: Path | None = None
+    public_key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> EdgeConfig:
+        if (self.public_cert_file is None) != (self.public_key_file is None):
+            raise ValueError("public_cert_file and public_key_file belong together")
+        if self.public_file is not None and self.public_cert_file is not None:
+            raise ValueError("public_file and public_cert_file exclude each other")
+        if self.controller_url.startswith("https:") and self.leaf_file is None:
+            raise ValueError("leaf_file: an https controller_url is verified with the authority in it")
+        return self
+
+    @property
+    def secure(self) -> bool:
+        """Whether callers are served by TLS."""
+        return self.public_file is not None or self.public_cert_file is not None
 
     @field_validator("dir", "access_log")
     @classmethod

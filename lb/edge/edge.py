@@ -29,9 +29,13 @@ class Refused(Exception):
 
 
 class Edge:
-    """Owns the edge's directory; `snapshot` is what it serves, None before the first one."""
+    """Owns the edge's directory; `snapshot` is what it serves, None before the first one.
 
-    def __init__(self, *, edge_id: str, directory: Path, metrics: Metrics) -> None:
+    `mutual`: whether the edge has a certificate of its own for replicas.
+    """
+
+    def __init__(self, *, edge_id: str, directory: Path, metrics: Metrics, mutual: bool = False) -> None:
+        self._mutual = mutual
         self.edge_id = edge_id
         self.directory = directory
         self.snapshot: Snapshot | None = None
@@ -107,7 +111,7 @@ class Edge:
 
     def _render(self, snapshot: Snapshot | None) -> dict[str, str]:
         try:
-            return xds.render(snapshot, directory=self.directory)
+            return xds.render(snapshot, directory=self.directory, mutual=self._mutual)
         except ValueError as e:
             raise Refused("unusable", str(e)) from e
 

@@ -17,10 +17,12 @@ import httpx
 import structlog
 
 from lb.edge.access_log import AccessLog
+from lb.edge.calling import NAMED, make_client
 from lb.edge.edge import Edge
 from lb.edge.envoy_stats import EnvoyStats
 from lb.edge.metrics import Metrics
 from lb.edge.tally import Tally
+from lb.mutual import Mutual
 from spec.errors import InputError
 from spec.report import EdgeReport
 
@@ -53,19 +55,20 @@ class Sender:
         url: str,
         edge_id: str,
         token: Callable[[], str],
+        mutual: Mutual | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._path = f"/v1/edges/{edge_id}/report"
         self._token = token
-        self._client = httpx.AsyncClient(
-            base_url=url, timeout=_TIMEOUT_S, transport=transport, trust_env=False
-        )
+        self._client = make_client(url, mutual, timeout=httpx.Timeout(_TIMEOUT_S), transport=transport)
 
     async def send(self, report: EdgeReport) -> None:
         """Raises Unheard when the controller did not take it."""
         try:
             headers = {"authorization": f"Bearer {self._token()}", "content-type": "application/json"}
-            answer = await self._client.post(self._path, content=report.model_dump_json(), headers=headers)
+            answer = await self._client.post(
+                self._path, content=report.model_dump_json(), headers=headers, extensions=NAMED
+            )
         except InputError as e:
             raise Unheard(str(e)) from e
         except httpx.HTTPError as e:

@@ -14,6 +14,7 @@ from lb.config import read_token
 from lb.edge import hold_http, http
 from lb.edge.access_log import AccessLog
 from lb.edge.admin import Admin
+from lb.edge.certificates import Certificates
 from lb.edge.config import EdgeConfig, read_config
 from lb.edge.edge import Edge
 from lb.edge.envoy_stats import EnvoyStats
@@ -40,14 +41,16 @@ async def _run(config: EdgeConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     metrics = Metrics()
-    edge = Edge(edge_id=config.edge_id, directory=config.dir, metrics=metrics)
+    certificates = Certificates(config)  # before Envoy's other files, which name them
+    mutual = certificates.mutual
+    edge = Edge(edge_id=config.edge_id, directory=config.dir, metrics=metrics, mutual=mutual is not None)
     token = functools.partial(read_token, config.token_file)
     socket = names.admin_socket(config.dir)
     bucket = InBucket(open_bucket(config.bucket), edge_id=config.edge_id)
-    controller = Controller(url=config.controller_url, edge_id=config.edge_id, token=token)
+    controller = Controller(url=config.controller_url, edge_id=config.edge_id, token=token, mutual=mutual)
     admin = Admin(socket=socket, metrics=metrics)
     stats = EnvoyStats(socket=socket)
-    sender = Sender(url=config.controller_url, edge_id=config.edge_id, token=token)
+    sender = Sender(url=config.controller_url, edge_id=config.edge_id, token=token, mutual=mutual)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(controller.close)
         stack.push_async_callback(admin.close)
@@ -87,7 +90,8 @@ async def _run(config: EdgeConfig) -> None:
             metrics=metrics,
             taken_over=holds.follow,
         )
-        tasks = [asyncio.create_task(follower.run()), asyncio.create_task(reporter.run())]
+        work = (follower.run(), reporter.run(), certificates.run())
+        tasks = [asyncio.create_task(each) for each in work]
         await stop.wait()
         for task in tasks:
             task.cancel()

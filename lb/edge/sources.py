@@ -9,6 +9,8 @@ import httpx
 from pydantic import ValidationError
 
 from lb.bucket import Bucket, BucketError, ObjectNotFound
+from lb.edge.calling import NAMED, make_client
+from lb.mutual import Mutual
 from spec.errors import InputError
 from spec.snapshot import Snapshot
 
@@ -39,19 +41,19 @@ class Controller:
         url: str,
         edge_id: str,
         token: Callable[[], str],
+        mutual: Mutual | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._path = f"/v1/edges/{edge_id}/snapshot"
         self._token = token
-        # The environment's proxies are not for us: the controller is on a private address.
-        self._client = httpx.AsyncClient(base_url=url, timeout=_TIMEOUT, transport=transport, trust_env=False)
+        self._client = make_client(url, mutual, timeout=_TIMEOUT, transport=transport)
 
     async def newer_than(self, version: Version | None) -> Snapshot | None:
         """Returns when the controller has a newer snapshot, or None after its long poll's time."""
         params = {"after": f"{version[0]}.{version[1]}"} if version else {}
         try:
             headers = {"authorization": f"Bearer {self._token()}"}
-            answer = await self._client.get(self._path, params=params, headers=headers)
+            answer = await self._client.get(self._path, params=params, headers=headers, extensions=NAMED)
         except InputError as e:
             raise Unavailable(str(e)) from e
         except httpx.HTTPError as e:

@@ -24,12 +24,13 @@ def render(
     host: str,
     port: int,
     access_log: Path,
+    secure: bool = False,
     max_connections: int = MAX_CONNECTIONS,
 ) -> str:
     """The bootstrap as JSON text: same arguments, same bytes.
 
     `directory` is the edge's private directory (the agent makes it 0700): the admin socket and the xDS files are in
-    it. `host` and `port` take callers' plain HTTP/1.1 and HTTP/2. Relative paths would follow Envoy's working
+    it. `host` and `port` take callers' HTTP/1.1 and HTTP/2: plain, or with TLS when `secure`. Relative paths would follow Envoy's working
     directory, so ValueError is raised for them.
     """
     for path in (directory, access_log):
@@ -43,7 +44,11 @@ def render(
         },
         "dynamic_resources": {"cds_config": names.from_file(directory, names.CDS_FILE)},
         "static_resources": {
-            "listeners": [listener.public(directory=directory, host=host, port=port, access_log=access_log)],
+            "listeners": [
+                listener.public(
+                    directory=directory, host=host, port=port, access_log=access_log, secure=secure
+                )
+            ],
             "clusters": [clusters.agent(directory)],
         },
         "overload_manager": _overload(max_connections),

@@ -6,7 +6,7 @@ import ipaddress
 from pathlib import Path
 from typing import Any
 
-from lb.envoy import names
+from lb.envoy import names, tls
 from lb.envoy.names import type_url
 from spec.snapshot import Endpoint, SnapshotService
 
@@ -15,12 +15,19 @@ _NO_SPILL = 100_000
 Envoy's 140 a service with 1 of 4 replicas sent two thirds of its requests to the next, dearer priority."""
 _UPSTREAM_IDLE = "4s"
 """Shorter than the 5 s after which uvicorn (vLLM, SGLang) closes an idle connection: no race with that close."""
+_IDLE_BEHIND_TLS = "60s"
+"""Of replicas in clouds, where Envoy answers on the other side: a handshake may cost round trips between continents."""
 _MANY = 100_000
 
 
-def cluster(service: SnapshotService, directory: Path) -> dict[str, Any]:
-    """The service's cluster; its endpoints come from their own file."""
-    return {
+def cluster(service: SnapshotService, directory: Path, *, mutual: bool = False) -> dict[str, Any]:
+    """The service's cluster; its endpoints come from their own file.
+
+    `mutual`: whether this edge has a certificate for replicas that ask for one. It is not asked of the endpoints: a
+    cluster that changed with them would break connections.
+    """
+    secured = _secured(service, directory) if mutual else {}
+    return secured | {
         "@type": type_url("config.cluster.v3.Cluster"),
         "name": service.name,
         "type": "EDS",
@@ -44,7 +51,9 @@ def cluster(service: SnapshotService, directory: Path) -> dict[str, Any]:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": type_url("extensions.upstreams.http.v3.HttpProtocolOptions"),
-                "common_http_protocol_options": {"idle_timeout": _UPSTREAM_IDLE},
+                "common_http_protocol_options": {
+                    "idle_timeout": _IDLE_BEHIND_TLS if mutual else _UPSTREAM_IDLE
+                },
                 "explicit_http_config": {"http_protocol_options": {}},
                 "outlier_detection": {"error_matcher": _broken()},
             }
@@ -115,6 +124,15 @@ def is_ip(address: str) -> bool:
     return "%" not in address  # Envoy has its own syntax for IPv6 scopes
 
 
+def _secured(service: SnapshotService, directory: Path) -> dict[str, Any]:
+    socket = tls.towards_replicas(directory, service.name)
+    return {
+        "transport_socket_matches": [
+            {"name": "mutual", "match": {"mutual": True}, "transport_socket": socket}
+        ]
+    }
+
+
 def _no_breakers() -> dict[str, Any]:
     most = {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY}
     return {"thresholds": [{**most, "max_retries": 1000}]}
@@ -122,11 +140,14 @@ def _no_breakers() -> dict[str, Any]:
 
 def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     socket = {"address": endpoint.address, "port_value": endpoint.port}
+    metadata: dict[str, Any] = {names.METADATA: {"replica": endpoint.replica_id}}
+    if endpoint.tls:
+        metadata[tls.MATCH] = {"mutual": True}
     return {
         "endpoint": {"address": {"socket_address": socket}},
         # A draining one gets no new request; those that run on it finish.
         "health_status": "DRAINING" if endpoint.draining else "HEALTHY",
-        "metadata": {"filter_metadata": {names.METADATA: {"replica": endpoint.replica_id}}},
+        "metadata": {"filter_metadata": metadata},
     }
 
 

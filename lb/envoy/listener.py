@@ -9,23 +9,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lb.envoy import local_replies, names
+from lb.envoy import local_replies, names, tls
 from lb.envoy.names import type_url
 
 _HERE = Path(__file__).parent
 _MATCHES_NOBODY = {"address_prefix": "255.255.255.255", "prefix_len": 32}
 
 
-def public(*, directory: Path, host: str, port: int, access_log: Path) -> dict[str, Any]:
-    """The listener that callers reach."""
+def public(*, directory: Path, host: str, port: int, access_log: Path, secure: bool) -> dict[str, Any]:
+    """The listener that callers reach; `secure`: by TLS."""
     manager = {
         "name": "envoy.filters.network.http_connection_manager",
         "typed_config": _connection_manager(directory, access_log),
     }
+    chain: dict[str, Any] = {"filters": [manager]}
+    if secure:
+        chain["transport_socket"] = tls.towards_callers(directory)
     return {
         "name": "public",
         "address": {"socket_address": {"address": host, "port_value": port}},
-        "filter_chains": [{"filters": [manager]}],
+        "filter_chains": [chain],
     }
 
 

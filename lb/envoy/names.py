@@ -37,6 +37,11 @@ NO_CLUSTER = "~none"
 AGENT_CLUSTER = "~agent"
 """The agent's socket, where held requests ask; no service may have this name either."""
 
+PUBLIC = "public"
+CLIENT = "client"
+AUTHORITIES = "authorities"
+"""Names of secrets: what callers see, what replicas see, and whose certificates are believed of replicas."""
+
 READY_PATH = "/edge/ready"
 
 _SOCKET_PATH_MAX = 100
@@ -46,6 +51,16 @@ _PLAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 def xds_dir(directory: Path) -> Path:
     """Where Envoy watches its files: nothing else is ever renamed into this folder."""
     return directory / "xds"
+
+
+def sds_dir(directory: Path) -> Path:
+    """Where Envoy watches its certificates, apart from what snapshots change."""
+    return directory / "sds"
+
+
+def sds_file(name: str) -> str:
+    """File name of a secret."""
+    return f"{name}.json"
 
 
 def eds_file(service: str) -> str:

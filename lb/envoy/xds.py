@@ -15,8 +15,10 @@ from lb.envoy.names import type_url
 from spec.snapshot import Key, Snapshot
 
 
-def render(snapshot: Snapshot | None, *, directory: Path) -> dict[str, str]:
+def render(snapshot: Snapshot | None, *, directory: Path, mutual: bool = False) -> dict[str, str]:
     """The files of `directory`'s xDS folder for this snapshot; None is an edge that has never seen one.
+
+    `mutual`: whether the edge has a certificate of its own, with which it reaches replicas in clouds.
 
     Raises ValueError when two services have the same name. Endpoints that Envoy could not take are left out;
     `problems` names them.
@@ -30,7 +32,7 @@ def render(snapshot: Snapshot | None, *, directory: Path) -> dict[str, str]:
             raise ValueError(f"a service can't be named {name!r}")
     limit = routes.max_request_bytes(services)
     files = {names.eds_file(s.name): _file([clusters.load_assignment(s)]) for s in services}
-    files[names.CDS_FILE] = _file([clusters.cluster(s, directory) for s in services])
+    files[names.CDS_FILE] = _file([clusters.cluster(s, directory, mutual=mutual) for s in services])
     files[names.RDS_FILE] = _file([routes.render(snapshot)])
     files[names.KEYS_FILE] = _file([_keys(snapshot.keys if snapshot else ())])
     files[names.BODY_LIMIT_FILE] = _file([_body_limit(limit)])

@@ -2,6 +2,7 @@
 
 Every agent is asked about twice a second, and a general HTTP client takes three times the processor time for it; what
 answers is our own agent, so a request line, a status line and a body until the connection ends are all there is to it.
+Over TLS it is the other way round: a handshake costs more than the client, which keeps its connections.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ import contextlib
 import json
 import math
 
+import httpx
+
+from lb.observe.http import named, origin, refused
+
 _REQUEST = b"GET /v1/node HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n"
+_BEHIND_TLS = "/.tradewind/node"
+"""Where a machine's own Envoy passes requests on to the agent; everything else goes to the engine."""
 _MOST_BYTES = 64 * 1024
 
 
@@ -33,11 +40,33 @@ async def ask_node(address: str, port: int, *, timeout_s: float) -> dict[str, ob
     except (OSError, asyncio.IncompleteReadError) as e:  # TimeoutError is an OSError
         raise NodeSilent(str(e) or "no answer in time") from e
     head, _, body = raw.partition(b"\r\n\r\n")
+    return _read(body, ok=head.split(b" ", 2)[1:2] == [b"200"])
+
+
+async def ask_node_over_tls(
+    client: httpx.AsyncClient, address: str, port: int, *, peer: str, timeout_s: float
+) -> dict[str, object]:
+    """The same of a machine that has to show a certificate of the name `peer`; raises NodeSilent or NodeRefused."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            response = await client.get(
+                f"{origin(address, port, peer)}{_BEHIND_TLS}", timeout=None, extensions=named(peer)
+            )
+    except httpx.TransportError as e:
+        if refused(e):
+            raise NodeRefused(str(e)) from e
+        raise NodeSilent(str(e) or type(e).__name__) from e
+    except TimeoutError as e:
+        raise NodeSilent("no answer in time") from e
+    return _read(response.content, ok=response.status_code == httpx.codes.OK)
+
+
+def _read(body: bytes, *, ok: bool) -> dict[str, object]:
     try:
         answer = json.loads(body)
     except ValueError as e:
         raise NodeSilent("its answer is not JSON") from e
-    if head.split(b" ", 2)[1:2] != [b"200"] or not isinstance(answer, dict):
+    if not ok or not isinstance(answer, dict):
         raise NodeSilent("its answer is not that of a node agent")
     return answer
 

@@ -16,9 +16,9 @@ import httpx
 
 from lb.decide.observed import AgentState, Health, ProbeState
 from lb.observe.answers import MOST_BYTES, trouble_with
-from lb.observe.http import refused
+from lb.observe.http import named, origin, refused
 from lb.observe.load import in_flight, metric_names
-from lb.observe.node import NodeRefused, NodeSilent, ask_node, moment
+from lb.observe.node import NodeRefused, NodeSilent, ask_node, ask_node_over_tls, moment
 from spec.desired import Probe
 
 AGENT_EVERY_S = 0.5
@@ -36,7 +36,8 @@ FAST_S = 0.5
 class Target:
     """Where and how to ask one machine. Without an `agent_port` only the engine is asked; unless `probed`, only the agent.
 
-    Of a gang only the head is probed: the engines of the others may serve nothing.
+    Of a gang only the head is probed: the engines of the others may serve nothing. `peer`: the name in the certificate
+    that the machine has to show; None = it is asked without TLS.
     """
 
     instance_id: str
@@ -47,6 +48,7 @@ class Target:
     engine: str | None = None
     draining: bool = False
     probed: bool = True
+    peer: str | None = None
 
 
 class Watcher:
@@ -122,7 +124,12 @@ class _Watch:
     def moved(self, target: Target) -> bool:
         """Whether the replica is to be asked at another address than before."""
         now, then = target, self.target
-        return (now.address, now.port, now.agent_port) != (then.address, then.port, then.agent_port)
+        return (now.address, now.port, now.agent_port, now.peer) != (
+            then.address,
+            then.port,
+            then.agent_port,
+            then.peer,
+        )
 
     def aim(self, target: Target, every_s: float) -> None:
         """Asks as the target says from now on; whoever drains is asked at once whether it is idle."""
@@ -138,10 +145,9 @@ class _Watch:
     # ------------------------------------------------------------ the agent
 
     async def _ask_forever(self) -> None:
-        assert self.target.agent_port is not None
         while True:
             try:
-                node = await ask_node(self.target.address, self.target.agent_port, timeout_s=AGENT_TIMEOUT_S)
+                node = await self._ask()
             except NodeRefused:
                 self._agent_is(AgentState.REFUSED)
             except NodeSilent:
@@ -149,6 +155,15 @@ class _Watch:
             else:
                 self._take(node)
             await asyncio.sleep(self.every_s)
+
+    async def _ask(self) -> dict[str, object]:
+        target = self.target
+        assert target.agent_port is not None
+        if target.peer is None:
+            return await ask_node(target.address, target.agent_port, timeout_s=AGENT_TIMEOUT_S)
+        return await ask_node_over_tls(
+            self._client, target.address, target.agent_port, peer=target.peer, timeout_s=AGENT_TIMEOUT_S
+        )
 
     def _take(self, node: Mapping[str, object]) -> None:
         phase, bundle = node.get("phase"), node.get("bundle")
@@ -209,14 +224,19 @@ class _Watch:
 
     async def _probe(self) -> tuple[ProbeState, str]:
         probe = self.target.probe
-        url = f"http://{_host(self.target.address)}:{self.target.port}{probe.path}"
+        url = origin(self.target.address, self.target.port, self.target.peer) + probe.path
         body = None if probe.method == "GET" or probe.body is None else json.dumps(probe.body).encode()
         headers = ({} if body is None else {"content-type": "application/json"}) | probe.headers
         try:
             async with (
                 asyncio.timeout(probe.timeout_s),
                 self._client.stream(
-                    probe.method, url, headers=headers, content=body, timeout=None
+                    probe.method,
+                    url,
+                    headers=headers,
+                    content=body,
+                    timeout=None,
+                    extensions=named(self.target.peer),
                 ) as response,
             ):
                 said = f"{probe.method} {probe.path} answers {response.status_code}"
@@ -236,11 +256,12 @@ class _Watch:
 
     async def _load(self) -> int | None:
         names = metric_names(self.target.engine)
-        if names is None:
-            return None
-        url = f"http://{_host(self.target.address)}:{names.port or self.target.port}{names.path}"
+        peer = self.target.peer
+        if names is None or (peer is not None and names.port is not None):
+            return None  # such a machine has one open port, which leads to the engine's first one
+        url = origin(self.target.address, names.port or self.target.port, peer) + names.path
         try:
-            response = await self._client.get(url, timeout=AGENT_TIMEOUT_S)
+            response = await self._client.get(url, timeout=AGENT_TIMEOUT_S, extensions=named(peer))
             return in_flight(response.text, names) if response.is_success else None
         except (httpx.HTTPError, ValueError):
             return None
@@ -265,7 +286,3 @@ async def _start_of(response: httpx.Response) -> bytes:
         if len(body) > MOST_BYTES:
             break
     return bytes(body)
-
-
-def _host(address: str) -> str:
-    return f"[{address}]" if ":" in address else address

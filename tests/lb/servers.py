@@ -8,7 +8,8 @@ import json
 class Server:
     """Answers every request with `answer(method, path, body)`, which returns a status and a JSON value or bytes."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, tls=None):
+        self.tls = tls
         self.answer = answer
         self.requests = []
         self.port = 0
@@ -16,7 +17,7 @@ class Server:
         self._writers = set()
 
     async def start(self, port=0):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -3,6 +3,7 @@
 from lb.controller.view import endpoints_of, services_status, targets_of
 from lb.decide import Memory
 from lb.decide.memory import ServiceMemory
+from spec.names import PoolKind
 from tests.lb.world import World, a_desired, a_service
 
 
@@ -48,6 +49,19 @@ def test_an_announcement_drains_an_endpoint_before_anything_is_decided():
     assert fleet.draining() == {fleet.first: False, fleet.second: False}
     fleet.announce(fleet.first)
     assert fleet.draining() == {fleet.first: True, fleet.second: False}
+
+
+def test_machines_of_clouds_are_reached_by_tls_and_by_the_name_of_their_pool():
+    world = Fleet().world
+    pools = tuple(p.model_copy(update={"kind": PoolKind.VM}) for p in world.desired.pools)
+    clouds = world.desired.model_copy(update={"pools": pools})
+    health = {h.replica_id: h for h in world.observed().health}
+    for desired, secured in ((world.desired, False), (clouds, True)):
+        found = endpoints_of(desired, world.memory, world.assignments, health.get, {"chat": 2})
+        assert {e.tls for e in found["chat"]} == {secured}
+        for rid, target in targets_of(desired, world.memory).items():
+            pool_id = world.memory.replicas[rid].pool_id
+            assert target.peer == (f"{pool_id}.tradewind.internal" if secured else None)
 
 
 def test_while_nobody_else_serves_those_under_notice_do():

@@ -36,6 +36,9 @@ def test_what_the_stack_writes_is_read(tmp_path):
         ({"controller_url": "127.0.0.1:1"}, "controller_url"),
         ({"edge_id": "../other"}, "edge_id"),
         ({"tokenfile": "x"}, "Did you mean `token_file`?"),
+        ({"public_key_file": "/srv/key"}, "belong together"),
+        ({"public_file": "/a", "public_cert_file": "/b", "public_key_file": "/c"}, "exclude each other"),
+        ({"controller_url": "https://10.0.0.1:9444"}, "leaf_file"),
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )

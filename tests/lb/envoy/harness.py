@@ -51,9 +51,12 @@ def key(text=KEY, key_id="tester"):
 
 
 class Replica:
-    """A fake engine that remembers what it was asked. `status` is what it answers; `gate` opens its stream."""
+    """A fake engine that remembers what it was asked. `status` is what it answers; `gate` opens its stream.
 
-    def __init__(self, name):
+    `tls`: the context of a machine that shows a certificate and asks for one.
+    """
+
+    def __init__(self, name, tls=None):
         self.name = name
         self.status = 200
         self.requests = []
@@ -114,6 +117,8 @@ class Replica:
                 pass  # a caller that hangs up is no news
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -138,9 +143,9 @@ def service(name, *endpoints, retry_after_s=10, **routing):
 
 
 class RunningEnvoy:
-    """Envoy's process and its directory; `client` calls it with the key."""
+    """Envoy's process and its directory; `client` calls it with the key, by TLS when there is something to `verify`."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, *, verify=None):
         self.directory = directory
         self.port = free_port()
         self.access_log = directory / "access.log"
@@ -153,14 +158,15 @@ class RunningEnvoy:
                 host="127.0.0.1",
                 port=self.port,
                 access_log=self.access_log,
+                secure=verify is not None,
             )
         )
         command = bootstrap.argv(binary.find(), path, concurrency=2, drain_time_s=1)
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, headers=AUTH, timeout=DEADLINE_S, trust_env=False)
-        self.anonymous = httpx.Client(base_url=self.url, timeout=DEADLINE_S, trust_env=False)
+        self.url = f"{'http' if verify is None else 'https'}://127.0.0.1:{self.port}"
+        how = {"base_url": self.url, "timeout": DEADLINE_S, "trust_env": False, "verify": verify or True}
+        self.client, self.anonymous = httpx.Client(headers=AUTH, **how), httpx.Client(**how)
         self.admin = httpx.Client(
             base_url="http://envoy",
             transport=httpx.HTTPTransport(uds=str(names.admin_socket(directory))),
@@ -190,10 +196,10 @@ class RunningEnvoy:
 class RunningEdge:
     """An Envoy and the files it follows. `serve` puts a snapshot into effect."""
 
-    def __init__(self, directory):
-        self.files = Edge(edge_id=EDGE_ID, directory=directory, metrics=Metrics())
+    def __init__(self, directory, *, mutual=False, verify=None):
+        self.files = Edge(edge_id=EDGE_ID, directory=directory, metrics=Metrics(), mutual=mutual)
         self.files.open()
-        self.envoy = RunningEnvoy(directory)
+        self.envoy = RunningEnvoy(directory, verify=verify)
         self.client, self.anonymous = self.envoy.client, self.envoy.anonymous
         self._seq = 0
 

@@ -6,9 +6,9 @@ Everything here is plain: values of secrets stand in `tradewind:secrets` alone, 
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spec.quantities import Wrong
 from spec.setting import Setting
@@ -125,7 +125,38 @@ class CatalogAge(Setting):
     fail_days: int | None = Field(None, ge=1)
 
 
-NetworkChoice = Literal["create"] | ExistingNetwork
+class Quota(Setting):
+    """How many accelerators of a kind an account may have in a region, by market; None = not limited by this."""
+
+    spot: int | None = Field(None, ge=0)
+    on_demand: int | None = Field(None, ge=0)
+
+
+def _encrypted(value: Any) -> str:
+    """In the file a secret is `{secure: ...}`; what Pulumi has decrypted never comes here."""
+    if isinstance(value, dict) and set(value) == {"secure"} and isinstance(value["secure"], str):
+        return ENCRYPTED
+    raise Wrong(
+        "stands in clear in a file that is committed",
+        "Replace it at its source, then: pulumi config set --secret --path 'tradewind:secrets.NAME'",
+    )
+
+
+ENCRYPTED = "[secret]"
+Encrypted = Annotated[str, BeforeValidator(_encrypted)]
+"""That there is a value, and nothing of it."""
+
+
+def _choice(value: Any) -> Any:
+    if isinstance(value, str):
+        if value == "create":
+            return None
+        raise Wrong("must be `create`, or the `id` and the `subnets` of a network that is there")
+    return value
+
+
+NetworkChoice = Annotated[ExistingNetwork | None, BeforeValidator(_choice)]
+"""None = created."""
 
 
 class Addresses(Setting):

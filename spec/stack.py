@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from spec.base import Port, Usd
@@ -24,14 +25,18 @@ from spec.clouds import (
     CatalogAge,
     Dns,
     EdgeSite,
+    Encrypted,
     GcpProject,
     Home,
+    Name,
     NetworkChoice,
+    Quota,
     Tls,
 )
 from spec.desired import OnExhausted
 from spec.errors import InputError, Problem, SpecError, did_you_mean
 from spec.problems import expected
+from spec.providers import External, Provider
 from spec.quantities import Wrong
 from spec.setting import Setting
 
@@ -116,8 +121,22 @@ class StackConfig(Setting):
     dns: Dns = Dns()
     tls: Tls = Tls()
     catalog: CatalogAge = CatalogAge()
+    secrets: dict[Name, Encrypted] = Field(default_factory=dict)
+    """Which secrets the file has; their values are Pulumi's."""
+    providers: tuple[Provider, ...] = ()
+    external: tuple[External, ...] = ()
+    quotas: dict[str, dict[str, Quota]] = Field(default_factory=dict)
+    """By `<cloud>/<region>` and accelerator."""
     tags: dict[str, str] = Field(default_factory=dict)
     """On everything that is declared, for the clouds' own bills."""
+
+    @field_validator("providers", "external")
+    @classmethod
+    def _names_differ(cls, entries: tuple[Provider | External, ...]) -> tuple[Provider | External, ...]:
+        names = [entry.name for entry in entries]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise Wrong(f"has two entries named `{twice[0]}`", "Each needs a name of its own.")
+        return entries
 
     @property
     def is_local(self) -> bool:
@@ -191,19 +210,36 @@ def _problem(error: Any, file: str) -> Problem:
         hint = did_you_mean(str(loc[-1]), known) or f"Known: {', '.join(known)}."
         return Problem(file, field, "is not a known setting.", hint=hint)
     message, hint = expected(error)
+    if loc[0] == "secrets":
+        return Problem(file, field, f"{message}.", hint=hint)  # whatever it is, it is not shown
     if error["type"] in {"literal_error", "enum"}:
         hint = did_you_mean(str(value), re.findall(r"'([^']+)'", error["ctx"]["expected"]))
-    shown = f", not `{_shown(value)}`" if value not in ("", []) and not isinstance(value, dict) else ""
+    shown = (
+        f", not `{_shown(value)}`" if value not in ("", []) and not isinstance(value, dict | tuple) else ""
+    )
     return Problem(file, field, f"{message}{shown}.", value=value, hint=hint)
 
 
 def _shown(value: object) -> str:
-    """As one would write it in YAML."""
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    """As one would write it in YAML; of an address without the password that should not be in it."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return re.sub(r"//[^/@\s]*@", "//...@", text)
 
 
 def _known_below(where: Sequence[str | int]) -> tuple[str, ...]:
-    model: Any = StackConfig
+    """The settings of the map at that place, which may lie in lists, and in maps whose keys are the user's."""
+    found: Any = StackConfig
     for part in where:
-        model = next(f for n, f in model.model_fields.items() if to_camel(n) == part).annotation
-    return tuple(to_camel(n) for n in model.model_fields)
+        fields = getattr(found, "model_fields", None)
+        if fields is not None:
+            found = _plain(next(f for n, f in fields.items() if to_camel(n) == part).annotation)
+        else:  # an item of a list is of its first kind, a value of a map of its second
+            found = _plain(get_args(found)[0 if isinstance(part, int) else 1])
+    return tuple(to_camel(n) for n in found.model_fields)
+
+
+def _plain(kind: Any) -> Any:
+    """The kind itself, without `None` and without what checks it."""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = next(k for k in get_args(kind) if k is not NoneType)
+    return kind

@@ -41,11 +41,12 @@ _ANY: dict[str, Any] = {
 class AzureRegion(Network):
     """A region's network as the other modules of Azure know it.
 
-    `group`: name of the region's resource group. `insiders`: the application security group that network cards of edges
+    `group`, `group_id`: name and id of the region's resource group. `insiders`: the application security group that network cards of edges
     and controller are in, so that a rule can name them by role and not by address.
     """
 
     group: pulumi.Input[str]
+    group_id: pulumi.Input[str]
     insiders: pulumi.Input[str]
 
 
@@ -89,6 +90,7 @@ class AzureNetwork(pulumi.ComponentResource):
             edges=self._firewall("edges", [_allow("anybody", EDGE_PORT, _FIRST, source_address_prefix="*")]),
             controller=self._firewall("controller", self._from_callers(CONTROLLER_PORT, insiders.id)),
             group=self._group,
+            group_id=group.id,
             insiders=insiders.id,
         )
         self.register_outputs({"id": place, "subnet": subnet})

@@ -94,11 +94,11 @@ def identity(of, kept, what="service-chat", objects=("bundles/",), **rights):
     return AzureIdentity(f"identity-{what}", args)
 
 
-def pools(of, where, *, user_data="#cloud-config\n", disk_gib=256):
+def pools(of, where, *, user_data="#cloud-config\n", disk_gib=256, identity=None):
     args = PoolsArgs(
         scope=of,
         networks={where.region: where},
-        identities={"chat": Identity(attach="/identity/chat", principal="chat")},
+        identities={"chat": identity or Identity(attach="/identity/chat", principal="chat")},
         user_data=lambda _pool: user_data,
         disk_gib=lambda _pool: disk_gib,
     )

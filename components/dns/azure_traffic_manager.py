@@ -12,9 +12,9 @@ import pulumi
 from pulumi_azure_native import resources, trafficmanager
 
 from components.azure import resource_group, subscription
+from components.cloud import EDGE_PORT
 from components.dns import DnsArgs, Site
 from components.dns.azure_places import nearest
-from components.network.azure import EDGE_PORT
 from spec.names import cloud_name
 
 READY_PATH = "/edge/ready"

@@ -14,8 +14,8 @@ import pulumi
 from pulumi_azure_native import compute, network
 
 from components.azure import no_login, subscription
-from components.cloud import Address, HostArgs, Scope
-from components.network.azure import EDGE_PORT, azure_region
+from components.cloud import EDGE_PORT, Address, HostArgs, Scope
+from components.network.azure import azure_region
 from spec.names import cloud_name
 
 SMALL = "Standard_D2as_v5"

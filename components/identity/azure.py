@@ -1,8 +1,8 @@
 """Who a machine is in Azure: a user-assigned identity that may read its own objects and its own secrets.
 
-Rights on objects are narrowed to keys by a condition of the assignment, rights on secrets by the scope: one assignment per
-secret. Nothing here lists: a machine knows the keys that it asks for. The controller of another cloud acts as the same
-kind of identity by a federated credential, so that there is no key anywhere.
+Rights on objects are narrowed to keys by a condition of the assignment, rights on secrets by their scope: one assignment
+per secret, so secrets are declared before the identities that read them. The controller of another cloud acts as the
+same kind of identity by a federated credential. Nowhere is there a key.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import pulumi
 from pulumi_azure_native import authorization, managedidentity
 
 from components.azure import guid, role, subscription
-from components.cloud import Foreign, Identity, Scope
+from components.cloud import Foreign, Identity, Network, Scope
+from components.network.azure import azure_region
 from components.store.azure import AzureStore
+from spec import certificates
+from spec.errors import InputError
 from spec.names import cloud_name
 
 AUDIENCE = "api://AzureADTokenExchange"
@@ -28,6 +31,11 @@ _SECRETS_READ = "4633458b-17de-408a-b874-0445c86b69e6"  # Key Vault Secrets User
 _SECRETS_WRITE = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"  # Key Vault Secrets Officer
 
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+_WRITES_ASSIGNMENTS = (
+    f"((!(ActionMatches{{'{_BLOBS}/write'}}) AND !(ActionMatches{{'{_BLOBS}/add/action'}})"
+    f" AND !(ActionMatches{{'{_BLOBS}/delete'}})) OR (@Resource[{_BLOBS}:path] StringStartsWith 'assignments/'))"
+)
+"""Away from home, the controller writes nothing but assignments."""
 
 _POOLS = (
     "Microsoft.Compute/virtualMachineScaleSets/read",
@@ -50,133 +58,165 @@ _USAGES = ("Microsoft.Compute/locations/usages/read",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class AzureIdentityArgs:
-    """`what`: `service-chat`, `edge`, `controller`. `region`: of the identity's record; it is valid everywhere.
-
-    `objects`: beginnings of keys that it reads; None = it reads and writes all. `secrets`: owners whose secrets it
-    reads. `renews`: owners whose secrets it also writes. Declare secrets before the identities that read them.
-    """
+class AzureReplicaArgs:
+    """`service`: whose replicas."""
 
     scope: Scope
-    what: str
-    region: str
     store: AzureStore
-    objects: tuple[str, ...] | None
-    secrets: tuple[str, ...] = ()
-    renews: tuple[str, ...] = ()
+    service: str
 
 
-class AzureIdentity(pulumi.ComponentResource):
-    """`identity`: for machines. `client_id`: what a program that has several identities asks for one by."""
+@dataclass(frozen=True, kw_only=True)
+class AzureEdgeArgs:
+    """One identity for all edges of the environment."""
 
-    def __init__(
-        self, name: str, args: AzureIdentityArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("tradewind:identity:AzureIdentity", name, {}, opts)
-        self._name, self._args, self._opts = name, args, args.scope.child(self)
-        scope = args.scope
-        made = managedidentity.UserAssignedIdentity(
-            name,
-            resource_name_=cloud_name(scope.env, args.what),
-            resource_group_name=args.store.group,
-            location=args.region,
-            tags=scope.tags,
-            opts=self._opts,
-        )
-        self.resource_name, self.client_id = made.name, made.client_id
-        self.identity = Identity(attach=made.id, principal=made.principal_id)
-        self._objects()
-        for owner in args.secrets:
-            self._secrets(owner, "reads", _SECRETS_READ)
-        for owner in args.renews:
-            self._secrets(owner, "renews", _SECRETS_WRITE)
-        self.register_outputs({"clientId": self.client_id})
-
-    def _objects(self) -> None:
-        args = self._args
-        if args.objects is None:
-            self._grant("objects", args.store.container_id, _OBJECTS_WRITE)
-        else:
-            self._grant("objects", args.store.container_id, _OBJECTS_READ, _only_below(args.objects))
-
-    def _secrets(self, owner: str, verb: str, role_guid: str) -> None:
-        for number, secret in enumerate(self._args.store.secrets[owner]):
-            self._grant(f"{verb}-{owner}-{number}", secret, role_guid)
-
-    def _grant(
-        self, what: str, scope: pulumi.Input[str], role_guid: str, condition: str | None = None
-    ) -> None:
-        args = self._args
-        authorization.RoleAssignment(
-            f"{self._name}-{what}",
-            role_assignment_name=guid(args.scope.env, args.what, what),
-            scope=scope,
-            principal_id=self.identity.principal,
-            principal_type="ServicePrincipal",  # else Azure looks the new identity up before it is everywhere
-            role_definition_id=role(subscription(args.scope).subscription_id, role_guid),
-            condition=condition,
-            condition_version="2.0" if condition else None,
-            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(delete_before_replace=True)),
-        )
-
-
-def _only_below(prefixes: tuple[str, ...]) -> str:
-    """Reads one object whose key begins so. Listing has no key, so the condition is false for it."""
-    keys = " OR ".join(f"@Resource[{_BLOBS}:path] StringStartsWith '{prefix}'" for prefix in prefixes)
-    return f"((!(ActionMatches{{'{_BLOBS}/read'}})) OR ({keys}))"
-
-
-# ---------------------------------------------------------------- the controller
+    scope: Scope
+    store: AzureStore
 
 
 @dataclass(frozen=True, kw_only=True)
 class AzureControllerArgs:
-    """`groups`: ids of resource groups by region, where its pools are. `foreign`: who it is at home, if that is elsewhere."""
+    """`networks`: by region, those with pools. `foreign`: the controller as its own cloud shows it; None = Azure is its home."""
 
     scope: Scope
-    controller: AzureIdentity
     store: AzureStore
-    groups: Mapping[str, pulumi.Input[str]]
+    networks: Mapping[str, Network]
     foreign: Foreign | None = None
 
 
-class AzureController(pulumi.ComponentResource):
-    """What the controller may do with pools: resize them and delete their machines, in the groups of their regions.
+class AzureReplica(pulumi.ComponentResource):
+    """`identity`: of the replicas of one service, which read what it runs and their own secrets."""
 
-    Azure has no right to resize alone: who may set a size may edit the whole scale set. The region's group is the fence.
+    def __init__(self, name: str, args: AzureReplicaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tradewind:identity:AzureReplica", name, {}, opts)
+        owner, pools = f"service-{args.service}", certificates.pool_owner(f"{args.service}.")
+        made = _Made(self, name, args.scope, args.store, owner)
+        made.reads("bundles/", "hosts/", f"assignments/{args.service}.")
+        made.on_secrets(_SECRETS_READ, *(o for o in args.store.secrets if o == owner or o.startswith(pools)))
+        self.identity = made.identity
+        self.register_outputs({"identity": self.identity.attach})
+
+
+class AzureEdge(pulumi.ComponentResource):
+    """`identity`: of edge hosts, which read their code, their snapshots and their secrets."""
+
+    def __init__(self, name: str, args: AzureEdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tradewind:identity:AzureEdge", name, {}, opts)
+        made = _Made(self, name, args.scope, args.store, "edge")
+        made.reads("hosts/", "edges/")
+        made.on_secrets(_SECRETS_READ, certificates.EDGE_OWNER)
+        self.identity = made.identity
+        self.register_outputs({"identity": self.identity.attach})
+
+
+class AzureController(pulumi.ComponentResource):
+    """`identity`: of its host, or what the host of another cloud acts as; `client_id`: what that host asks for it by.
+
+    Sizes: Azure has no right to resize alone; who may set a size may edit the whole scale set. So the right ends at
+    the resource groups of the regions with pools, and holds nothing that creates or deletes a group.
     """
 
     def __init__(
         self, name: str, args: AzureControllerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("tradewind:identity:AzureController", name, {}, opts)
-        self._name, self._args = name, args
-        self._opts = args.scope.child(self)
-        whole = f"/subscriptions/{subscription(args.scope).subscription_id}"
-        if args.groups:
-            pools = self._role("pools", _POOLS, list(args.groups.values()))
-            for region, group in sorted(args.groups.items()):
-                self._assign(f"pools-{region}", group, pools)
-            self._assign("quotas", whole, self._role("quotas", _USAGES, [whole]))
+        self._scope, at_home = args.scope, args.foreign is None
+        made = self._made = _Made(self, name, args.scope, args.store, "controller")
+        self.identity, self.client_id = made.identity, made.client_id
+        made.grant(
+            "objects", args.store.container_id, _OBJECTS_WRITE, None if at_home else _WRITES_ASSIGNMENTS
+        )
+        own = (certificates.CONTROLLER_OWNER,)
+        made.on_secrets(_SECRETS_WRITE, *(o for o in args.store.secrets if _is_renewed(o)))
+        made.on_secrets(_SECRETS_READ, *(own if at_home else ()))
+        if args.networks:
+            self._sizes({region: azure_region(n).group_id for region, n in args.networks.items()})
         if args.foreign is not None:
-            managedidentity.FederatedIdentityCredential(
-                f"{name}-home",
-                federated_identity_credential_resource_name="home",
-                resource_name_=args.controller.resource_name,
-                resource_group_name=args.store.group,
-                issuer=args.foreign.issuer,
-                subject=args.foreign.subject,
-                audiences=[args.foreign.audience],
-                opts=self._opts,
-            )
-        self.register_outputs({})
+            made.trusts(args.foreign)
+        self.register_outputs({"identity": self.identity.attach, "clientId": self.client_id})
 
-    def _role(
+    def shown_to(self, audience: str) -> Foreign:
+        """The controller as another cloud sees it. Azure signs tokens for others for one audience only."""
+        if audience != AUDIENCE:
+            raise InputError(f"Azure signs tokens of its identities for {AUDIENCE}, not for {audience}")
+        issuer = f"https://login.microsoftonline.com/{subscription(self._scope).tenant_id}/v2.0"
+        return Foreign(issuer=issuer, subject=self.identity.principal, audience=audience)
+
+    def _sizes(self, groups: Mapping[str, pulumi.Input[str]]) -> None:
+        whole = f"/subscriptions/{subscription(self._scope).subscription_id}"
+        pools = self._made.role("pools", _POOLS, [groups[region] for region in sorted(groups)])
+        for region in sorted(groups):
+            self._made.assign(f"pools-{region}", groups[region], pools)
+        self._made.assign("quotas", whole, self._made.role("quotas", _USAGES, [whole]))
+
+
+# ---------------------------------------------------------------- what they share
+
+
+class _Made:
+    """An identity below a component, and its rights."""
+
+    def __init__(
+        self, parent: pulumi.Resource, name: str, scope: Scope, store: AzureStore, what: str
+    ) -> None:
+        self._name, self._scope, self._store, self._what = name, scope, store, what
+        self._opts = scope.child(parent)
+        # A right names its identity for good: with another identity it is another right of the same name.
+        self._named = pulumi.ResourceOptions.merge(
+            self._opts, pulumi.ResourceOptions(delete_before_replace=True)
+        )
+        self._resource = managedidentity.UserAssignedIdentity(
+            name,
+            resource_name_=cloud_name(scope.env, what),
+            resource_group_name=store.group,
+            location=store.region,
+            tags=scope.tags,
+            opts=self._opts,
+        )
+        self.identity = Identity(attach=self._resource.id, principal=self._resource.principal_id)
+        self.client_id = self._resource.client_id
+
+    def reads(self, *prefixes: str) -> None:
+        """Objects whose keys begin so, and no lists: a list has no key, so the condition is false for it."""
+        keys = " OR ".join(f"@Resource[{_BLOBS}:path] StringStartsWith '{prefix}'" for prefix in prefixes)
+        condition = f"((!(ActionMatches{{'{_BLOBS}/read'}})) OR ({keys}))"
+        self.grant("objects", self._store.container_id, _OBJECTS_READ, condition)
+
+    def on_secrets(self, role_guid: str, *owners: str) -> None:
+        """A right on each secret of the owners."""
+        for owner in sorted(owners):
+            for secret, id_ in sorted(self._store.secrets[owner].items()):
+                self.grant(f"{owner}-{secret}", id_, role_guid)
+
+    def grant(
+        self, what: str, scope: pulumi.Input[str], role_guid: str, condition: str | None = None
+    ) -> None:
+        """One of Azure's own roles."""
+        self.assign(what, scope, role(subscription(self._scope).subscription_id, role_guid), condition)
+
+    def assign(
+        self, what: str, scope: pulumi.Input[str], role_id: pulumi.Input[str], condition: str | None = None
+    ) -> None:
+        """Any role, at a scope."""
+        authorization.RoleAssignment(
+            f"{self._name}-{what}",
+            role_assignment_name=guid(self._scope.env, self._what, what),
+            scope=scope,
+            principal_id=self.identity.principal,
+            principal_type="ServicePrincipal",  # else Azure looks the new identity up before it is everywhere
+            role_definition_id=role_id,
+            condition=condition,
+            condition_version="2.0" if condition else None,
+            opts=self._named,
+        )
+
+    def role(
         self, what: str, actions: tuple[str, ...], scopes: list[pulumi.Input[str]]
     ) -> pulumi.Output[str]:
-        env, of = self._args.scope.env, subscription(self._args.scope).subscription_id
+        """Id of a role of the environment's own."""
+        env, of = self._scope.env, subscription(self._scope).subscription_id
         return authorization.RoleDefinition(
-            f"{self._name}-{what}",
+            f"{self._name}-may-{what}",
             role_definition_id=guid(of, env, "role", what),
             role_name=f"Tradewind {env} {what} ({of[:8]})",  # one such name in a tenant
             role_type="CustomRole",
@@ -186,24 +226,19 @@ class AzureController(pulumi.ComponentResource):
             opts=self._opts,
         ).id
 
-    def _assign(self, what: str, scope: pulumi.Input[str], role_id: pulumi.Input[str]) -> None:
-        args = self._args
-        authorization.RoleAssignment(
-            f"{self._name}-may-{what}",
-            role_assignment_name=guid(args.scope.env, "controller", "role", what),
-            scope=scope,
-            principal_id=args.controller.identity.principal,
-            principal_type="ServicePrincipal",
-            role_definition_id=role_id,
-            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(delete_before_replace=True)),
+    def trusts(self, foreign: Foreign) -> None:
+        """Lets whoever shows that token act as the identity."""
+        managedidentity.FederatedIdentityCredential(
+            f"{self._name}-home",
+            federated_identity_credential_resource_name="home",
+            resource_name_=self._resource.name,
+            resource_group_name=self._store.group,
+            issuer=foreign.issuer,
+            subject=foreign.subject,
+            audiences=[foreign.audience],
+            opts=self._opts,
         )
 
 
-def foreign(scope: Scope, controller: AzureIdentity) -> Foreign:
-    """The controller of an Azure home as the other clouds see it."""
-    tenant = subscription(scope).tenant_id
-    return Foreign(
-        issuer=f"https://login.microsoftonline.com/{tenant}/v2.0",
-        subject=controller.identity.principal,
-        audience=AUDIENCE,
-    )
+def _is_renewed(owner: str) -> bool:
+    return owner == certificates.EDGE_OWNER or owner.startswith(certificates.pool_owner(""))

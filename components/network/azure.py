@@ -17,13 +17,10 @@ import pulumi
 from pulumi_azure_native import network, resources
 
 from components.azure import resource_group
-from components.cloud import REPLICA_PORT, Network, NetworkArgs
+from components.cloud import CONTROLLER_PORT, EDGE_PORT, REPLICA_PORT, Network, NetworkArgs
 from spec.clouds import ExistingNetwork
 from spec.errors import InputError
 from spec.names import cloud_name
-
-EDGE_PORT = 443
-CONTROLLER_PORT = 9444
 
 _FIRST = 100
 _STEP = 10

@@ -32,31 +32,34 @@ class AzureStoreArgs:
     """`region`: of the bytes; the controller's own where Azure is its home.
 
     `files`: a folder of this machine, for content that is no text: azure-native uploads that from a file only.
+    `protect`: whether Pulumi refuses to delete the account with all objects.
     """
 
     scope: Scope
     region: str
     files: Path
+    protect: bool = True
 
 
 class AzureStore(pulumi.ComponentResource):
     """A `components.cloud.Store`.
 
-    `group`: name of the resource group of what the environment has once. `vault_url`: of the secrets. `container_id`:
-    what rights on objects are given on. `secrets`: ids by owner, what rights on secrets are given on.
+    `group`, `region`: of what the environment has once. `vault_url`: of the secrets. `container_id`:
+    what rights on objects are given on. `secrets`: ids by owner and name, what rights on secrets are given on.
     """
 
     def __init__(self, name: str, args: AzureStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:store:AzureStore", name, {}, opts)
         scope, own = args.scope, args.scope.child(self)
-        self._scope, self._files = scope, args.files
+        kept = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(protect=args.protect))
+        self._scope, self._files, self.region = scope, args.files, args.region
         of = subscription(scope)
         account_name, vault_name = (f(scope.env, of.subscription_id) for f in (storage_account, key_vault))
         home = scope.config.home
         container_name = (home.bucket if home and home.cloud == "azure" else "") or CONTAINER
         self.url = f"az://{account_name}/{container_name}"
         self.vault_url = f"https://{vault_name}.vault.azure.net"
-        self.secrets: defaultdict[str, list[pulumi.Output[str]]] = defaultdict(list)
+        self.secrets: defaultdict[str, dict[str, pulumi.Output[str]]] = defaultdict(dict)
 
         self.group = resources.ResourceGroup(
             f"{name}-group",
@@ -80,7 +83,7 @@ class AzureStore(pulumi.ComponentResource):
             is_local_user_enabled=False,
             minimum_tls_version="TLS1_2",
             tags=scope.tags,
-            opts=own,
+            opts=kept,
         )
         self._container = storage.BlobContainer(
             f"{name}-container",
@@ -152,7 +155,7 @@ class AzureStore(pulumi.ComponentResource):
             tags=self._scope.tags,
             opts=self._merged(opts, deleted_with=self._vault, ignore_changes=["*"] if renewed else None),
         )
-        self.secrets[owner].append(secret.id)
+        self.secrets[owner][name] = secret.id
         return secret
 
     def _merged(self, opts: pulumi.ResourceOptions, **ours: Any) -> pulumi.ResourceOptions:

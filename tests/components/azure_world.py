@@ -6,7 +6,12 @@ import pulumi
 from pulumi_azure_native import Provider
 
 from components.cloud import Identity, NetworkArgs, PoolsArgs, Scope
-from components.identity.azure import AzureIdentity, AzureIdentityArgs
+from components.identity.azure import (
+    AzureController,
+    AzureControllerArgs,
+    AzureReplica,
+    AzureReplicaArgs,
+)
 from components.network.azure import AzureNetwork
 from components.pools.azure import AzurePools
 from components.store.azure import AzureStore, AzureStoreArgs
@@ -86,12 +91,18 @@ def network(of, region="eastus", callers=CALLERS):
 
 
 def store(of, files):
-    return AzureStore("store", AzureStoreArgs(scope=of, region="eastus", files=files))
+    return AzureStore("store", AzureStoreArgs(scope=of, region="eastus", files=files, protect=False))
 
 
-def identity(of, kept, what="service-chat", objects=("bundles/",), **rights):
-    args = AzureIdentityArgs(scope=of, what=what, region="eastus", store=kept, objects=objects, **rights)
-    return AzureIdentity(f"identity-{what}", args)
+def replica(of, kept):
+    return AzureReplica("identity-chat", AzureReplicaArgs(scope=of, store=kept, service="chat"))
+
+
+def controller(of, kept, networks=(), foreign=None):
+    args = AzureControllerArgs(
+        scope=of, store=kept, networks={n.region: n for n in networks}, foreign=foreign
+    )
+    return AzureController("controller", args)
 
 
 def pools(of, where, *, user_data="#cloud-config\n", disk_gib=256, identity=None):

@@ -4,31 +4,35 @@ import pulumi
 import pytest
 
 from components.cloud import Foreign
-from components.identity.azure import AzureController, AzureControllerArgs, foreign
-from tests.components.azure_world import SUBSCRIPTION, TENANT, identity, recorded, scope, store
+from components.identity.azure import AzureEdge, AzureEdgeArgs
+from spec.errors import InputError
+from tests.components.azure_world import TENANT, controller, network, recorded, replica, scope, store
 
 READS_OBJECTS = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 WRITES_OBJECTS = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 READS_SECRETS = "4633458b-17de-408a-b874-0445c86b69e6"
 WRITES_SECRETS = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+OWNERS = (
+    "controller",
+    "edge",
+    "service-chat",
+    "service-chat-2",
+    "pool-chat.azure.eastus.T4x1.spot",
+    "pool-chat-2.x",
+)
+AWS = Foreign(issuer="https://issuer", subject="arn:aws:iam::1:role/c", audience="api://AzureADTokenExchange")
 
 
-def declare_all(files, home=None, groups=("eastus", "westus3")):
+def declare_all(files, foreign=None, regions=("eastus", "westus3")):
     def declare():
         of = scope()
         kept = store(of, files)
-        for owner in ("service-chat", "pool-a", "controller"):
+        for owner in OWNERS:
             kept.secret("s", owner=owner, value="x", opts=pulumi.ResourceOptions())
-        identity(of, kept, objects=("bundles/", "hosts/"), secrets=("service-chat", "pool-a"))
-        controller = identity(of, kept, "controller", None, secrets=("controller",), renews=("pool-a",))
-        args = AzureControllerArgs(
-            scope=of,
-            controller=controller,
-            store=kept,
-            groups={region: f"/groups/{region}" for region in groups},
-            foreign=home,
-        )
-        AzureController("controller", args)
+        replica(of, kept)
+        AzureEdge("edge", AzureEdgeArgs(scope=of, store=kept))
+        controller(of, kept, [network(of, region) for region in regions], foreign)
 
     return recorded(declare)
 
@@ -43,52 +47,93 @@ def rights(recorder, whose):
     return {
         (a["roleDefinitionId"].rpartition("/")[2], a["scope"])
         for a in recorder.of("authorization:RoleAssignment").values()
-        if a["principalId"] == f"principal of identity-{whose}"
+        if a["principalId"] == f"principal of {whose}"
     }
 
 
-def test_a_replica_reads_its_own_secrets_and_nothing_of_the_vault_beyond(declared):
-    assert rights(declared, "service-chat") == {
+def condition(recorder, whose):
+    return recorder.of("authorization:RoleAssignment")[f"{whose}-objects"].get("condition", "")
+
+
+def test_a_replica_reads_its_own_secrets_and_those_of_its_pools_and_nothing_else_of_the_vault(declared):
+    assert rights(declared, "identity-chat") == {
         (READS_OBJECTS, "/store-container"),
         (READS_SECRETS, "/tradewind-prod-service-chat-s"),
-        (READS_SECRETS, "/tradewind-prod-pool-a-s"),
+        (READS_SECRETS, "/tradewind-prod-pool-chat-azure-eastus-T4x1-spot-s"),
     }
 
 
-def test_a_replica_reads_only_below_its_keys_and_lists_nothing(declared):
-    [condition] = [
-        a["condition"]
-        for name, a in declared.of("authorization:RoleAssignment").items()
-        if name == "identity-service-chat-objects"
-    ]
-    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
-    assert f"ActionMatches{{'{blobs}/read'}}" in condition
-    assert f"@Resource[{blobs}:path] StringStartsWith 'bundles/'" in condition
-    assert f"@Resource[{blobs}:path] StringStartsWith 'hosts/'" in condition
-    assert "Blob.List" not in condition
-    assert condition.count("(") == condition.count(")")
+def test_a_replica_reads_only_what_its_service_runs_and_lists_nothing(declared):
+    allowed = condition(declared, "identity-chat")
+    for prefix in ("bundles/", "hosts/", "assignments/chat."):
+        assert f"@Resource[{BLOBS}:path] StringStartsWith '{prefix}'" in allowed
+    assert allowed.count("StringStartsWith") == 3
+    assert f"ActionMatches{{'{BLOBS}/read'}}" in allowed
+    assert "Blob.List" not in allowed
+    assert allowed.count("(") == allowed.count(")")
 
 
-def test_the_controller_writes_objects_and_the_certificates_that_it_renews(declared):
-    assert {
-        (WRITES_OBJECTS, "/store-container"),
+def test_an_edge_reads_its_code_its_snapshots_and_its_own_secrets(declared):
+    assert rights(declared, "edge") == {
+        (READS_OBJECTS, "/store-container"),
+        (READS_SECRETS, "/tradewind-prod-edge-s"),
+    }
+    assert condition(declared, "edge").count("StringStartsWith") == 2
+
+
+def test_the_controller_at_home_reads_its_own_secrets_and_renews_certificates_but_not_a_services_secrets(
+    declared,
+):
+    on_data = {(role, place) for role, place in rights(declared, "controller") if "prod" in place}
+    assert on_data == {
         (READS_SECRETS, "/tradewind-prod-controller-s"),
-        (WRITES_SECRETS, "/tradewind-prod-pool-a-s"),
-    } <= rights(declared, "controller")
+        (WRITES_SECRETS, "/tradewind-prod-edge-s"),
+        (WRITES_SECRETS, "/tradewind-prod-pool-chat-azure-eastus-T4x1-spot-s"),
+        (WRITES_SECRETS, "/tradewind-prod-pool-chat-2-x-s"),
+    }
+    assert (WRITES_OBJECTS, "/store-container") in rights(declared, "controller")
+    assert condition(declared, "controller") == ""
+
+
+def test_a_controller_of_another_cloud_writes_assignments_only_and_reads_no_secret_of_its_own(tmp_path):
+    declared = declare_all(tmp_path, AWS)
+    assert (READS_SECRETS, "/tradewind-prod-controller-s") not in rights(declared, "controller")
+    allowed = condition(declared, "controller")
+    assert "StringStartsWith 'assignments/'" in allowed
+    assert all(f"{BLOBS}/{action}" in allowed for action in ("write", "add/action", "delete"))
+    assert allowed.count("(") == allowed.count(")")
+
+
+def test_a_controller_of_another_cloud_acts_as_the_identity_without_a_key(tmp_path):
+    credential = declare_all(tmp_path, AWS).one("managedidentity:FederatedIdentityCredential")
+    assert (credential["issuer"], credential["subject"]) == (AWS.issuer, AWS.subject)
+    assert credential["audiences"] == [AWS.audience]
+
+
+def test_at_home_no_other_cloud_is_trusted(declared):
+    assert not declared.of("managedidentity:FederatedIdentityCredential")
 
 
 def test_the_controllers_own_role_makes_and_deletes_no_group_and_ends_at_its_regions(declared):
     roles = declared.of("authorization:RoleDefinition")
-    pools, quotas = roles["controller-pools"], roles["controller-quotas"]
-    assert pools["assignableScopes"] == ["/groups/eastus", "/groups/westus3"]
+    pools, quotas = roles["controller-may-pools"], roles["controller-may-quotas"]
+    groups = ["/network-eastus-group", "/network-westus3-group"]
+    assert pools["assignableScopes"] == groups
     [permission] = pools["permissions"]
     assert "Microsoft.Compute/virtualMachineScaleSets/write" in permission["actions"]
     assert not {a for a in permission["actions"] if "*" in a}
     assert "Microsoft.Compute/virtualMachineScaleSets/delete" not in permission["actions"]
     assert quotas["permissions"] == [{"actions": ["Microsoft.Compute/locations/usages/read"]}]
+    assert {place for role, place in rights(declared, "controller") if role.endswith("may-pools")} == set(
+        groups
+    )
 
 
-def test_names_of_assignments_are_guids_that_stay_the_same_and_differ_from_each_other(declared, tmp_path):
+def test_an_environment_without_pools_in_azure_gives_its_controller_no_role_of_its_own(tmp_path):
+    assert not declare_all(tmp_path, regions=()).of("authorization:RoleDefinition")
+
+
+def test_names_of_rights_are_guids_that_stay_the_same_and_differ_from_each_other(declared, tmp_path):
     def names(recorder):
         found = recorder.of("authorization:RoleAssignment")
         return {name: a["roleAssignmentName"] for name, a in found.items()}
@@ -99,25 +144,12 @@ def test_names_of_assignments_are_guids_that_stay_the_same_and_differ_from_each_
     assert all(len(guid) == 36 for guid in again.values())
 
 
-def test_a_controller_of_another_cloud_acts_as_the_identity_without_a_key(tmp_path):
-    home = Foreign(
-        issuer="https://issuer", subject="arn:aws:iam::1:role/c", audience="api://AzureADTokenExchange"
-    )
-    credential = declare_all(tmp_path, home).one("managedidentity:FederatedIdentityCredential")
-    assert (credential["issuer"], credential["subject"]) == ("https://issuer", "arn:aws:iam::1:role/c")
-    assert credential["audiences"] == ["api://AzureADTokenExchange"]
-
-
-def test_at_home_no_other_cloud_is_trusted(declared):
-    assert not declared.of("managedidentity:FederatedIdentityCredential")
-
-
 def test_other_clouds_see_an_azure_controller_by_its_tenant_and_principal(tmp_path):
     seen = {}
 
     def declare():
         of = scope()
-        shown = foreign(of, identity(of, store(of, tmp_path), "controller", None))
+        shown = controller(of, store(of, tmp_path)).shown_to("api://AzureADTokenExchange")
         seen.update(issuer=shown.issuer, audience=shown.audience)
         pulumi.Output.from_input(shown.subject).apply(lambda subject: seen.update(subject=subject))
 
@@ -125,10 +157,14 @@ def test_other_clouds_see_an_azure_controller_by_its_tenant_and_principal(tmp_pa
     assert seen == {
         "issuer": f"https://login.microsoftonline.com/{TENANT}/v2.0",
         "audience": "api://AzureADTokenExchange",
-        "subject": "principal of identity-controller",
+        "subject": "principal of controller",
     }
 
 
-def test_an_environment_without_pools_in_azure_gives_its_controller_no_role(tmp_path):
-    assert not declare_all(tmp_path, groups=()).of("authorization:RoleDefinition")
-    assert SUBSCRIPTION not in str(rights(declare_all(tmp_path, groups=()), "controller"))
+def test_azure_signs_for_one_audience_only(tmp_path):
+    def declare():
+        of = scope()
+        controller(of, store(of, tmp_path)).shown_to("sts.amazonaws.com")
+
+    with pytest.raises(InputError, match=r"not for sts\.amazonaws\.com"):
+        recorded(declare)

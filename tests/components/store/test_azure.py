@@ -9,7 +9,7 @@ from pulumi.runtime import rpc
 
 from components.azure import key_vault, storage_account
 from spec.errors import InputError
-from tests.components.azure_world import SUBSCRIPTION, TENANT, identity, recorded, scope, store
+from tests.components.azure_world import SUBSCRIPTION, TENANT, recorded, scope, store
 
 VALUE = "hf_not-for-everybody"
 
@@ -85,16 +85,3 @@ def test_worldwide_names_fit_and_differ_by_subscription(env):
 def test_a_stack_that_names_no_subscription_is_told_where_to_find_it(tmp_path):
     with pytest.raises(InputError, match=r"tradewind:azure is missing.*az account show"):
         recorded(lambda: store(scope(azure=None), tmp_path))
-
-
-def test_an_identity_is_given_rights_on_the_secrets_of_its_owners_alone(tmp_path):
-    def declare():
-        of = scope()
-        kept = store(of, tmp_path)
-        for owner in ("service-chat", "service-other", "edge"):
-            kept.secret("token", owner=owner, value=VALUE, opts=pulumi.ResourceOptions())
-        identity(of, kept, secrets=("service-chat",))
-
-    assignments = recorded(declare).of("authorization:RoleAssignment")
-    on_secrets = [a["scope"] for name, a in assignments.items() if "objects" not in name]
-    assert on_secrets == ["/tradewind-prod-service-chat-token"]

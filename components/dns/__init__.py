@@ -12,12 +12,16 @@ from spec.clouds import Dns
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """One edge as the environment's name leads to it. `address`: static, of its host or of its balancer."""
+    """One edge as the environment's name leads to it. `address`: static, of its host or of its balancer.
+
+    `more`: further addresses of the same balancer; AWS's has one in each zone.
+    """
 
     id: str
     cloud: str
     region: str
     address: pulumi.Input[str]
+    more: tuple[pulumi.Input[str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ class Recorder(pulumi.runtime.Mocks):
 
     def call(self, args):
         if args.token == "aws:ssm/getParameter:getParameter":
-            return {**args.args, "value": "ami-0123456789abcdef0"}
+            return {**args.args, "value": "not this one", "insecureValue": "ami-0123456789abcdef0"}
         return {"issuerIdentifier": "https://tokens.example"}
 
     def of(self, type_):
@@ -71,6 +71,7 @@ class Monitor(MockMonitor):
                 "protect": request.protect,
                 "retain_on_delete": request.retainOnDelete,
                 "provider": request.provider,
+                "depends_on": [urn.rpartition("::")[2] for urn in request.dependencies],
             }
         return super().RegisterResource(request)
 

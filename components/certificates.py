@@ -64,6 +64,7 @@ class Certificates(pulumi.ComponentResource):
             args.home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY_KEY, key.private_key_pem
         )
         self._secret(args.home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY, self.authority)
+        self._issued(args.home, certificates.CONTROLLER_OWNER, certificates.LEAF)
         for cloud in sorted(args.edges):
             self._issued(cloud, certificates.EDGE_OWNER, certificates.LEAF)
             if args.public:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from spec.base import Port, Seconds, Written
@@ -21,10 +21,13 @@ class LocalCloudConfig(Written):
 class _RealCloud(Written):
     """`bucket`: what the cloud's machines read; None = the state bucket. `regions`: with pools.
 
+    `secrets`: where the controller writes certificates: the region (AWS), the project (GCP), the vault's URL (Azure).
+
     `private_in`: regions in which every edge and the controller are in the replicas' own network.
     """
 
     bucket: str | None = None
+    secrets: str = ""
     regions: frozenset[str] = Field(min_length=1)
     private_in: frozenset[str] = frozenset()
 
@@ -76,6 +79,18 @@ class HomeConfig(Written):
     region: str
 
 
+class CertificatesConfig(Written):
+    """The authority's certificate and key, and what is issued beside the pools' leafs.
+
+    `edges`: clouds with edge hosts. `public`: whether callers see a certificate of the own authority; None = the user's own.
+    """
+
+    ca_file: Path
+    ca_key_file: Path
+    edges: frozenset[Literal["aws", "gcp", "azure"]] = frozenset()
+    public: Literal["own_ca"] | None = None
+
+
 class ControllerConfig(Written):
     """Everything the controller is told at start; what should run comes from the bucket."""
 
@@ -89,6 +104,16 @@ class ControllerConfig(Written):
     home: HomeConfig | None = None
     """None = this computer."""
     clouds: CloudsConfig = CloudsConfig()
+    certificates: CertificatesConfig | None = None
+    """None = everything is plain HTTP on this computer."""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> ControllerConfig:
+        if self.certificates is not None and self.home is None:
+            raise ValueError(
+                "home: it must name the host's cloud, whose secrets hold the controller's certificate"
+            )
+        return self
 
 
 def read_config(path: Path) -> ControllerConfig:

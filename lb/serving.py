@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 from collections.abc import Generator
 from pathlib import Path
 
@@ -57,8 +58,8 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: Starlette) -> Server:
-    """A server that logs nothing by itself and stops soon when told to."""
+def make_server(app: Starlette, tls: ssl.SSLContext | None = None) -> Server:
+    """A server that logs nothing by itself and stops soon when told to; with a context it takes TLS only."""
     return Server(
         uvicorn.Config(
             app,
@@ -68,5 +69,6 @@ def make_server(app: Starlette) -> Server:
             timeout_graceful_shutdown=2,
             ws="none",
             backlog=BACKLOG,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
     )

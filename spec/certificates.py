@@ -26,7 +26,7 @@ AUTHORITY_KEY = "ca-key"
 AUTHORITY = "ca"
 """Of the controller: the authority's certificate, in PEM."""
 LEAF = "leaf"
-"""Of an edge or a pool: a `Leaf`."""
+"""Of the controller, an edge or a pool: a `Leaf`."""
 PUBLIC = "public"
 """Of the edges: the `Leaf` that callers see, unless the user brings one."""
 TOKEN = "token"  # noqa: S105 - the name of a secret

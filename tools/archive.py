@@ -37,10 +37,12 @@ _OURS = {
     "edge": _ROOMS,
     "controller": _ROOMS,
 }
+_OF_EVERY_KIND = frozenset({"fetch.py", "host_secrets.py"})
 _SUFFIXES = frozenset({".py", ".lua", ".html", ".css", ".js"})
 _BOOT = "components/boot"
-_NOT_OF_HOSTS = frozenset({"__init__.py", "cloud_init.py"})
-"""What renders user data stays where the stack program runs."""
+_HOSTS = frozenset({"common.sh", "healthy.py", "settings.py", "update.py"})
+"""Scripts of the hosts: nodes are not updated while they run, their engine would not survive it."""
+_UNITS = {"edge": ("edge", "envoy", "update"), "controller": ("controller", "update"), "node": ()}
 
 
 class NoArchive(Exception):
@@ -162,9 +164,13 @@ def files_of(kind: str, root: Path) -> Iterator[tuple[str, Path]]:
         for path in [top] if top.is_file() else top.rglob("*"):
             if path.suffix in _SUFFIXES and path.is_file():
                 yield path.relative_to(root).as_posix(), path
+    scripts = {f"{kind}.sh"} | _OF_EVERY_KIND | (frozenset() if kind == "node" else _HOSTS)
     for path in (root / _BOOT).iterdir():
-        if path.name == f"{kind}.sh" or (path.suffix == ".py" and path.name not in _NOT_OF_HOSTS):
+        if path.name in scripts:
             yield f"boot/{path.name}", path
+    for unit in _UNITS[kind]:
+        name = f"units/tradewind-{unit}.service"
+        yield f"boot/{name}", root / _BOOT / name
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

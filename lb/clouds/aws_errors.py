@@ -77,6 +77,8 @@ def _translated(error: ClientError) -> DriverError:
         return Throttled(text)
     if code in _DENIED:
         return Denied(text)
+    if code == "ResourceNotFoundException":
+        return NotFound(text)
     if code == "ValidationError" and "above max value" in message:
         return QuotaExceeded(text)
     if code == "ValidationError" and ("not found" in message.lower() or "No managed instance" in message):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from lb.bucket import Bucket, open_bucket
+from lb.certificates.stores import AZURE_SCOPE, AwsSecrets, AzureSecrets, GcpSecrets, SecretStore
 from lb.clouds.local import LocalDriver
 from lb.clouds.protocol import Driver
 from lb.config import AwsConfig, AzureConfig, ControllerConfig, GcpConfig
@@ -20,24 +20,24 @@ from lb.config import AwsConfig, AzureConfig, ControllerConfig, GcpConfig
 class Clouds:
     """By the cloud's name. `buckets`: only of clouds whose machines do not read the state bucket."""
 
-    drivers: Mapping[str, Driver]
-    buckets: Mapping[str, Bucket]
+    drivers: dict[str, Driver] = field(default_factory=dict)
+    buckets: dict[str, Bucket] = field(default_factory=dict)
+    secrets: dict[str, SecretStore] = field(default_factory=dict)
+    """Only of clouds whose config says where they are."""
 
 
 def open_clouds(config: ControllerConfig, client: httpx.AsyncClient) -> Clouds:
     """Nothing is asked of any cloud before its driver or bucket is used. Clouds that are not used are not loaded."""
-    drivers: dict[str, Driver] = {}
-    buckets: dict[str, Bucket] = {}
-    clouds = config.clouds
+    found, clouds = Clouds(), config.clouds
     if clouds.local is not None:
-        drivers["local"] = LocalDriver(clouds.local.home)
+        found.drivers["local"] = LocalDriver(clouds.local.home)
     if clouds.aws is not None:
-        _aws(clouds.aws, config, drivers, buckets)
+        _aws(clouds.aws, config, found)
     if clouds.gcp is not None:
-        _gcp(clouds.gcp, config, client, drivers, buckets)
+        _gcp(clouds.gcp, config, client, found)
     if clouds.azure is not None:
-        _azure(clouds.azure, config, client, drivers, buckets)
-    return Clouds(drivers, buckets)
+        _azure(clouds.azure, config, client, found)
+    return found
 
 
 def _own_token(config: ControllerConfig) -> Any:
@@ -55,9 +55,7 @@ def _nobody(_audience: str) -> str:
     raise ValueError("home: it must name the host's cloud, or other clouds can't know who this is")
 
 
-def _aws(
-    aws: AwsConfig, config: ControllerConfig, drivers: dict[str, Driver], buckets: dict[str, Bucket]
-) -> None:
+def _aws(aws: AwsConfig, config: ControllerConfig, found: Clouds) -> None:
     from botocore.config import Config
 
     from lb.clouds.aws import AwsDriver
@@ -75,48 +73,42 @@ def _aws(
         with lock:  # a session may not make two clients at the same time
             return make(service, region)
 
-    drivers["aws"] = AwsDriver(clients, regions=aws.regions, private_in=aws.private_in)
+    found.drivers["aws"] = AwsDriver(clients, regions=aws.regions, private_in=aws.private_in)
+    if aws.secrets:
+        found.secrets["aws"] = AwsSecrets(functools.partial(clients, "secretsmanager", aws.secrets))
     if aws.bucket:
-        buckets["aws"] = open_bucket(
+        found.buckets["aws"] = open_bucket(
             aws.bucket, credentials=aws_store_credentials(session), region=aws.bucket_region
         )
 
 
-def _gcp(
-    gcp: GcpConfig,
-    config: ControllerConfig,
-    client: httpx.AsyncClient,
-    drivers: dict[str, Driver],
-    buckets: dict[str, Bucket],
-) -> None:
+def _gcp(gcp: GcpConfig, config: ControllerConfig, client: httpx.AsyncClient, found: Clouds) -> None:
     from lb.clouds.federation import GcpTokens, gcp_credentials
     from lb.clouds.gcp import GcpDriver
 
     tokens = GcpTokens(lambda: gcp_credentials(gcp, _own_token(config)))
-    drivers["gcp"] = GcpDriver(
+    found.drivers["gcp"] = GcpDriver(
         client, tokens.bearer, project=gcp.project, env=config.env, private_in=gcp.private_in
     )
+    if gcp.secrets:
+        found.secrets["gcp"] = GcpSecrets(client, tokens.bearer, project=gcp.secrets)
     if gcp.bucket:
-        buckets["gcp"] = open_bucket(gcp.bucket, credentials=tokens.for_store)
+        found.buckets["gcp"] = open_bucket(gcp.bucket, credentials=tokens.for_store)
 
 
-def _azure(
-    azure: AzureConfig,
-    config: ControllerConfig,
-    client: httpx.AsyncClient,
-    drivers: dict[str, Driver],
-    buckets: dict[str, Bucket],
-) -> None:
+def _azure(azure: AzureConfig, config: ControllerConfig, client: httpx.AsyncClient, found: Clouds) -> None:
     from lb.clouds.azure import AzureDriver
     from lb.clouds.federation import AzureTokens
 
     tokens = AzureTokens(azure, _own_token(config))
-    drivers["azure"] = AzureDriver(
+    found.drivers["azure"] = AzureDriver(
         client,
         tokens.bearer(),
         subscription=azure.subscription,
         regions=azure.regions,
         private_in=azure.private_in,
     )
+    if azure.secrets:
+        found.secrets["azure"] = AzureSecrets(client, tokens.bearer(AZURE_SCOPE), vault=azure.secrets)
     if azure.bucket:
-        buckets["azure"] = open_bucket(azure.bucket, credentials=tokens.for_store)
+        found.buckets["azure"] = open_bucket(azure.bucket, credentials=tokens.for_store)

@@ -21,6 +21,7 @@ from lb.metrics import Metrics
 from lb.observe.traffic import Traffic
 from lb.observe.traffic_metrics import TrafficCollector
 from lb.snapshots import Publisher
+from spec.desired import Desired
 from spec.report import EdgeReport
 from spec.status import ControllerStatus, Status
 
@@ -228,9 +229,13 @@ class Controller:
         """Whether the loop stands still."""
         return self._clock.monotonic() > self._turned_at + STUCK_AFTER_S
 
+    def desired(self) -> Desired | None:
+        """The desired state, as the leader; None otherwise, and while there is none."""
+        return self._term.reading.desired if self._term else None
+
     def edge_ids(self) -> tuple[str, ...] | None:
         """The edges of the desired state; None while there is none."""
-        desired = self._term.reading.desired if self._term else None
+        desired = self.desired()
         return None if desired is None else tuple(e.id for e in desired.edges)
 
     def take_report(self, report: EdgeReport) -> None:

@@ -67,6 +67,9 @@ def checkout(at, sha256, *, code="x = 1\n"):
         "components/boot/cloud_init.py",
     ):
         (at / name).write_text(code)
+    (at / "components/boot/units").mkdir()
+    for unit in ("controller", "edge", "envoy", "update"):
+        (at / f"components/boot/units/tradewind-{unit}.service").write_text("[Unit]\n")
     for kind in archive.KINDS:
         (at / f"components/boot/{kind}.sh").write_text("true\n")
         (at / f"tools/hosts/{kind}.txt").write_text(f"thing==1.0 --hash=sha256:{sha256}\n")
@@ -98,6 +101,9 @@ def test_it_holds_code_the_scripts_of_its_role_and_wheels_and_nothing_compiled(i
         names, members = tar.getnames(), tar.getmembers()
     assert "boot/edge.sh" in names
     assert "boot/fetch.py" in names
+    assert [n for n in names if n.endswith(".service")] == [
+        f"boot/units/tradewind-{unit}.service" for unit in ("edge", "envoy", "update")
+    ]
     assert "wheels/thing-1.0-py3-none-any.whl" in names
     assert not [n for n in names if n.endswith((".pyc", "controller.sh", "cloud_init.py"))]
     assert names == sorted(names)
@@ -182,8 +188,8 @@ for module in modules:
 @pytest.mark.parametrize(
     ("kind", "modules"),
     [
-        ("controller", "lb.controller.main,lb.clouds.aws,lb.clouds.gcp,lb.clouds.azure"),
-        ("edge", "lb.edge.run,lb.envoy.bootstrap"),
+        ("controller", "lb.controller.main,lb.clouds.opened,lb.clouds.federation,lb.clouds.aws"),
+        ("edge", "lb.edge.run,lb.edge.envoy"),
         ("node", "lb.agent.main"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
+import secrets
 from typing import Any
 
 from tools.standins.cloud import Cloud, Made, at
@@ -20,18 +22,20 @@ class Refused(Exception):
 # ---------------------------------------------------------------- what a preview shows
 
 
-def expected(cloud: Cloud, resource: ResourceType, made: Made, inputs: Values) -> Values:
+def expected(cloud: Cloud, made: Made, inputs: Values) -> Values:
     """Outputs of a resource that does not exist yet: what is given, and unknown what only the cloud can tell."""
     outputs = {
-        name: UNKNOWN for name, field in resource.outputs.items() if field.required and name not in inputs
+        name: UNKNOWN
+        for name, field in made.resource.outputs.items()
+        if field.required and name not in inputs
     }
-    return _marked(cloud, made, {**_without_notes(inputs), **outputs})
+    return _marked(cloud, made, {**_shaped(made.resource, _without_notes(inputs)), **outputs})
 
 
 def expected_update(cloud: Cloud, made: Made, olds: Values, news: Values) -> Values:
     """Outputs after an update: the cloud's own values stay, but for those that every update renews."""
     renewed = dict.fromkeys(cloud.renewed.get(made.type, ()), UNKNOWN)
-    return _marked(cloud, made, {**olds, **_without_notes(news), **renewed})
+    return _marked(cloud, made, {**olds, **_shaped(made.resource, _without_notes(news)), **renewed})
 
 
 def refuse_unchangeable(cloud: Cloud, made: Made, old_inputs: Values, news: Values) -> None:
@@ -47,12 +51,11 @@ def refuse_unchangeable(cloud: Cloud, made: Made, old_inputs: Values, news: Valu
 # ---------------------------------------------------------------- requests
 
 
-def create(
-    cloud: Cloud, resource: ResourceType, made: Made, inputs: Values, clouds: Clouds | None
-) -> tuple[str, Values]:
+def create(cloud: Cloud, made: Made, inputs: Values, clouds: Clouds | None) -> tuple[str, Values]:
     """Id and outputs of a new object; `clouds` is None for what exists in no cloud. Raises Refused."""
+    made = _with_name_of_prefix(cloud, made)
     id_ = cloud.identify(made)
-    outputs = _outputs(cloud, resource, made, inputs, id_)
+    outputs = _outputs(cloud, made, inputs, id_)
     if clouds is not None:
         naming = cloud.naming(made.type)
         name = made.get(naming.property) if naming else None
@@ -73,7 +76,8 @@ def create(
             _judge(cloud, made, session)
             session.put(live)
             session.record(Request("create", made.type, id_, made.urn, sealed(_without_notes(inputs))))
-    return id_, _marked(cloud, made, outputs)
+            _deploy(cloud, made, session)
+    return id_, _marked(cloud, made, _shaped(made.resource, outputs))
 
 
 def update(
@@ -84,7 +88,7 @@ def update(
     news = _without_notes(news)
     outputs = {**{k: v for k, v in olds.items() if k not in old_inputs or k in news}, **news}
     if clouds is None:
-        return _marked(cloud, made, outputs)
+        return _marked(cloud, made, _shaped(made.resource, outputs))
     with clouds.transaction() as session:
         live = session.get(id_, made.type)
         if live is None:
@@ -97,7 +101,9 @@ def update(
             names = {path.partition("[")[0].partition(".")[0] for path in changes(old_inputs, news)}
             sent = {name: sealed(news.get(name)) for name in sorted(names)}
             live.properties.update(sent)
-        cloud.updated(live, sent)
+        cloud.updated(made, live, sent)
+        for name in [name for name, value in live.properties.items() if value is None]:
+            del live.properties[name]
         renewed = Live(
             live.type,
             live.id,
@@ -109,7 +115,8 @@ def update(
         )
         session.put(renewed)
         session.record(Request("update", made.type, id_, made.urn, sent))
-    return _marked(cloud, made, _refreshed(outputs, live.properties, add=True))
+        _deploy(cloud, made, session)
+    return _marked(cloud, made, _shaped(made.resource, _refreshed(outputs, live.properties, add=True)))
 
 
 def read(
@@ -125,12 +132,14 @@ def read(
     if live is None:
         return None
     state, inputs = values
-    outputs = _refreshed(state, live.properties, add=True)
+    outputs = _shaped(resource, _refreshed(state, live.properties, add=True))
     if not state:  # an import
         return outputs, {k: v for k, v in outputs.items() if k in resource.inputs}
     arguments = _refreshed(inputs, live.properties, add=False)
     if cloud.whole:
-        arguments = _followed(arguments, sealed(state), live.properties, set(resource.inputs))
+        now = _shaped(resource, live.properties)
+        given = {name: live.properties[name] for name in live.properties if name in resource.inputs}
+        arguments = _followed(arguments, sealed(state), now, given)
     return outputs, arguments
 
 
@@ -154,6 +163,17 @@ def delete(cloud: Cloud, type_: str, id_: str, urn: str, clouds: Clouds | None) 
 # ---------------------------------------------------------------- parts
 
 
+def _with_name_of_prefix(cloud: Cloud, made: Made) -> Made:
+    """Bridged providers draw a name when only its beginning is given."""
+    naming = cloud.naming(made.type)
+    prefix = made.get(f"{naming.property}Prefix") if naming else None
+    if naming is None or prefix is None or made.get(naming.property) is not None:
+        return made
+    return dataclasses.replace(
+        made, inputs={**made.inputs, naming.property: f"{prefix}{secrets.token_hex(4)}"}
+    )
+
+
 def _judge(cloud: Cloud, made: Made, session: Session) -> None:
     for reference in sorted(cloud.references(made.inputs)):
         if session.get(reference) is None:
@@ -161,6 +181,14 @@ def _judge(cloud: Cloud, made: Made, session: Session) -> None:
     for rule in cloud.live_rules.get(made.type, ()):
         for failure in rule(made, session):
             raise Refused(f"{made.type} {made.name}: {failure.path}: {failure.reason}")
+
+
+def _deploy(cloud: Cloud, made: Made, session: Session) -> None:
+    """Carries out what a resource writes to other objects."""
+    for live, sent in cloud.deployed(made, session):
+        _put(cloud, live, {name: None for name in live.properties if name in sent}, sent)
+        session.put(live)
+        session.record(Request("update", live.type, live.id, made.urn, sent))
 
 
 def _put(cloud: Cloud, live: Live, old_inputs: Values, sent: Values) -> None:
@@ -181,12 +209,14 @@ def _set(values: Values, path: str, value: Any) -> None:
     values[last] = value
 
 
-def _outputs(cloud: Cloud, resource: ResourceType, made: Made, inputs: Values, id_: str) -> Values:
-    given = _merged(_without_notes(inputs), cloud.defaults(made))
-    own = {k: v for k, v in cloud.outputs(made, id_).items() if k in resource.outputs}
+def _outputs(cloud: Cloud, made: Made, inputs: Values, id_: str) -> Values:
+    naming = cloud.naming(made.type)
+    name = {naming.property: made.get(naming.property)} if naming and made.get(naming.property) else {}
+    given = _merged(_without_notes(inputs), {**name, **cloud.defaults(made)})
+    own = {k: v for k, v in cloud.outputs(made, id_).items() if k in made.resource.outputs}
     rest = {
         name: _plausible(field.type, f"{made.name}-{name}")
-        for name, field in resource.outputs.items()
+        for name, field in made.resource.outputs.items()
         if field.required and name not in given and name not in own
     }
     return {**rest, **given, **own}
@@ -224,6 +254,25 @@ def _without_notes(inputs: Values) -> Values:
     return {k: v for k, v in inputs.items() if not k.startswith("__")}
 
 
+def _shaped(resource: ResourceType, values: Values) -> Values:
+    """In the form of outputs: Azure takes some lists of ids, and gives back maps of what it knows of each."""
+    fields = resource.outputs
+    return {k: _shape(v, fields[k].type) if k in fields else v for k, v in values.items()}
+
+
+def _shape(value: Any, type_: Type) -> Any:
+    if isinstance(value, Secret):
+        return Secret(_shape(value.value, type_))
+    if type_.kind == "map" and isinstance(value, list):
+        return {str(item): {} for item in value}
+    if type_.kind == "list" and isinstance(value, list):
+        return [_shape(item, type_.items[0]) for item in value]
+    if type_.kind == "object" and isinstance(value, dict):
+        fields = type_.fields()
+        return {k: _shape(v, fields[k].type) if k in fields else v for k, v in value.items()}
+    return value
+
+
 def _marked(cloud: Cloud, made: Made, outputs: Values) -> Values:
     """With the provider's own secrets marked, also while they are not known yet."""
     secret = cloud.secret.get(made.type, frozenset())
@@ -241,14 +290,15 @@ def _refreshed(values: Any, live: Any, *, add: bool) -> Any:
     return live
 
 
-def _followed(arguments: Values, state: Values, live: Values, allowed: set[str] | None) -> Values:
-    """Arguments with every value that the live object has other than the state."""
+def _followed(arguments: Values, state: Values, now: Values, live: Values) -> Values:
+    """Arguments with every value that is other `now` than in the state, in the form of arguments (`live`)."""
     followed = dict(arguments)
     for name, value in live.items():
-        if value == state.get(name) or (allowed is not None and name not in allowed):
+        before, after, mine = state.get(name), now.get(name), followed.get(name)
+        if before == after or isinstance(mine, Secret):
             continue
-        if isinstance(value, dict) and isinstance(followed.get(name), dict):
-            followed[name] = _followed(followed[name], state.get(name) or {}, value, None)
-        elif not isinstance(followed.get(name), Secret):
+        if isinstance(value, dict) and isinstance(after, dict) and isinstance(mine, dict):
+            followed[name] = _followed(mine, before if isinstance(before, dict) else {}, after, value)
+        else:
             followed[name] = plain(value)
     return followed

@@ -83,7 +83,7 @@ def _value(sdk: Sdk, type_: Type, value: Any, path: str) -> Iterator[Failure]:
                 sdk, type_.items[0], item, f"{path}[{key!r}]" if "." in key else f"{path}.{key}"
             )
     elif type_.kind == "object":
-        yield from _object(sdk, sdk.fields(type_), value, path)
+        yield from _object(sdk, type_.fields(), value, path)
 
 
 def _choice(sdk: Sdk, type_: Type, value: Any, path: str) -> Iterator[Failure]:

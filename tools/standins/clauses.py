@@ -17,7 +17,7 @@ from tools.standins.wire import UNKNOWN, is_unknown
 
 def at_most_one(made: Made, *paths: str) -> Iterator[Failure]:
     """Properties that exclude each other."""
-    given = [path for path in paths if made.get(path) is not None]
+    given = [path for path in paths if known(made.get(path))]  # what is unknown may turn out to be nothing
     if len(given) > 1:
         yield Failure(given[1], f"conflicts with {given[0]}")
 

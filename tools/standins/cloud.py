@@ -9,6 +9,7 @@ from typing import Any
 
 from tools.standins.check import Failure
 from tools.standins.live import Live, Session
+from tools.standins.sdk import ResourceType
 from tools.standins.wire import UNKNOWN, Values
 
 
@@ -21,6 +22,7 @@ class Made:
     urn: str
     inputs: Values
     config: Values
+    resource: ResourceType = field(default_factory=lambda: ResourceType({}, {}))
 
     def get(self, path: str) -> Any:
         """The value at a dotted path; None where there is none, UNKNOWN where it is not known yet."""
@@ -69,7 +71,8 @@ class Cloud:
     properties that a whole update leaves as they are when it does not carry them. `local`: types without a cloud.
     `reference`: what an id looks like that must name a live object; `canonical` turns it into that object's id.
     `unchangeable`: type -> properties whose change the cloud refuses, although its provider tries.
-    `defaults`: what the cloud fills in by itself. `updated`: what else a cloud changes on an update. `removes`: what goes away with a deleted object.
+    `defaults`: what the cloud fills in by itself. `updated`: what else a cloud changes on an update.
+    `deployed`: the objects that a resource writes beside itself, each with what is sent (Azure's resource templates). `removes`: what goes away with a deleted object.
     `answers`: functions that can be answered without a cloud.
     """
 
@@ -86,7 +89,8 @@ class Cloud:
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     live_rules: Mapping[str, tuple[LiveRule, ...]] = field(default_factory=dict)
     holds: Mapping[str, tuple[Hold, ...]] = field(default_factory=dict)
-    updated: Callable[[Live, Values], None] = lambda _live, _sent: None
+    deployed: Callable[[Made, Session], Iterable[tuple[Live, Values]]] = lambda _made, _session: ()
+    updated: Callable[[Made, Live, Values], None] = lambda _made, _live, _sent: None
     removes: Callable[[Live, Session], list[Live]] = lambda _live, _session: []
     local: frozenset[str] = frozenset()
     reference: re.Pattern[str] | None = None

@@ -126,14 +126,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request, context):
         with _answering(context):
-            resource, inputs = self._resource(request.urn), from_struct(request.properties)
+            inputs = from_struct(request.properties)
             made = self._made(request.urn, inputs)
             if request.preview:
-                return proto.CreateResponse(
-                    properties=to_struct(changing.expected(self._cloud, resource, made, inputs))
-                )
+                outputs = changing.expected(self._cloud, made, inputs)
+                return proto.CreateResponse(properties=to_struct(outputs))
             self._refuse_if_cancelled()
-            id_, outputs = changing.create(self._cloud, resource, made, inputs, self._clouds(made.type))
+            id_, outputs = changing.create(self._cloud, made, inputs, self._clouds(made.type))
             return proto.CreateResponse(id=id_, properties=to_struct(outputs))
 
     def Update(self, request, context):
@@ -188,7 +187,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _made(self, urn: str, inputs: Values) -> Made:
         type_, name = _of(urn)
-        return Made(type=type_, name=name, urn=urn, inputs=plain(inputs), config=self._config)
+        return Made(
+            type=type_,
+            name=name,
+            urn=urn,
+            inputs=plain(inputs),
+            config=self._config,
+            resource=self._resource(urn),
+        )
 
     def _clouds(self, type_: str) -> Clouds | None:
         if type_ in self._cloud.local:

@@ -44,6 +44,10 @@ class Type:
     values: tuple[Any, ...] = ()
     open: bool = False
 
+    def fields(self) -> Mapping[str, Field]:
+        """The properties of an object type; none of what is no object."""
+        return _fields(self.place, self.name) if self.place else {}
+
     def __str__(self) -> str:
         """As a message names it."""
         inside = [str(item) for item in self.items]
@@ -104,12 +108,6 @@ class Sdk:
         """The provider's own configuration."""
         path = self._root / "provider.py"
         return ResourceType(_fields(path, "ProviderArgs"), {})
-
-    def fields(self, type_: Type) -> Mapping[str, Field]:
-        """The properties of an object type."""
-        if type_.place is None:
-            raise ValueError(f"{type_} is not an object")
-        return _fields(type_.place, type_.name)
 
     def function(self, token: str) -> Mapping[str, bool] | None:
         """The arguments of a function, and whether each is required; None when the SDK has no such function."""

@@ -1,7 +1,7 @@
 """Amazon Web Services, as the bridged provider pulumi-aws shows it: updates send only what changed."""
 
 from tools.standins.aws.fixed import FIXED
-from tools.standins.aws.ids import REFERENCE, get_parameter, identify, outputs
+from tools.standins.aws.ids import REFERENCE, get_parameter, identify, outbound_federation, outputs
 from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, updated
 from tools.standins.aws.names import naming
 from tools.standins.aws.rules import RULES
@@ -21,5 +21,8 @@ CLOUD = Cloud(
     defaults=defaults,
     updated=updated,
     reference=REFERENCE,
-    answers={"aws:ssm/getParameter:getParameter": get_parameter},
+    answers={
+        "aws:ssm/getParameter:getParameter": get_parameter,
+        "aws:iam/getOutboundWebIdentityFederation:getOutboundWebIdentityFederation": outbound_federation,
+    },
 )

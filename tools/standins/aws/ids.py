@@ -13,13 +13,14 @@ from tools.standins.wire import Values
 ACCOUNT = "123456789012"
 REFERENCE = re.compile(
     r"(?:vpc|subnet|sg|igw|rtb|lt|eipalloc|cr|pg|vol)-[0-9a-f]{17}"
-    rf"|arn:aws:(?:iam::{ACCOUNT}|elasticloadbalancing:[\w-]+:{ACCOUNT}|secretsmanager:[\w-]+:{ACCOUNT}):[^*]+"
+    r"|arn:aws:(?:iam:|elasticloadbalancing:[\w-]+|secretsmanager:[\w-]+):\d{12}:[^*]+"
 )
 
 _PREFIX = {
     "ec2/vpc:Vpc": "vpc",
     "ec2/subnet:Subnet": "subnet",
     "ec2/securityGroup:SecurityGroup": "sg",
+    "ec2/defaultSecurityGroup:DefaultSecurityGroup": "sg",
     "ec2/securityGroupRule:SecurityGroupRule": "sgrule",
     "vpc/securityGroupIngressRule:SecurityGroupIngressRule": "sgr",
     "vpc/securityGroupEgressRule:SecurityGroupEgressRule": "sgr",
@@ -111,8 +112,8 @@ def outputs(made: Made, id_: str) -> Values:
     kind, region = made.type.partition(":")[2], _region(made)
     values: dict[str, Any] = {
         "region": region,
-        "ownerId": ACCOUNT,
-        "tagsAll": {**(made.config.get("defaultTags") or {}).get("tags", {}), **(made.get("tags") or {})},
+        "ownerId": _account(made.config),
+        "tagsAll": all_tags(made),
         "uniqueId": f"AROA{_hash(id_, 17).upper()}",
         "publicIp": _address("203.0.113", id_),
         "publicDns": f"ec2-{_hash(id_, 8)}.compute-1.amazonaws.com",
@@ -128,7 +129,7 @@ def outputs(made: Made, id_: str) -> Values:
         values["arn"] = _arn(made, kind)
     else:
         values["arn"] = (
-            f"arn:aws:{kind.partition('/')[0]}:{region}:{ACCOUNT}:{made.type.rpartition(':')[2].lower()}/{id_}"
+            f"arn:aws:{kind.partition('/')[0]}:{region}:{_account(made.config)}:{made.type.rpartition(':')[2].lower()}/{id_}"
         )
     match kind:
         case "ec2/eip:Eip":
@@ -153,7 +154,7 @@ def outputs(made: Made, id_: str) -> Values:
         case "ec2/subnet:Subnet" if made.get("availabilityZoneId"):
             values |= {"availabilityZone": f"{region}{'abcdef'[int(made.get('availabilityZoneId')[-1]) - 1]}"}
         case "iam/outboundWebIdentityFederation:OutboundWebIdentityFederation":
-            values |= {"issuerIdentifier": f"https://{_hash(id_, 32)}.tokens.sts.global.api.aws"}
+            values |= outbound_federation({}, made.config)
     return values
 
 
@@ -165,14 +166,35 @@ def get_parameter(arguments: Values, config: Values) -> Values:
     return {**arguments, "id": name, "type": "String", "value": value, "insecureValue": value, "version": 1}
 
 
+def outbound_federation(_arguments: Values, config: Values) -> Values:
+    """The account's own issuer of tokens: it has one, whoever switched it on."""
+    issuer = f"https://{_hash(_account(config), 32)}.tokens.sts.global.api.aws"
+    return {"id": _account(config), "enabled": True, "issuerIdentifier": issuer}
+
+
+def _account(config: Values) -> str:
+    """The one that the provider may work in, else an example's."""
+    allowed = config.get("allowedAccountIds") or [ACCOUNT]
+    return str(allowed[0])
+
+
 def _arn(made: Made, kind: str) -> str:
     name = str(made.get(_BY_NAME.get(kind, "name")) or made.name)
     fresh = secrets.token_hex(8)
     host = str(made.get("url") or "").removeprefix("https://")
     path = _ARN[kind].format(
-        region=_region(made), account=ACCOUNT, name=name, hash=fresh, hash6=fresh[:6], host=host
+        region=_region(made), account=_account(made.config), name=name, hash=fresh, hash6=fresh[:6], host=host
     )
     return f"arn:aws:{path}"
+
+
+def all_tags(made: Made) -> Values:
+    """The provider's tags below the resource's own. A scaling group has a list of them, and no `tagsAll`."""
+    own = made.get("tags")
+    return {
+        **((made.config.get("defaultTags") or {}).get("tags") or {}),
+        **(own if isinstance(own, dict) else {}),
+    }
 
 
 def _region(made: Made) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tools.standins.aws.ids import all_tags
 from tools.standins.check import Failure
 from tools.standins.clauses import overlap, settled, within
 from tools.standins.cloud import Hold, LiveRule, Made, at
@@ -75,7 +76,7 @@ def defaults(made: Made) -> Values:
     return {}
 
 
-def updated(live: Live, sent: Values) -> None:
+def updated(made: Made, live: Live, sent: Values) -> None:
     """A template gets a new version; a group's size follows new limits.
 
     docs.aws.amazon.com/autoscaling/ec2/APIReference/API_UpdateAutoScalingGroup.html: a MaxSize below the current size
@@ -83,6 +84,8 @@ def updated(live: Live, sent: Values) -> None:
     """
     if live.type == TEMPLATE and set(sent) - {"tags", "tagsAll", "description"}:
         live.properties["latestVersion"] = live.properties.get("latestVersion", 0) + 1
+    if "tagsAll" in live.properties:
+        live.properties["tagsAll"] = all_tags(made)
     if live.type == GROUP and "desiredCapacity" not in sent:
         desired = live.properties.get("desiredCapacity") or 0
         least, most = live.properties.get("minSize", 0), live.properties.get("maxSize", desired)

@@ -220,9 +220,8 @@ def balancer(made: Made) -> Iterator[Failure]:
     """docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html."""
     yield from one_of(made, "loadBalancerType", "application", "network", "gateway")
     yield from exactly_one(made, "subnets", "subnetMappings")
-    kind = made.get("loadBalancerType") or "application"
-    count = len(made.get("subnets") or made.get("subnetMappings") or ())
-    if kind == "application" and isinstance(made.get("subnets"), list) and count < 2:
+    subnets, kind = made.get("subnets"), made.get("loadBalancerType")
+    if kind in (None, "application") and isinstance(subnets, list) and len(subnets) < 2:
         yield Failure("subnets", "an application balancer needs two subnets in two zones")
 
 

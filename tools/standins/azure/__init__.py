@@ -1,5 +1,6 @@
 """Azure, as pulumi-azure-native shows it: an update is one PUT of the whole object, with what the arguments say."""
 
+from tools.standins.azure.deployment import deployed
 from tools.standins.azure.fixed import FIXED
 from tools.standins.azure.ids import REFERENCE, client_config, identify, outputs
 from tools.standins.azure.life import HOLDS, KEPT, LIVE_RULES, UNCHANGEABLE, defaults, removes
@@ -21,6 +22,7 @@ CLOUD = Cloud(
     holds=HOLDS,
     defaults=defaults,
     removes=removes,
+    deployed=deployed,
     reference=REFERENCE,
     answers={"azure-native:authorization:getClientConfig": client_config},
 )

@@ -46,6 +46,7 @@ _PATHS = {
     "managedidentity:UserAssignedIdentity": "Microsoft.ManagedIdentity/userAssignedIdentities",
     "managedidentity:FederatedIdentityCredential": "Microsoft.ManagedIdentity/userAssignedIdentities/{resourceName}"
     "/federatedIdentityCredentials",
+    "resources:Deployment": "Microsoft.Resources/deployments",
     "dns:Zone": "Microsoft.Network/dnsZones",
     "dns:RecordSet": "Microsoft.Network/dnsZones/{zoneName}/{recordType}",
 }

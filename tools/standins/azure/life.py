@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tools.standins.azure.deployment import TYPE as DEPLOYMENT
+from tools.standins.azure.deployment import target_exists
 from tools.standins.check import Failure
 from tools.standins.clauses import overlap, settled, within
 from tools.standins.cloud import Hold, LiveRule, Made, at
@@ -133,4 +135,5 @@ storage:StorageAccount keyvault:Vault managedidentity:UserAssignedIdentity traff
 LIVE_RULES: dict[str, tuple[LiveRule, ...]] = {
     **{f"azure-native:{name}": (group_exists,) for name in _IN_A_GROUP.split()},
     SUBNET: (subnet_in_network,),
+    DEPLOYMENT: (group_exists, target_exists),
 }

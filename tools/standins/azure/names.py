@@ -131,6 +131,13 @@ _NAMES: dict[str, Naming] = {
         generated=False,
         source="Microsoft.Authorization/roleDefinitions: a GUID",
     ),
+    "resources:Deployment": Naming(
+        property="deploymentName",
+        pattern=r"[\w.()-]+",
+        longest=64,
+        scope=_GROUP,
+        source="Microsoft.Resources/deployments",
+    ),
     "dns:Zone": Naming(property="zoneName", scope=_GROUP, generated=False),
     "dns:RecordSet": Naming(
         property="relativeRecordSetName", scope=(*_GROUP, "zoneName", "recordType"), generated=False

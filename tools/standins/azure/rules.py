@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from tools.standins.azure.deployment import TYPE as DEPLOYMENT
+from tools.standins.azure.deployment import template
 from tools.standins.azure.places import location_failures
 from tools.standins.check import Failure
 from tools.standins.clauses import at_most_one, between, exactly_one, in_base64, network
@@ -260,4 +262,5 @@ RULES: dict[str, tuple[Rule, ...]] = {
     _of("managedidentity:FederatedIdentityCredential"): (federated,),
     _of("authorization:RoleAssignment"): (assignment,),
     _of("trafficmanager:Profile"): (profile,),
+    DEPLOYMENT: (template,),
 }

@@ -80,7 +80,6 @@ def _endpoint(
         f"{name}-{site.id}",
         endpoint_name=site.id,
         endpoint_type="ExternalEndpoints",
-        type="Microsoft.Network/trafficManagerProfiles/externalEndpoints",
         profile_name=profile.name,
         resource_group_name=group,
         target=site.address,

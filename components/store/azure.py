@@ -128,7 +128,7 @@ class AzureStore(pulumi.ComponentResource):
             resource_group_name=self.group,
             source=self._asset(content),
             content_type=mimetypes.guess_type(key)[0] or "application/octet-stream",
-            opts=self._merged(opts, deleted_with=self._account, delete_before_replace=True),
+            opts=self._merged(opts, delete_before_replace=True),
         )
 
     def secret(

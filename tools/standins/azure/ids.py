@@ -98,7 +98,7 @@ def outputs(made: Made, id_: str) -> Values:
         case "storage:StorageAccount":
             values |= {"primaryEndpoints": {"blob": f"https://{name}.blob.core.windows.net/"}}
         case "storage:Blob":
-            values |= {"url": id_}
+            values |= {"url": id_, "type": made.get("type") or "Block"}
         case "keyvault:Vault":
             properties = dict(made.get("properties") or {})
             values |= {"properties": {**properties, "vaultUri": f"https://{name}.vault.azure.net/"}}

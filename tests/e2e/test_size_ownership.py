@@ -160,14 +160,6 @@ def test_an_azure_program_that_carries_its_capacity_is_caught_although_it_ignore
     assert sizes_sent(program, group) == [0]
 
 
-def test_an_azure_program_that_leaves_its_capacity_out_keeps_the_live_one(tmp_path):
-    program, group = Program(tmp_path, HEAD + RAW["azure"]), GROUPS["azure"]
-    assert edited_after_a_resize(program, group) == OUTSIDE
-    assert sizes_sent(program, group) == [None]
-    pool = program.live.one(group.type)
-    program.live.set(group.type, pool.id, group.size, OUTSIDE + 1)
-    program.refresh(TAG="two", TEMPLATE="two")
-    drift = program.preview(TAG="two", TEMPLATE="two")
-    assert drift["update"] == 1, (
-        "azure-native takes a live size over into the arguments, and then shows it as drift"
-    )
+def test_an_azure_program_that_leaves_its_capacity_out_is_refused_as_azure_does(tmp_path):
+    program = Program(tmp_path, HEAD + RAW["azure"])
+    assert "Required parameter 'sku.capacity' is missing" in program.refused(TAG="one", TEMPLATE="one")

@@ -18,13 +18,10 @@ NETWORK = "azure-native:network:VirtualNetwork"
 SUBNET = "azure-native:network:Subnet"
 
 KEPT = {
-    SCALE_SET: frozenset({"sku.capacity"}),
-    # pulumi-azure-native itself reads and sends back what is declared as a resource of its own
     NETWORK: frozenset({"subnets"}),
     "azure-native:network:NetworkSecurityGroup": frozenset({"securityRules"}),
 }
-"""What a PUT that does not carry it leaves as it is. learn.microsoft.com/rest/api/compute/virtual-machine-scale-sets:
-a scale set's capacity; only a real account can prove it, see docs/first-real-deployment.md."""
+"""What pulumi-azure-native itself reads and sends back, because it is declared as resources of its own."""
 
 UNCHANGEABLE = {
     SCALE_SET: frozenset(

@@ -40,6 +40,9 @@ def scale_set(made: Made) -> Iterator[Failure]:
     zones = items(made.get("zones"))
     if len(zones) > 1 and isinstance(domains, int) and domains not in (1, 5):
         yield Failure("platformFaultDomainCount", "is 1 for a set that spans zones")
+    if made.get("sku.name") is not None and made.get("sku.capacity") is None:
+        # github.com/Azure/vm-scale-sets/issues/70, the API's own words
+        yield Failure("sku.capacity", "Required parameter 'sku.capacity' is missing (null)")
     yield from between(made, "sku.capacity", 0, 1000, " machines")
     yield from _priority(made, "virtualMachineProfile.")
     yield from _machine_profile(made)

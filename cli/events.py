@@ -57,6 +57,15 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Step:
+    """What the engine does with one resource, also when that is nothing (`same`)."""
+
+    op: str
+    urn: str
+    type: str
+
+
+@dataclass(frozen=True)
 class Violation:
     """One message of a policy."""
 
@@ -70,6 +79,7 @@ class Report:
     """What a preview or an update did. `on_done` is called with each resource that is finished."""
 
     on_done: Callable[[Change], None] = lambda _change: None
+    steps: list[Step] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -95,6 +105,7 @@ class Report:
         return [v for v in self.violations if v.mandatory]
 
     def _step(self, metadata: StepEventMetadata) -> None:
+        self.steps.append(Step(metadata.op.value, metadata.urn, metadata.type))
         if metadata.op in SYMBOLS and not (
             metadata.op in (OpType.CREATE_REPLACEMENT, OpType.DELETE_REPLACED) or _is_plumbing(metadata)
         ):

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from catalog.fixed import load_fixed
 from catalog.load import load
 from cli.context import Context
 from local.trace import Trace, TraceError
-from planner.constraints import Constraints
-from planner.plan import Plan
-from planner.planner import plan
-from planner.pricing import Cost
+from planner.environment import plan_stack
+from planner.plan import Plan, ServicePlan
+from planner.pricing import ZERO, Cost, cost_of_service
+from spec.desired import Pool
 from spec.errors import InputError
 from spec.read import read_services
 from spec.service import ServiceSpec
 
-FIGURES = ("expected_usd_hour", "worst_usd_hour", "runaway_usd_hour", "idle_usd_month", "expected_usd_month")
+FIGURES = (
+    ("expected_usd_hour", "expected $/h"),
+    ("worst_usd_hour", "worst $/h"),
+    ("runaway_usd_hour", "runaway $/h"),
+    ("idle_usd_month", "idle $/month"),
+    ("expected_usd_month", "expected $/month"),
+)
+COST = ("expected_usd_hour", "worst_usd_hour", "runaway_usd_hour", "idle_usd_month")
+TOTAL = "total"
 
 
 def specs_of(context: Context) -> tuple[ServiceSpec, ...]:
@@ -32,13 +43,9 @@ def plan_of(context: Context) -> Plan:
     Raises InputError, also for what can be planned and not be brought up.
     """
     config = context.config
-    if not config.is_local:
-        raise InputError(
-            f"Pulumi.{context.stack}.yaml: tradewind:clouds: `{', '.join(config.clouds)}` is planned for and priced "
-            "(`./tw plan`), but only `[local]` can be brought up yet."
-        )
-    planned = plan(specs_of(context), load(), Constraints.of(config), env=context.stack)
-    _check_trace(context, planned)
+    planned = plan_stack(specs_of(context), load(), config, env=context.stack, prices=load_fixed()).plan
+    if config.is_local:
+        _check_trace(context, planned)
     return planned
 
 
@@ -63,40 +70,87 @@ def first_model(context: Context) -> str:
     return (*spec.routing.models, spec.model, spec.name)[0] or spec.name
 
 
-def as_json(planned: Plan) -> dict[str, Any]:
-    """`{"services": [{"name", "pools", <figures>}], "total": {<figures>}}`."""
-    return {
-        "services": [
-            {"name": s.name, "pools": [p.id for p in s.pools], **_figures(s.cost)} for s in planned.services
-        ],
-        "total": _figures(planned.cost),
-    }
+@dataclass(frozen=True)
+class Money:
+    """What a stack costs by its plan. `before`: USD per hour that were expected when it was last deployed, by service and
+    as `total`; None = it never was, or nobody knows. `compared`: whether tables have a column for the change.
+    """
+
+    plan: Plan
+    before: Mapping[str, float] | None = None
+    compared: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """`{"services": [{"name", "pools", <figures>, "change_usd_hour"}], "total": {<figures>, "change_usd_hour"}}`."""
+        return {
+            "services": [
+                {
+                    "name": s.name,
+                    "pools": [_pool(s, p) for p in s.pools],
+                    **_figures(s.cost),
+                    "change_usd_hour": self._change(s.name, s.cost),
+                }
+                for s in self.plan.services
+            ],
+            "total": {**_figures(self.plan.cost), "change_usd_hour": self._change(TOTAL, self.plan.cost)},
+        }
+
+    def header(self) -> list[str]:
+        """Of `rows`."""
+        return ["service", *(words for _, words in FIGURES), *(["change $/h"] if self.compared else [])]
+
+    def rows(self, *, pools: bool = False) -> Iterator[list[str]]:
+        """A line per service, below it with `pools` one for each of its pools, what is fixed, and the total."""
+        for s in self.plan.services:
+            yield [f"{s.name} ({len(s.pools)} pools)", *_row(s.cost), *self._words(s.name, s.cost)]
+            for p in s.pools if pools else ():
+                yield [f"  {p.id}", *_row(_cost_in(s, p)), *self._words()]
+        if (others := self._others()) != ZERO:
+            yield ["hosts, addresses, endpoints", *_row(others), *self._words()]
+        yield [TOTAL, *_row(self.plan.cost), *self._words(TOTAL, self.plan.cost)]
+
+    def _others(self) -> Cost:
+        """What no service is to blame for."""
+        parts = [
+            getattr(self.plan.cost, f) - sum(getattr(s.cost, f) for s in self.plan.services) for f in COST
+        ]
+        return Cost(*(round(p, 9) for p in parts))
+
+    def _change(self, name: str, cost: Cost) -> float | None:
+        if self.before is None:
+            return None
+        return round(cost.expected_usd_hour - self.before.get(name, 0.0), 6)
+
+    def _words(self, name: str = "", cost: Cost = ZERO) -> list[str]:
+        if not self.compared:
+            return []
+        change = self._change(name, cost) if name else 0.0
+        return ["new" if change is None else f"{change:+.2f}"] if name else [""]
 
 
-def print_table(out: Console, planned: Plan) -> None:
-    """One line per service, and the total with fixed costs."""
+def print_table(out: Console, money: Money, *, pools: bool = False) -> None:
+    """The rows, in columns."""
     table = Table(box=None, pad_edge=False)
-    for column in (
-        "service",
-        "pools",
-        "expected $/h",
-        "worst $/h",
-        "runaway $/h",
-        "idle $/month",
-        "expected $/month",
-    ):
-        table.add_column(column, justify="left" if column == "service" else "right")
-    for s in planned.services:
-        table.add_row(s.name, str(len(s.pools)), *_row(s.cost))
-    table.add_row(
-        "total", str(sum(len(s.pools) for s in planned.services)), *_row(planned.cost), style="bold"
-    )
+    for number, column in enumerate(money.header()):
+        table.add_column(column, justify="right" if number else "left")
+    for row in money.rows(pools=pools):
+        table.add_row(*row, style="bold" if row[0] == TOTAL else "dim" if row[0].startswith(" ") else "")
     out.print(table)
 
 
+def _pool(service: ServicePlan, pool: Pool) -> dict[str, Any]:
+    figures = _figures(_cost_in(service, pool))
+    return {"id": pool.id, "price_usd_hour": pool.price_usd_hour, **figures}
+
+
+def _cost_in(service: ServicePlan, pool: Pool) -> Cost:
+    """What the service would cost if that were its only pool."""
+    return cost_of_service(service.scaling, [pool])
+
+
 def _figures(cost: Cost) -> dict[str, float]:
-    return {name: round(getattr(cost, name), 6) for name in FIGURES}
+    return {name: round(getattr(cost, name), 6) for name, _ in FIGURES}
 
 
 def _row(cost: Cost) -> list[str]:
-    return [f"{getattr(cost, name):,.2f}" for name in FIGURES]
+    return [f"{getattr(cost, name):,.2f}" for name, _ in FIGURES]

@@ -138,14 +138,14 @@ def _cost(cost: Cost) -> dict[str, float]:
 def _print(planned: Plan, *, everything: bool) -> None:
     from rich.console import Console
 
-    from cli.money import print_table
+    from cli.money import Money, print_table
 
     out = Console(highlight=False, soft_wrap=True)
     if not out.is_terminal:
         out.width = WIDTH_WITHOUT_TERMINAL
     for service in planned.services:
         _print_service(out, service, everything=everything)
-    print_table(out, planned)
+    print_table(out, Money(planned, compared=False))
 
 
 def _print_service(out: Any, service: ServicePlan, *, everything: bool) -> None:

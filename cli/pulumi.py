@@ -1,7 +1,6 @@
-"""Pulumi through its Automation API: private backend, private home, own process group, one clean interrupt.
+"""Pulumi through its Automation API: own process group, one clean interrupt.
 
-Nothing here touches the user's own Pulumi login: a local stack has its backend, its PULUMI_HOME and its passphrase
-(the empty one: there are no secrets in such a stack) in the checkout's `.tradewind/`.
+Which backend, home and plugins it works with is `cli.backend`'s to say.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from pulumi import automation as auto
 from pulumi.automation.errors import create_command_error
 from semver import VersionInfo
 
+from cli.backend import Backend, backend_of
 from cli.context import Context
 from local import proctable
 from spec.errors import OutsideError
@@ -41,7 +41,7 @@ def command(context: Context) -> Cli:
     # The old language host takes `python3` from PATH, so the environment comes first.
     os.environ["PATH"] = f"{context.root / '.venv' / 'bin'}:{folder}:{os.environ.get('PATH', '')}"
     _forget_logs(context.root / ".tradewind" / "pulumi" / "logs")
-    return Cli(context, version=pulumi_cli.version(folder))
+    return Cli(context, version=pulumi_cli.version(folder), backend=backend_of(context))
 
 
 def _forget_logs(folder: Path) -> None:
@@ -52,34 +52,19 @@ def _forget_logs(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def environment(context: Context) -> dict[str, str]:
-    """What Pulumi needs beside the user's own environment."""
-    backend = context.root / ".tradewind" / "backend"
-    backend.mkdir(parents=True, exist_ok=True)
-    return {
-        "PULUMI_BACKEND_URL": backend.as_uri(),
-        "PULUMI_HOME": str(context.root / ".tradewind" / "pulumi"),
-        "PULUMI_CONFIG_PASSPHRASE": "",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-        "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
-        "PULUMI_DIY_BACKEND_GZIP": "false",  # `checkpoint` is read here too
-        "PYTHONPATH": str(context.root),
-    }
-
-
 class Cli(auto.PulumiCommand):
     """Runs the CLI in a session of its own, so that Ctrl-C reaches it once, from us, and never its plugins.
 
     A second interrupt would make Pulumi leave operations pending; the terminal's would be that second one.
-    Everything that it starts carries a marker, by which `repair` finds what a killed command left running. The
-    user's own settings of Pulumi (backend, passphrase, format of the state, ...) are kept out.
+    Everything that it starts carries a marker, by which `repair` finds what a killed command left running. Unless the
+    stack is the user's own, their settings of Pulumi (backend, passphrase, format of the state, ...) are kept out.
     """
 
-    def __init__(self, context: Context, *, version: str) -> None:
+    def __init__(self, context: Context, *, version: str, backend: Backend) -> None:
         """Without the base's own: it would start the CLI once more, to ask it for its version."""
         self.command, self.version = "pulumi", VersionInfo.parse(version)
         self._context = context
+        self.backend = backend
         self.process: subprocess.Popen[str] | None = None
         self._interrupted = threading.Event()
 
@@ -94,7 +79,7 @@ class Cli(auto.PulumiCommand):
         """One CLI command to its end. Raises auto.CommandError when it fails, OutsideError when somebody killed it."""
         marker = proctable.Marker(str(self._context.home), "pulumi", os.urandom(4).hex())
         env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")},
+            **{k: v for k, v in os.environ.items() if self.backend.users or not k.startswith("PULUMI_")},
             **additional_env,
             "PULUMI_AUTOMATION_API": "true",
             proctable.MARKER: str(marker),
@@ -195,7 +180,10 @@ class _Workspace(auto.LocalWorkspace):
 
 def select(context: Context, cli: Cli) -> auto.Stack:
     """The stack, made when it does not exist yet."""
-    workspace = _Workspace(work_dir=str(context.root), env_vars=environment(context), pulumi_command=cli)
+    backend = cli.backend
+    workspace = _Workspace(work_dir=str(backend.work_dir), env_vars=backend.env, pulumi_command=cli)
+    if backend.users:
+        return auto.Stack.create_or_select(context.stack, workspace)
     if checkpoint(context).exists():
         return auto.Stack.select(context.stack, workspace)
     return auto.Stack.create(context.stack, workspace)

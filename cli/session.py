@@ -43,6 +43,25 @@ class Session:
                 out.print(mended)
         return cls(context, cli, stack)
 
+    @property
+    def offline(self) -> bool:
+        """Whether stand-ins take the place of the clouds' plugins."""
+        return bool(self.cli.backend.stood_in)
+
+    def expected_before(self) -> dict[str, float] | None:
+        """USD per hour that were expected when the stack was last deployed, by service and as `total`; None = never."""
+        with _translated():
+            raw = self.cli.run(
+                ["stack", "output", "--json", "--stack", self.context.stack],
+                str(self.cli.backend.work_dir),
+                self.cli.backend.env,
+            ).stdout
+        cost = json.loads(raw or "{}").get("cost")
+        if not isinstance(cost, dict) or "expected_usd_hour" not in cost:
+            return None
+        services = {name: c["expected_usd_hour"] for name, c in cost.get("services", {}).items()}
+        return {**services, "total": cost["expected_usd_hour"]}
+
     def preview(self) -> Report:
         """Runs the preview with the policy pack. Raises OutsideError when it fails for another reason than a policy."""
         report = Report()

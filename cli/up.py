@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,6 +24,10 @@ from spec.errors import RefusedError
 
 if TYPE_CHECKING:
     from cli.events import Report
+    from cli.session import Session
+
+LISTED_AT_MOST = 60
+"""More changes than that are counted by kind."""
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -62,18 +67,28 @@ def up(
 
 
 def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
-    """Show what `tw up` would change, in resources and dollars, and what the policies say. Changes nothing."""
+    """Show what `tw up` would change, in resources and dollars, and what the policies say. Changes nothing.
+
+    A stack in the clouds is previewed without credentials where you have none. What a pull request needs is left in
+    `.tradewind/preview/<stack>/`: resources.json, cost.json, comment.md.
+    """
+    from cli import preview_files
     from cli.session import Session
 
     context = Context(stack)
     plan = money.plan_of(context)
-    secrets.ensure(context)
-    report = Session.open(context, mend=False).preview()
+    if context.config.is_local:
+        secrets.ensure(context)
+    session = Session.open(context, mend=False)
+    report = session.preview()
+    costs = money.Money(plan, session.expected_before())
+    folder = context.root / ".tradewind" / "preview" / stack
+    preview_files.write(folder, stack, report, costs, context.config, offline=session.offline)
     if as_json:
-        out.print_json(json.dumps(_as_json(report, plan)))
+        out.print_json(json.dumps(_as_json(report, costs)))
     else:
-        _print_changes(report)
-        money.print_table(out, plan)
+        _print_preview(session, report, costs)
+        out.print(f"left in {folder}: resources.json, cost.json, comment.md")
     _refuse(report)
 
 
@@ -107,9 +122,22 @@ def _refuse(report: Report) -> None:
         )
 
 
+def _print_preview(session: Session, report: Report, costs: money.Money) -> None:
+    if session.offline:
+        out.print(
+            f"no credentials: stand-ins for {', '.join(session.cli.backend.stood_in)}, and nothing is deployed as far "
+            "as they know (docs/previews.md)"
+        )
+    _print_changes(report)
+    money.print_table(out, costs, pools=not session.context.config.is_local)
+
+
 def _print_changes(report: Report) -> None:
     if not report.changes:
         out.print("no change")
+    if len(report.changes) > LISTED_AT_MOST:
+        _print_counts(report)
+        return
     for c in report.changes:
         out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/]")
         for line in c.diff:
@@ -118,12 +146,21 @@ def _print_changes(report: Report) -> None:
         out.print(f"  {'refused' if v.mandatory else 'note'}: {v.policy}: {v.message}", markup=False)
 
 
-def _as_json(report: Report, plan: Plan) -> dict[str, Any]:
+def _print_counts(report: Report) -> None:
+    """By kind: hundreds of lines would hide the money below them. All of them are in resources.json."""
+    counts = Counter((c.symbol, c.type) for c in report.changes)
+    for (symbol, kind), number in sorted(counts.items(), key=lambda item: (item[0][1], item[0][0])):
+        out.print(f"  {symbol} {number:4} [dim]{kind}[/]")
+    for v in report.violations:
+        out.print(f"  {'refused' if v.mandatory else 'note'}: {v.policy}: {v.message}", markup=False)
+
+
+def _as_json(report: Report, costs: money.Money) -> dict[str, Any]:
     return {
         "changes": [
             {"op": c.op.value, "urn": c.urn, "type": c.type, "diff": list(c.diff)} for c in report.changes
         ],
-        "cost": money.as_json(plan),
+        "cost": costs.as_json(),
         "policies": [
             {"name": v.policy, "level": "mandatory" if v.mandatory else "advisory", "message": v.message}
             for v in report.violations

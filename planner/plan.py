@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from planner.pricing import Cost
-from spec.desired import Pool
+from spec.desired import Pool, Scaling
 from spec.names import Market
 
 
@@ -57,6 +57,7 @@ class ServicePlan:
     cost: Cost
     arithmetic: tuple[str, ...] = ()
     """How the memory need of the model was computed, line by line; empty when accelerators were named."""
+    scaling: Scaling = field(default_factory=Scaling)
     notes: tuple[str, ...] = ()
     """What the user should know: known fields that nothing acts on yet, old prices, ..."""
 

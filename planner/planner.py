@@ -100,6 +100,7 @@ def _plan_service(
         pools=pools,
         cost=cost,
         arithmetic=ranking.arithmetic,
+        scaling=service.scaling,
         notes=(
             *service.not_acted_on,
             *service.assumed,

@@ -12,6 +12,7 @@ import pytest
 from pulumi import automation as auto
 
 from cli import pulumi
+from cli.backend import Backend
 from cli.context import Context
 from spec.errors import OutsideError
 
@@ -31,7 +32,7 @@ def cli(tmp_path):
     program = tmp_path / "pulumi"
     program.write_text(f"#!{sys.executable}\n{PULUMI}")
     program.chmod(0o755)
-    made = pulumi.Cli(Context("dev", root=tmp_path), version="3.100.0")
+    made = pulumi.Cli(Context("dev", root=tmp_path), version="3.100.0", backend=Backend(tmp_path, {}))
     made.command = str(program)
     return made
 

@@ -48,7 +48,7 @@ def trace(plan, rows, header=HEADER):
 def test_the_committed_stack_can_be_brought_up(checkout):
     planned = checkout()
     assert [s.name for s in planned.services] == ["chat"]
-    assert money.as_json(planned)["total"]["expected_usd_hour"] > 0
+    assert money.Money(planned).as_json()["total"]["expected_usd_hour"] > 0
 
 
 def test_a_trace_that_is_not_there_is_said_with_setting_and_file(checkout):

@@ -1,0 +1,62 @@
+"""The plan of a stack, as everything that needs it computes it: the program, previews and `tw plan`.
+
+In the clouds it also says where hosts stand and what they cost, and which names its pools have there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from catalog.load import Catalog
+from planner.constraints import Constraints
+from planner.fixed import Item, Prices, fixed_items
+from planner.layout import Layout, Place, layout, located
+from planner.plan import Plan
+from planner.planner import plan
+from planner.pricing import Cost, cost_of_fixed
+from spec.service import ServiceSpec
+from spec.stack import StackConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`layout` and `fixed`: of an environment in the clouds; None and empty on the local one."""
+
+    plan: Plan
+    layout: Layout | None = None
+    fixed: tuple[Item, ...] = ()
+
+
+def plan_stack(
+    specs: Sequence[ServiceSpec], catalog: Catalog, config: StackConfig, *, env: str, prices: Prices
+) -> Planned:
+    """`prices`: of hosts and the like. Raises InputError."""
+    planned = plan(specs, catalog, Constraints.of(config), env=env)
+    if config.is_local:
+        return Planned(planned)
+    placed = layout(planned, config, zones_of(catalog))
+    services = tuple(
+        replace(s, pools=tuple(located(pool, env) for pool in s.pools)) for s in planned.services
+    )
+    pools = list(chain.from_iterable(s.pools for s in services))
+    fixed = fixed_items(placed, pools, config, prices)
+    fixed_usd_hour = sum(i.usd_hour for i in fixed) + sum(e.usd_hour for e in config.external)
+    cost = sum((s.cost for s in services), cost_of_fixed(fixed_usd_hour) + _hosted(config))
+    whole = replace(planned, services=services, fixed_usd_hour=fixed_usd_hour, cost=cost)
+    return Planned(whole, placed, fixed)
+
+
+def zones_of(catalog: Catalog) -> Mapping[Place, tuple[str, ...]]:
+    """The zones of every region of the price table, in order; empty where a cloud sells by region."""
+    zones: dict[Place, set[str]] = {place: set() for place in catalog.regions}
+    for offer in catalog.offers:
+        zones[offer.cloud, offer.region] |= {offer.zone} if offer.zone else set()
+    return {place: tuple(sorted(found)) for place, found in zones.items()}
+
+
+def _hosted(config: StackConfig) -> Cost:
+    """What hosted providers may be paid at most; nothing is expected of them."""
+    caps = sum(p.max_usd_hour or 0.0 for p in config.providers)
+    return Cost(0.0, caps, caps, 0.0)

@@ -1,0 +1,79 @@
+"""What an environment costs while no replica runs: hosts with their disks and addresses, balancers, secrets, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from planner.layout import Layout
+from spec.desired import Pool
+from spec.errors import InputError, did_you_mean
+from spec.stack import StackConfig
+
+CONTROLLER_TYPES = {"aws": "t3.small", "gcp": "e2-small", "azure": "Standard_B2s"}
+"""2 to 4 GiB of memory: the controller takes 0.1 and its clouds' libraries as much again."""
+EDGE_TYPES = {"aws": "c7i.large", "gcp": "e2-standard-2", "azure": "Standard_D2s_v5"}
+"""Two cores: an edge takes about 0.2 ms of CPU a request (docs/benchmarks.md)."""
+
+HOST_DISK_GIB = 30
+
+Prices = Mapping[tuple[str, str], float]
+"""USD per hour by cloud and item, as `catalog.fixed` reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One kind of thing and how many of it; `usd_hour` of all together."""
+
+    cloud: str
+    what: str
+    count: int
+    usd_hour: float
+
+
+def fixed_items(layout: Layout, pools: list[Pool], config: StackConfig, prices: Prices) -> tuple[Item, ...]:
+    """Everything that costs something by being there. Raises InputError for a host type without a price."""
+    counted: dict[tuple[str, str], int] = {}
+
+    def add(cloud: str, what: str, count: int = 1) -> None:
+        counted[cloud, what] = counted.get((cloud, what), 0) + count
+
+    def host(cloud: str, instance_type: str) -> None:
+        add(cloud, instance_type)
+        add(cloud, "address")
+        add(cloud, "disk_gib", HOST_DISK_GIB)
+
+    host(layout.home[0], controller_type(config, layout.home[0]))
+    for edge in layout.edges:
+        for _ in edge.hosts:
+            host(edge.cloud, edge.instance_type or EDGE_TYPES[edge.cloud])
+        if edge.balanced:
+            add(edge.cloud, "balancer")
+            add(edge.cloud, "address")
+    for pool in pools:
+        add(pool.cloud, "secret")  # its certificate
+    owners = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
+    if owner := owners.get(config.dns.owner):
+        add(owner, "health_check", len(layout.edges))
+    return tuple(
+        Item(cloud, what, count, count * _price(prices, cloud, what))
+        for (cloud, what), count in sorted(counted.items())
+    )
+
+
+def controller_type(config: StackConfig, cloud: str) -> str:
+    """The instance type of the controller's host."""
+    chosen = config.home.instance_type if config.home is not None else ""
+    return chosen or CONTROLLER_TYPES[cloud]
+
+
+def _price(prices: Prices, cloud: str, what: str) -> float:
+    try:
+        return prices[cloud, what]
+    except KeyError:
+        known = sorted(item for of, item in prices if of == cloud)
+        hint = did_you_mean(what, known) or f"There are: {', '.join(known)}."
+        raise InputError(
+            f"no price is known for {what} on {cloud}: choose another instanceType of tradewind:home or "
+            f"tradewind:edges, or add a row to catalog/fixed.csv. {hint}"
+        ) from None

@@ -40,7 +40,10 @@ class CertificatesArgs:
 
 
 class Certificates(pulumi.ComponentResource):
-    """`authority`: the authority's certificate in PEM, which is no secret: callers of `own_ca` edges trust it."""
+    """`authority`: the authority's certificate in PEM, which is no secret: callers of `own_ca` edges trust it.
+
+    `authority_key`: its private key, a secret.
+    """
 
     def __init__(self, name: str, args: CertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:certificates:Certificates", name, {}, opts)
@@ -59,7 +62,7 @@ class Certificates(pulumi.ComponentResource):
             subject={"common_name": f"Tradewind {args.env}", "organization": "Tradewind"},
             opts=kept,
         )
-        self.authority = authority.cert_pem
+        self.authority, self.authority_key = authority.cert_pem, key.private_key_pem
         self._secret(
             args.home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY_KEY, key.private_key_pem
         )

@@ -21,7 +21,17 @@ _SMALLEST_PREFIX = 16
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
-class AwsAccount(Setting):
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,60}$")]
+"""As services name theirs, for instance HF_TOKEN, or as settings do."""
+
+
+class _Account(Setting):
+    """`region`: of what the cloud has once (bucket, secrets); empty = the controller's, or the first with pools by name."""
+
+    region: str = Field("", pattern=r"^$|^[a-z][a-z0-9-]{1,39}$")
+
+
+class AwsAccount(_Account):
     """`tradewind:aws`.
 
     `account_wide`: what an account has only once (its own issuer of tokens, and each issuer that it believes) is
@@ -32,7 +42,7 @@ class AwsAccount(Setting):
     account_wide: Literal["create", "existing"] = "create"
 
 
-class GcpProject(Setting):
+class GcpProject(_Account):
     """`tradewind:gcp`. The number is the one that Google's identity federation speaks of."""
 
     project: str = Field(pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
@@ -42,7 +52,7 @@ class GcpProject(Setting):
 _UUID = r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$"
 
 
-class AzureSubscription(Setting):
+class AzureSubscription(_Account):
     """`tradewind:azure`."""
 
     subscription_id: str = Field(pattern=_UUID)
@@ -60,6 +70,8 @@ class Home(Setting):
     bucket: str = Field("", pattern=r"^$|^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")
     instance_type: str = ""
     """Of the controller's host; empty = a small one."""
+    deletion: Literal["guarded", "allowed"] = "guarded"
+    """Whether Pulumi refuses to delete what can't be had back: the authority and the state bucket."""
 
 
 class EdgeSite(Setting):
@@ -114,8 +126,8 @@ class Tls(Setting):
     mode: Literal["acme", "files", "own_ca"] = "own_ca"
     email: str = ""
     directory: str = "https://acme-v02.api.letsencrypt.org/directory"
-    cert: Name = "edge-cert"
-    key: Name = "edge-key"
+    cert: SecretName = "edge-cert"
+    key: SecretName = "edge-key"
 
 
 class CatalogAge(Setting):

@@ -162,6 +162,7 @@ class Edge(Wire):
 
     id: str
     endpoint: str
+    cloud: str = "local"
 
 
 class Desired(Wire):

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from spec.base import Usd
-from spec.clouds import Name
+from spec.clouds import Name, SecretName
 from spec.quantities import Wrong
 from spec.setting import Setting
 
@@ -80,7 +80,7 @@ class Provider(Setting):
     base_url: HttpsUrl | None = None
     region: str = ""
     models: dict[str, HostedModel] = Field(min_length=1)
-    key: Name | None = None
+    key: SecretName | None = None
     max_usd_hour: Usd | None = None
     max_usd_month: Usd | None = None
 
@@ -120,5 +120,5 @@ class External(Setting):
     usd_hour: Usd
     capacity_units: float = Field(1.0, gt=0)
     accelerator: str = ""
-    key: Name | None = None
+    key: SecretName | None = None
     health: str = Field("/v1/models", pattern=r"^/\S*$")

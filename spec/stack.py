@@ -28,9 +28,9 @@ from spec.clouds import (
     Encrypted,
     GcpProject,
     Home,
-    Name,
     NetworkChoice,
     Quota,
+    SecretName,
     Tls,
 )
 from spec.desired import OnExhausted
@@ -121,7 +121,7 @@ class StackConfig(Setting):
     dns: Dns = Dns()
     tls: Tls = Tls()
     catalog: CatalogAge = CatalogAge()
-    secrets: dict[Name, Encrypted] = Field(default_factory=dict)
+    secrets: dict[SecretName, Encrypted] = Field(default_factory=dict)
     """Which secrets the file has; their values are Pulumi's."""
     providers: tuple[Provider, ...] = ()
     external: tuple[External, ...] = ()

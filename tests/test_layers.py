@@ -14,7 +14,7 @@ ROOMS = {
     "local": set(),
     "engines": {"spec"},
     "lb": {"spec", "local", "planner", "engines"},
-    "components": {"spec", "planner", "local", "lb"},
+    "components": {"spec", "planner", "local", "lb", "tools"},
     "policies": {"spec", "catalog", "planner"},
     "tools": set(),
     "cli": {"spec", "catalog", "planner", "local", "lb", "engines", "policies", "tools"},
@@ -25,6 +25,7 @@ NARROWED = {
     ("lb", "planner"): ("planner.pricing",),
     ("lb", "engines"): ("engines.presets",),
     ("components", "lb"): ("lb.envoy",),
+    ("components", "tools"): ("tools.archive",),
 }
 """Where only a part of the other room is meant: the one money formula, metric names, pure rendering."""
 

@@ -17,7 +17,13 @@ HEADER = "time_s,zone,capacity,spot_price,ondemand_price\n"
 @pytest.fixture
 def checkout(tmp_path):
     """A copy of what the plan is made of; returns a function that changes settings and plans."""
-    for name in ("Pulumi.yaml", "Pulumi.dev.yaml", "services/chat.yaml", "local/traces/calm.csv"):
+    for name in (
+        "Pulumi.yaml",
+        "Pulumi.dev.yaml",
+        "services/chat.yaml",
+        "services/qwen-7b.yaml",
+        "local/traces/calm.csv",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "engines", tmp_path / "engines", ignore=shutil.ignore_patterns("__pycache__"))
@@ -78,11 +84,10 @@ def test_a_trace_without_a_zone_of_the_plan_is_said_with_both_ways_out(checkout)
     assert text.endswith("it has local-east-a.")
 
 
-@pytest.mark.parametrize("clouds", [["aws"], ["local", "gcp"], ["kubernetes"]])
-def test_a_cloud_that_cannot_be_brought_up_yet_is_said(checkout, clouds):
-    text = refusal(checkout, clouds=clouds)
-    assert f"tradewind:clouds: `{', '.join(clouds)}`" in text
-    assert "`./tw plan`" in text
+def test_a_stack_in_the_clouds_says_where_its_hosts_stand(checkout):
+    assert "tradewind:home is missing" in refusal(
+        checkout, clouds=["aws"], services=["services/qwen-7b.yaml"]
+    )
 
 
 def test_a_service_file_that_is_not_there_is_said_with_the_nearest_one(checkout):

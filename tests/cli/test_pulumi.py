@@ -3,6 +3,7 @@
 import pytest
 
 from cli import pulumi
+from cli.backend import Backend
 from cli.context import Context
 
 
@@ -11,6 +12,7 @@ def context(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(pulumi.pulumi_cli, "find", lambda: tmp_path)
     monkeypatch.setattr(pulumi.pulumi_cli, "version", lambda _folder: "3.100.0")
+    monkeypatch.setattr(pulumi, "backend_of", lambda _context: Backend(tmp_path, {}))
     return Context("dev", tmp_path)
 
 

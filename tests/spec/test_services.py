@@ -24,7 +24,7 @@ def shapes(spec) -> set[tuple[str, int]]:
 def test_all_of_them_are_valid_and_differ_in_name():
     specs = read_services(sorted(SERVICES.glob("*.yaml")), env={"HF_TOKEN": "x"})
 
-    assert len({spec.name for spec in specs}) == len(specs) == 13
+    assert len({spec.name for spec in specs}) == len(specs) == 15
     assert all(spec.assumed == () for spec in specs)
 
 

@@ -1,0 +1,64 @@
+"""The environment's name, by whichever owner keeps it, and the addresses that callers use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.cloud import Scope
+from components.dns import DnsArgs, Site
+from components.parts.opened import scope
+from spec.errors import InputError
+from spec.stack import StackConfig
+
+OWNERS = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
+"""Owners that are a cloud's own service."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """`endpoint`: what callers use. `cname`: a record that the user has to set; empty = none."""
+
+    endpoint: pulumi.Input[str]
+    by_edge: Mapping[str, pulumi.Input[str]]
+    cname: str = ""
+
+    def endpoint_of(self, edge_id: str) -> str:
+        """As the desired state names it: the environment's name, or nothing while an address is not known."""
+        return self.endpoint if isinstance(self.endpoint, str) else f"https://{edge_id}"
+
+    @classmethod
+    def of(
+        cls,
+        parent: pulumi.Resource,
+        config: StackConfig,
+        sites: Sequence[Site],
+        scopes: Mapping[str, Scope],
+        secrets: Mapping[str, pulumi.Output[str]],  # noqa: ARG003  Cloudflare's token, with its module
+    ) -> Names:
+        """Declares the records."""
+        by_edge = {site.id: pulumi.Output.concat("https://", site.address) for site in sites}
+        if config.dns.owner == "none":
+            return cls(f"https://{config.dns.name}" if config.dns.name else by_edge[sites[0].id], by_edge)
+        cloud = OWNERS.get(config.dns.owner)
+        if cloud is None:
+            raise InputError(f"tradewind:dns.owner: nothing declares names at `{config.dns.owner}` yet")
+        of = scopes.get(cloud) or scope(next(iter(scopes.values())).env, config, cloud, parent)
+        cname = _declare(config.dns.owner, DnsArgs(scope=of, dns=config.dns, sites=tuple(sites)), parent)
+        return cls(f"https://{config.dns.name}", by_edge, cname)
+
+
+def _declare(owner: str, args: DnsArgs, parent: pulumi.Resource) -> str:
+    opts = pulumi.ResourceOptions(parent=parent)
+    if owner == "route53":
+        from components.dns.route53 import Route53
+
+        Route53("dns", args, opts)
+        return ""
+    if owner == "azure_traffic_manager":
+        from components.dns.azure_traffic_manager import TrafficManager
+
+        return TrafficManager("dns", args, opts).cname
+    raise InputError(f"tradewind:dns.owner: nothing declares names at `{owner}` yet")

@@ -13,7 +13,7 @@ from pulumi_azure_native import resources, trafficmanager
 
 from components.azure import resource_group, subscription
 from components.cloud import EDGE_PORT
-from components.dns import DnsArgs, Site
+from components.dns import DnsArgs
 from components.dns.azure_places import nearest
 from spec.names import cloud_name
 
@@ -59,35 +59,24 @@ class TrafficManager(pulumi.ComponentResource):
             tags=scope.tags,
             opts=own,
         )
-        for order, site in enumerate(args.sites, start=1):
-            _endpoint(name, profile, group.name, site, order=order, by_latency=by_latency, opts=own)
+        targets = [(n, s, a) for s in args.sites for n, a in enumerate((s.address, *s.more), start=1)]
+        for order, (number, site, address) in enumerate(targets, start=1):
+            named = site.id if number == 1 else f"{site.id}-{number}"
+            trafficmanager.Endpoint(
+                f"{name}-{named}",
+                endpoint_name=named,
+                endpoint_type="ExternalEndpoints",
+                profile_name=profile.name,
+                resource_group_name=group.name,
+                target=address,
+                endpoint_status="Enabled",
+                endpoint_location=nearest(site.cloud, site.region) if by_latency else None,
+                priority=order,
+                opts=own,
+            )
         self.endpoint = f"{label}.trafficmanager.net"
         self.cname = f"{args.dns.name}. {args.dns.ttl_s} IN CNAME {self.endpoint}."
         self.register_outputs({"endpoint": self.endpoint, "cname": self.cname})
-
-
-def _endpoint(
-    name: str,
-    profile: trafficmanager.Profile,
-    group: pulumi.Output[str],
-    site: Site,
-    *,
-    order: int,
-    by_latency: bool,
-    opts: pulumi.ResourceOptions,
-) -> None:
-    trafficmanager.Endpoint(
-        f"{name}-{site.id}",
-        endpoint_name=site.id,
-        endpoint_type="ExternalEndpoints",
-        profile_name=profile.name,
-        resource_group_name=group,
-        target=site.address,
-        endpoint_status="Enabled",
-        endpoint_location=nearest(site.cloud, site.region) if by_latency else None,
-        priority=order,
-        opts=opts,
-    )
 
 
 def _label(env: str, subscription_id: str) -> str:

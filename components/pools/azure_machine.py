@@ -42,6 +42,9 @@ _DRIVER = {
         "settings": {},
     },
 }
+_SMALLEST_DISK_GIB = 128
+"""A disk can't be smaller than its image, and drivers and containers take about half of this."""
+
 _NOTICE = "PT5M"
 """How long Azure waits between its notice of a deletion and the deletion, unless the machine approves it sooner."""
 
@@ -68,7 +71,7 @@ def machine_profile(
                 "createOption": "FromImage",
                 "caching": "ReadWrite",
                 "deleteOption": "Delete",
-                "diskSizeGB": disk_gib,
+                "diskSizeGB": max(disk_gib, _SMALLEST_DISK_GIB),
                 "managedDisk": {"storageAccountType": "Premium_LRS"},
             },
         },

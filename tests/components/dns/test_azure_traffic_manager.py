@@ -57,6 +57,19 @@ def test_with_failover_the_first_edge_that_is_ready_in_the_order_of_the_settings
     assert not [e for e in ordered if "endpointLocation" in e]
 
 
+def test_every_address_of_a_balancer_is_led_to_and_watched():
+    balanced = (
+        Site(id="a", cloud="aws", region="us-east-1", address="198.51.100.1", more=("198.51.100.2",)),
+        Site(id="b", cloud="aws", region="us-west-2", address="198.51.100.3"),
+    )
+    found = endpoints(declare("failover", balanced))
+    assert {name: (e["target"], e["priority"]) for name, e in found.items()} == {
+        "a": ("198.51.100.1", 1),
+        "a-2": ("198.51.100.2", 2),
+        "b": ("198.51.100.3", 3),
+    }
+
+
 def test_an_edge_that_is_not_ready_gets_no_callers(declared):
     monitor = declared.one("trafficmanager:Profile")["monitorConfig"]
     assert (monitor["protocol"], monitor["port"], monitor["path"]) == ("HTTPS", 443, "/edge/ready")

@@ -154,9 +154,10 @@ def test_the_image_has_a_driver_for_the_accelerator_or_an_extension_brings_it(ac
     assert made_of["osProfile"]["allowExtensionOperations"] is bool(extensions)
 
 
-def test_disks_are_as_large_as_asked_for_and_the_fast_kind():
-    disk = profile(declare(disk_gib=512))["storageProfile"]["osDisk"]
-    assert (disk["diskSizeGB"], disk["managedDisk"]) == (512, {"storageAccountType": "Premium_LRS"})
+@pytest.mark.parametrize(("asked", "made"), [(512, 512), (30, 128)])
+def test_disks_are_the_fast_kind_and_as_large_as_asked_for_but_never_smaller_than_the_image(asked, made):
+    disk = profile(declare(disk_gib=asked))["storageProfile"]["osDisk"]
+    assert (disk["diskSizeGB"], disk["managedDisk"]) == (made, {"storageAccountType": "Premium_LRS"})
 
 
 def test_names_leave_room_for_those_of_the_machines():

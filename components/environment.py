@@ -230,6 +230,7 @@ class Environment(pulumi.ComponentResource):
             env=self._args.env,
             region=pool.region,
             service=pool.service,
+            pool=pool.id if pool.cloud == "azure" else "",  # the only cloud whose pools share no template
         )
 
     # ------------------------------------------------------------ hosts

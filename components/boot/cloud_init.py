@@ -50,14 +50,16 @@ def pointer(*, archive: str, sha256: str, settings: dict[str, object] | None = N
     )
 
 
-def node(*, cloud: str, env: str, region: str, bucket: str, store: str, service: str) -> str:
-    """User data of a replica's machine, the same for all pools of a service and region.
+def node(*, cloud: str, env: str, region: str, bucket: str, store: str, service: str, pool: str = "") -> str:
+    """User data of a replica's machine, the same for all pools of a service and region that share a template.
 
     `bucket`: `components.cloud.Store.url`. `store`: where bucket and secrets are: the region (AWS), the project (GCP)
-    or the vault's URL (Azure).
+    or the vault's URL (Azure). `pool`: of a template that no other pool shares (Azure keeps each in its scale set);
+    empty = the machine finds `spec.labels.POOL_TAG` in its metadata.
     """
+    own = {"pool": pool} if pool else {}
     return _render(
-        role="node", cloud=cloud, env=env, region=region, bucket=bucket, store=store, service=service
+        role="node", cloud=cloud, env=env, region=region, bucket=bucket, store=store, service=service, **own
     )
 
 

@@ -49,6 +49,16 @@ def test_a_machine_is_told_who_it_is_and_where_its_bucket_is_and_nothing_of_the_
     assert facts["controller"] == {**same, "role": "controller", "number": 1}
 
 
+def test_a_machine_whose_template_is_its_pools_alone_is_told_its_pool_and_others_ask_their_metadata():
+    def host(**pool):
+        return json.loads(
+            written(cloud_init.node(**COMMON, service="chat", **pool))["/etc/tradewind/host.json"]
+        )
+
+    assert host(pool="chat.azure.eastus.T4x1.spot")["pool"] == "chat.azure.eastus.T4x1.spot"
+    assert "pool" not in host()
+
+
 def test_a_pointer_is_the_same_text_for_the_same_archive_and_settings():
     one = cloud_init.pointer(archive="hosts/a.tar", sha256="a", settings={"b": 1, "a": 2})
     other = cloud_init.pointer(archive="hosts/a.tar", sha256="a", settings={"a": 2, "b": 1})

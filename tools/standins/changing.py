@@ -219,7 +219,7 @@ def _outputs(cloud: Cloud, made: Made, inputs: Values, id_: str) -> Values:
         for name, field in made.resource.outputs.items()
         if field.required and name not in given and name not in own
     }
-    return {**rest, **given, **own}
+    return {**rest, **_merged(given, own)}
 
 
 def _plausible(type_: Type, text: str) -> Any:

@@ -66,7 +66,8 @@ Hold = Callable[[Live, Session], str | None]
 class Cloud:
     """One provider. `whole`: an update sends the whole object (azure-native), not only what changed (bridged).
 
-    `fixed`: type -> patterns of properties whose change needs a new object; "" is for every type. `renewed`: type ->
+    `fixed`: type -> patterns of properties whose change needs a new object; "" is for every type;
+    `fixed_when`: the same where it depends on the arguments. `renewed`: type ->
     outputs that are not known before any update of it. `secret`: type -> outputs that are secret. `kept`: type ->
     properties that a whole update leaves as they are when it does not carry them. `local`: types without a cloud.
     `reference`: what an id looks like that must name a live object; `canonical` turns it into that object's id.
@@ -82,6 +83,7 @@ class Cloud:
     naming: Callable[[str], Naming | None]
     whole: bool = False
     fixed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fixed_when: Mapping[str, Callable[[Values], frozenset[str]]] = field(default_factory=dict)
     renewed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     secret: Mapping[str, frozenset[str]] = field(default_factory=dict)
     kept: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -98,9 +100,11 @@ class Cloud:
     defaults: Callable[[Made], Values] = lambda _made: {}
     answers: Mapping[str, Callable[[Values, Values], Values]] = field(default_factory=dict)
 
-    def is_fixed(self, type_: str, pattern: str) -> bool:
+    def is_fixed(self, type_: str, pattern: str, inputs: Values) -> bool:
         """Whether a change of the property needs a new object. What no table names can be changed in place."""
         names = self.fixed.get(type_, frozenset()) | self.fixed.get("", frozenset())
+        if type_ in self.fixed_when:
+            names |= self.fixed_when[type_](inputs)
         naming = self.naming(type_)
         if naming is not None:
             names |= {naming.property, *(naming.scope or ())} if self.whole else {naming.property}

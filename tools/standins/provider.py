@@ -110,7 +110,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             old = from_struct(request.old_inputs) or from_struct(request.olds)
             new = from_struct(request.news)
             changed = changes(old, new)
-            fixed = {path: self._cloud.is_fixed(type_, pattern(path)) for path in changed}
+            fixed = {path: self._cloud.is_fixed(type_, pattern(path), new) for path in changed}
             replaces = sorted({path for path, needs in fixed.items() if needs})
             return proto.DiffResponse(
                 changes=proto.DiffResponse.DIFF_SOME if changed else proto.DiffResponse.DIFF_NONE,

@@ -13,6 +13,7 @@ from tools.standins.wire import UNKNOWN, Secret
 
 VPC, SUBNET = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet"
 GROUP, TEMPLATE = "aws:autoscaling/group:Group", "aws:ec2/launchTemplate:LaunchTemplate"
+INSTANCE = "aws:ec2/instance:Instance"
 SECRET = "aws:secretsmanager/secret:Secret"
 VALUE = "aws:secretsmanager/secretVersion:SecretVersion"
 SET, RESOURCE_GROUP = "azure-native:compute:VirtualMachineScaleSet", "azure-native:resources:ResourceGroup"
@@ -220,6 +221,14 @@ def test_a_change_that_azure_refuses_is_refused_in_the_preview_already(azure):
         ("aws", VPC, {"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "10.1.0.0/16"}, ["cidrBlock"]),
         ("aws", VPC, {"tags": {"a": "b"}}, {"tags": {"a": "c"}}, []),
         ("aws", GROUP, {"name": "a", "maxSize": 1}, {"name": "b", "maxSize": 2}, ["name"]),
+        ("aws", INSTANCE, {"userData": "a"}, {"userData": "b"}, []),
+        (
+            "aws",
+            INSTANCE,
+            {"userData": "a", "userDataReplaceOnChange": True},
+            {"userData": "b", "userDataReplaceOnChange": True},
+            ["userData"],
+        ),
         ("aws", TEMPLATE, {"userData": "YQ=="}, {"userData": "Yg=="}, []),
         (
             "gcp",

@@ -1,6 +1,6 @@
 """Amazon Web Services, as the bridged provider pulumi-aws shows it: updates send only what changed."""
 
-from tools.standins.aws.fixed import FIXED
+from tools.standins.aws.fixed import FIXED, FIXED_WHEN
 from tools.standins.aws.ids import REFERENCE, get_parameter, identify, outbound_federation, outputs
 from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, updated
 from tools.standins.aws.names import naming
@@ -13,6 +13,7 @@ CLOUD = Cloud(
     outputs=outputs,
     naming=naming,
     fixed=FIXED,
+    fixed_when=FIXED_WHEN,
     renewed={"aws:ec2/launchTemplate:LaunchTemplate": frozenset({"latestVersion"})},
     secret={"aws:secretsmanager/secretVersion:SecretVersion": frozenset({"secretString", "secretBinary"})},
     rules=RULES,

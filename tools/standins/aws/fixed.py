@@ -6,6 +6,7 @@ From the resources' documentation in terraform-provider-aws 6, which pulumi-aws 
 from __future__ import annotations
 
 from tools.standins.fixed import table
+from tools.standins.wire import Values
 
 FIXED = table("""
 every type
@@ -42,6 +43,8 @@ aws:ec2/routeTable:RouteTable
     vpcId
 aws:ec2/routeTableAssociation:RouteTableAssociation
     subnetId gatewayId
+aws:ec2/defaultSecurityGroup:DefaultSecurityGroup
+    vpcId
 aws:ec2/securityGroup:SecurityGroup
     name namePrefix description vpcId
 aws:ec2/securityGroupRule:SecurityGroupRule
@@ -114,3 +117,11 @@ aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule
 aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule
     securityGroupId
 """)
+
+
+def _instance(inputs: Values) -> frozenset[str]:
+    """User data is read once: the provider stops and starts the machine, or makes a new one where that is wanted."""
+    return frozenset({"userData", "userDataBase64"} if inputs.get("userDataReplaceOnChange") is True else ())
+
+
+FIXED_WHEN = {"aws:ec2/instance:Instance": _instance}

@@ -3,7 +3,7 @@
 from tools.standins.azure.deployment import deployed
 from tools.standins.azure.fixed import FIXED
 from tools.standins.azure.ids import REFERENCE, client_config, identify, outputs
-from tools.standins.azure.life import HOLDS, KEPT, LIVE_RULES, UNCHANGEABLE, defaults, removes
+from tools.standins.azure.life import HOLDS, KEPT, LIVE_RULES, UNCHANGEABLE, removes
 from tools.standins.azure.names import naming
 from tools.standins.azure.rules import RULES
 from tools.standins.cloud import Cloud
@@ -20,7 +20,6 @@ CLOUD = Cloud(
     rules=RULES,
     live_rules=LIVE_RULES,
     holds=HOLDS,
-    defaults=defaults,
     removes=removes,
     deployed=deployed,
     reference=REFERENCE,

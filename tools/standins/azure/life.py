@@ -10,7 +10,6 @@ from tools.standins.check import Failure
 from tools.standins.clauses import overlap, settled, within
 from tools.standins.cloud import Hold, LiveRule, Made, at
 from tools.standins.live import Live, Session
-from tools.standins.wire import Values
 
 GROUP = "azure-native:resources:ResourceGroup"
 SCALE_SET = "azure-native:compute:VirtualMachineScaleSet"
@@ -73,11 +72,6 @@ def subnet_in_network(made: Made, session: Session) -> Iterator[Failure]:
     ]
     for reason in overlap(block, others):
         yield Failure("addressPrefix", reason)
-
-
-def defaults(made: Made) -> Values:
-    """What Azure fills in."""
-    return {"sku": {"capacity": 0}} if made.type == SCALE_SET else {}
 
 
 def removes(live: Live, session: Session) -> list[Live]:

@@ -132,7 +132,7 @@ def print_table(out: Console, money: Money, *, pools: bool = False) -> None:
     """The rows, in columns."""
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(money.header()):
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for row in money.rows(pools=pools):
         table.add_row(*row, style="bold" if row[0] == TOTAL else "dim" if row[0].startswith(" ") else "")
     out.print(table)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cli.events import Report
     from cli.session import Session
 
+WIDTH_WITHOUT_TERMINAL = 160
 LISTED_AT_MOST = 60
 """More changes than that are counted by kind."""
 
@@ -129,6 +130,8 @@ def _print_preview(session: Session, report: Report, costs: money.Money) -> None
             "as they know (docs/previews.md)"
         )
     _print_changes(report)
+    if not out.is_terminal:
+        out.width = WIDTH_WITHOUT_TERMINAL
     money.print_table(out, costs, pools=not session.context.config.is_local)
 
 

@@ -160,23 +160,13 @@ class Environment(pulumi.ComponentResource):
             self._parts[cloud].store.secret(
                 certificates.TOKEN, owner=owner, value=token, opts=pulumi.ResourceOptions(parent=made)
             )
-        for cloud, owner, name in self._given(edge_clouds):
-            if name in args.secrets:
-                self._parts[cloud].store.secret(
-                    name, owner=owner, value=args.secrets[name], opts=pulumi.ResourceOptions(parent=made)
+        for secret in args.planned.secrets:
+            if secret.given and secret.name in args.secrets:
+                store, value = self._parts[secret.cloud].store, args.secrets[secret.name]
+                store.secret(
+                    secret.name, owner=secret.owner, value=value, opts=pulumi.ResourceOptions(parent=made)
                 )
         return made.authority
-
-    def _given(self, edge_clouds: Sequence[str]) -> list[tuple[str, str, str]]:
-        """Cloud, owner and name of each secret that the user has given a value."""
-        config = self._args.config
-        edges = [p.key for p in config.providers if p.key] + [e.key for e in config.external if e.key]
-        edges += [config.tls.cert, config.tls.key] if config.tls.mode == "files" else []
-        found = {(cloud, "edge", name) for cloud in edge_clouds for name in edges}
-        for spec in self._args.specs:
-            clouds = {p.cloud for p in self._pools if p.service == spec.name}
-            found |= {(cloud, f"service-{spec.name}", name) for cloud in clouds for name in spec.secrets}
-        return sorted(found)
 
     # ------------------------------------------------------------ what machines run
 
@@ -210,12 +200,13 @@ class Environment(pulumi.ComponentResource):
             cloud: parts.pools_with(self._node_data, lambda pool: disks[pool.service])
             for cloud, parts in self._parts.items()
         }
+        nodes = {spec.name: spec.num_nodes for spec in args.specs}
         for plan in args.planned.plan.services:
             Service(
                 plan.name,
                 ServiceArgs(
                     plan=plan,
-                    scaling=plan.scaling,
+                    num_nodes=nodes[plan.name],
                     declare=lambda pool, opts: pools[pool.cloud].declare(pool, opts),
                 ),
                 self._child,

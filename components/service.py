@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from planner.plan import ServicePlan
-from spec.desired import Pool, Scaling
+from spec.desired import Pool
 
 Declare = Callable[[Pool, pulumi.ResourceOptions], object]
 """Declares one planned pool in its cloud. Its size stays the controller's."""
@@ -16,10 +16,10 @@ Declare = Callable[[Pool, pulumi.ResourceOptions], object]
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceArgs:
-    """What the plan says of one service, and how its pools are declared."""
+    """What the plan says of one service, machines of one replica, and how its pools are declared."""
 
     plan: ServicePlan
-    scaling: Scaling
+    num_nodes: int
     declare: Declare
 
 
@@ -27,7 +27,11 @@ class Service(pulumi.ComponentResource):
     """One resource per pool; what replicas run is not here but in the desired state."""
 
     def __init__(self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        props = {"service": args.plan.name, "scaling": args.scaling.model_dump(mode="json")}
+        props = {
+            "service": args.plan.name,
+            "scaling": args.plan.scaling.model_dump(mode="json"),
+            "numNodes": args.num_nodes,
+        }
         super().__init__("tradewind:service:Service", name, props, opts)
         for pool in args.plan.pools:
             args.declare(pool, pulumi.ResourceOptions(parent=self))

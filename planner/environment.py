@@ -12,7 +12,7 @@ from itertools import chain
 from catalog.load import Catalog
 from planner.constraints import Constraints
 from planner.fixed import Item, Prices, fixed_items
-from planner.layout import Layout, Place, layout, located
+from planner.layout import Layout, Place, Secret, layout, located, secrets_of
 from planner.plan import Plan
 from planner.planner import plan
 from planner.pricing import Cost, cost_of_fixed
@@ -22,11 +22,12 @@ from spec.stack import StackConfig
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`layout` and `fixed`: of an environment in the clouds; None and empty on the local one."""
+    """`layout`, `fixed` and `secrets`: of an environment in the clouds; None and empty on the local one."""
 
     plan: Plan
     layout: Layout | None = None
     fixed: tuple[Item, ...] = ()
+    secrets: tuple[Secret, ...] = ()
 
 
 def plan_stack(
@@ -41,11 +42,12 @@ def plan_stack(
         replace(s, pools=tuple(located(pool, env) for pool in s.pools)) for s in planned.services
     )
     pools = list(chain.from_iterable(s.pools for s in services))
-    fixed = fixed_items(placed, pools, config, prices)
+    secrets = secrets_of(placed, pools, config, specs)
+    fixed = fixed_items(placed, secrets, config, prices)
     fixed_usd_hour = sum(i.usd_hour for i in fixed) + sum(e.usd_hour for e in config.external)
     cost = sum((s.cost for s in services), cost_of_fixed(fixed_usd_hour) + _hosted(config))
     whole = replace(planned, services=services, fixed_usd_hour=fixed_usd_hour, cost=cost)
-    return Planned(whole, placed, fixed)
+    return Planned(whole, placed, fixed, secrets)
 
 
 def zones_of(catalog: Catalog) -> Mapping[Place, tuple[str, ...]]:

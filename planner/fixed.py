@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from planner.layout import Layout
-from spec.desired import Pool
+from planner.layout import Layout, Secret
 from spec.errors import InputError, did_you_mean
 from spec.stack import StackConfig
 
@@ -15,7 +14,7 @@ CONTROLLER_TYPES = {"aws": "t3.small", "gcp": "e2-small", "azure": "Standard_B2s
 EDGE_TYPES = {"aws": "c7i.large", "gcp": "e2-standard-2", "azure": "Standard_D2s_v5"}
 """Two cores: an edge takes about 0.2 ms of CPU a request (docs/benchmarks.md)."""
 
-HOST_DISK_GIB = 30
+HOST_DISK_GIB = {"aws": 30, "gcp": 30, "azure": 64}
 
 Prices = Mapping[tuple[str, str], float]
 """USD per hour by cloud and item, as `catalog.fixed` reads them."""
@@ -31,7 +30,9 @@ class Item:
     usd_hour: float
 
 
-def fixed_items(layout: Layout, pools: list[Pool], config: StackConfig, prices: Prices) -> tuple[Item, ...]:
+def fixed_items(
+    layout: Layout, secrets: Sequence[Secret], config: StackConfig, prices: Prices
+) -> tuple[Item, ...]:
     """Everything that costs something by being there. Raises InputError for a host type without a price."""
     counted: dict[tuple[str, str], int] = {}
 
@@ -41,7 +42,7 @@ def fixed_items(layout: Layout, pools: list[Pool], config: StackConfig, prices: 
     def host(cloud: str, instance_type: str) -> None:
         add(cloud, instance_type)
         add(cloud, "address")
-        add(cloud, "disk_gib", HOST_DISK_GIB)
+        add(cloud, "disk_gib", HOST_DISK_GIB[cloud])
 
     host(layout.home[0], controller_type(config, layout.home[0]))
     for edge in layout.edges:
@@ -50,8 +51,8 @@ def fixed_items(layout: Layout, pools: list[Pool], config: StackConfig, prices: 
         if edge.balanced:
             add(edge.cloud, "balancer")
             add(edge.cloud, "address")
-    for pool in pools:
-        add(pool.cloud, "secret")  # its certificate
+    for secret in secrets:
+        add(secret.cloud, "secret")
     owners = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
     if owner := owners.get(config.dns.owner):
         add(owner, "health_check", len(layout.edges))

@@ -8,14 +8,16 @@ from __future__ import annotations
 import ipaddress
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from planner.plan import Plan
+from spec import certificates
 from spec.clouds import EdgeSite
 from spec.desired import Pool
 from spec.errors import InputError
 from spec.names import cloud_name
+from spec.service import ServiceSpec
 from spec.stack import StackConfig
 
 Place = tuple[str, str]
@@ -142,3 +144,38 @@ def located(pool: Pool, env: str) -> Pool:
         group = cloud_name(env, pool.id, limit=_LONGEST_SCALE_SET)
         resource = {"scale_set": group, "resource_group": cloud_name(env, pool.region)}
     return pool.model_copy(update={"resource": resource})
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One secret in one cloud's store. `given`: whether the user gives its value, under the same name."""
+
+    cloud: str
+    owner: str
+    name: str
+    given: bool = False
+
+
+def secrets_of(
+    placed: Layout, pools: Sequence[Pool], config: StackConfig, specs: Sequence[ServiceSpec]
+) -> tuple[Secret, ...]:
+    """Every secret of the environment, each where a machine reads it and nowhere else."""
+    home = placed.home[0]
+    found = {
+        Secret(home, certificates.CONTROLLER_OWNER, name)
+        for name in (certificates.AUTHORITY_KEY, certificates.AUTHORITY, certificates.TOKEN)
+    }
+    files = config.tls.mode == "files"
+    keys = [p.key for p in config.providers if p.key] + [e.key for e in config.external if e.key]
+    for cloud in {e.cloud for e in placed.edges}:
+        own = [certificates.LEAF, certificates.TOKEN, *([] if files else [certificates.PUBLIC])]
+        found |= {Secret(cloud, certificates.EDGE_OWNER, name) for name in own}
+        brought = [*keys, *([config.tls.cert, config.tls.key] if files else [])]
+        found |= {Secret(cloud, certificates.EDGE_OWNER, name, given=True) for name in brought}
+    found |= {Secret(p.cloud, certificates.pool_owner(p.id), certificates.LEAF) for p in pools}
+    for spec in specs:
+        clouds = {p.cloud for p in pools if p.service == spec.name}
+        found |= {
+            Secret(c, f"service-{spec.name}", name, given=True) for c in clouds for name in spec.secrets
+        }
+    return tuple(sorted(found, key=lambda s: (s.cloud, s.owner, s.name)))

@@ -48,6 +48,8 @@ class Stack:
 
     services: tuple[Service, ...]
     unpriced: tuple[Unpriced, ...] = ()
+    fixed_usd_hour: float = 0.0
+    """Hosts, addresses and the like."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,8 @@ def broken_limits(figure: Figure, stack: Stack, config: Mapping[str, Any]) -> li
             "(see prices-known)."
             for limit in limits
         ]
-    hour = sum(figure.usd_hour(service.cost) for service in stack.services)
-    return [_message(figure, limit, hour, stack.services) for limit in limits if limit.is_broken_by(hour)]
+    hour = sum(figure.usd_hour(service.cost) for service in stack.services) + stack.fixed_usd_hour
+    return [_message(figure, limit, hour, stack) for limit in limits if limit.is_broken_by(hour)]
 
 
 def usd(amount: float) -> str:
@@ -140,11 +142,17 @@ def _limits(figure: Figure, config: Mapping[str, Any]) -> list[_Limit]:
     return sorted(limits, key=lambda limit: limit.unit)
 
 
-def _message(figure: Figure, limit: _Limit, usd_hour: float, services: Sequence[Service]) -> str:
+def _message(figure: Figure, limit: _Limit, usd_hour: float, stack: Stack) -> str:
     hours = f" ({usd(usd_hour)} USD/hour x {HOURS_PER_MONTH})" if limit.unit == "month" else ""
+    fixed = (
+        f"{usd(stack.fixed_usd_hour)} of the hour are hosts, addresses and the like; "
+        if stack.fixed_usd_hour
+        else ""
+    )
+    because = fixed + (figure.because(stack.services) if stack.services else "there is no service")
     return (
         f"{figure.words} is {usd(limit.of(usd_hour))} USD/{limit.unit}{hours}, limit {usd(limit.usd)} ({limit.key}): "
-        f"{figure.because(services)}. Lower {figure.way_out} or raise the limit."
+        f"{because}. Lower {figure.way_out} or raise the limit."
     )
 
 

@@ -9,7 +9,7 @@ the policies read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from pulumi_policy import PolicyResource
@@ -17,70 +17,54 @@ from pulumi_policy.proxy import UnknownValueError
 from pydantic import BaseModel, ValidationError
 
 from policies.cost import Service, Stack, Unpriced
-from spec.desired import Pool, Prices, Scaling
-from spec.names import Market, PoolKind
+from policies.fixed import PRICED, free_of_charge
+from policies.pools import POOLS
+from policies.values import Unpriceable, given
+from spec.desired import Pool, Scaling
+from spec.names import PoolKind
 
 Props = Mapping[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Unpriceable(ValueError):
-    """Why a resource's cost can't be told."""
-
-
 # ---------------------------------------------------------------- readers, one per type
 
 
-def _service(props: Props) -> tuple[str, Scaling]:
-    scaling = _given(props, "scaling")
+def _service(props: Props) -> tuple[str, Scaling, float]:
+    scaling = given(props, "scaling")
     if not isinstance(scaling, dict):
-        raise _Unpriceable("its scaling is not an object.")
+        raise Unpriceable("its scaling is not an object.")
     needed = [name for name, field in Scaling.model_fields.items() if field.default is not None]
     if missing := [name for name in needed if scaling.get(name) is None]:
-        raise _Unpriceable(
+        raise Unpriceable(
             f"its scaling lacks {', '.join(missing)}."
         )  # a default here would be a guess at a limit
-    return str(_given(props, "service")), _checked(Scaling, scaling)
-
-
-def _local_pool(props: Props) -> Pool:
-    market = _given(props, "market")
-    price = _given(
-        props, "priceUsdHour", "no price is known for it. Leave its place out, or give it a price."
-    )
-    return _checked(
-        Pool,
-        {
-            "id": _given(props, "poolId"),
-            "service": _given(props, "service"),
-            "kind": PoolKind.PROCESS,
-            "cloud": _given(props, "cloud"),
-            "region": _given(props, "region"),
-            "zone": _given(props, "zone"),
-            "market": market,
-            "accelerator": _given(props, "accelerator"),
-            "accelerator_count": _given(props, "acceleratorCount"),
-            "instance_types": _given(props, "instanceTypes"),
-            "capacity_units": _given(props, "capacityUnits"),
-            "max_size": _given(props, "maxSize"),
-            "prices": _checked(Prices, {"spot" if market == Market.SPOT else "on_demand": price}),
-        },
-    )
+    return str(given(props, "service")), _checked(Scaling, scaling), float(given(props, "numNodes"))
 
 
 SERVICE = "tradewind:service:Service"
 
-POOLS: Mapping[str, Callable[[Props], Pool]] = {"tradewind:local:Pool": _local_pool}
-"""Type -> its reader. A reader raises UnknownValueError or _Unpriceable, and nothing else."""
-
 FREE = frozenset(
     {
+        "tradewind:certificates:Certificates",
         "tradewind:controller:Controller",
+        "tradewind:dns:CloudDns",
+        "tradewind:dns:Cloudflare",
+        "tradewind:dns:Route53",
+        "tradewind:dns:TrafficManager",
         "tradewind:edge:Edge",
         "tradewind:environment:Environment",
         "tradewind:local:File",
         "tradewind:local:Process",
         "tradewind:state:State",
+        *(f"tradewind:hosts:{cloud}Hosts" for cloud in ("Aws", "Azure", "Gcp")),
+        *(f"tradewind:network:{cloud}Network" for cloud in ("Aws", "Azure", "Gcp")),
+        *(f"tradewind:store:{cloud}Store" for cloud in ("Aws", "Azure", "Gcp")),
+        *(
+            f"tradewind:identity:{cloud}{role}"
+            for cloud in ("Aws", "Azure", "Gcp")
+            for role in ("Controller", "Edge", "Replica")
+        ),
     }
 )
 """Types of ours that buy nothing by themselves: groupings, and what runs on the user's own machine."""
@@ -91,7 +75,9 @@ def _is_free(resource: PolicyResource) -> bool:
     name = resource.resource_type
     if name.startswith("tradewind:"):
         return name in FREE
-    return name.startswith("pulumi:") or resource.provider is None
+    if name.startswith("pulumi:") or resource.provider is None:
+        return True
+    return free_of_charge(resource.props, name)
 
 
 # ---------------------------------------------------------------- the whole stack
@@ -99,67 +85,67 @@ def _is_free(resource: PolicyResource) -> bool:
 
 def read(resources: Iterable[PolicyResource]) -> Stack:
     """Everything that the resources spend money on, and everything whose cost can't be told."""
-    scalings: dict[str, Scaling] = {}
-    pools: dict[str, tuple[PolicyResource, Pool]] = {}
-    unpriced: list[Unpriced] = []
+    found = _Found()
     for resource in sorted(resources, key=lambda r: r.urn):  # Pulumi's order changes from run to run
         try:
-            _take(resource, scalings, pools)
-        except _Unpriceable as e:
-            unpriced.append(Unpriced(resource.name, str(e), resource.urn))
+            found.take(resource)
+        except Unpriceable as e:
+            found.unpriced.append(Unpriced(resource.name, str(e), resource.urn))
         except UnknownValueError as e:
             reason = f"price unknown at preview: its {e.props[0]} is known only after the update."
-            unpriced.append(Unpriced(resource.name, reason, resource.urn))
-    by_service: dict[str, list[Pool]] = defaultdict(list)
-    for resource, pool in pools.values():
-        by_service[pool.service].append(pool)
-        if pool.service not in scalings:
-            reason = f"no usable {SERVICE} says how many replicas its service {pool.service} may have."
-            unpriced.append(Unpriced(resource.name, reason, resource.urn))
-    return Stack(
-        tuple(Service(name, scaling, tuple(by_service[name])) for name, scaling in scalings.items()),
-        tuple(unpriced),
-    )
+            found.unpriced.append(Unpriced(resource.name, reason, resource.urn))
+    return found.stack()
 
 
-def _take(
-    resource: PolicyResource, scalings: dict[str, Scaling], pools: dict[str, tuple[PolicyResource, Pool]]
-) -> None:
-    if resource.resource_type == SERVICE:
-        name, scaling = _service(resource.props)
-        if name in scalings:
-            raise _Unpriceable(f"another resource declares the service {name} too.")
-        scalings[name] = scaling
-    elif reader := POOLS.get(resource.resource_type):
-        pool = reader(resource.props)
-        if pool.id in pools:
-            raise _Unpriceable(f"another resource declares the pool {pool.id} too.")
-        pools[pool.id] = (resource, pool)
-    elif not _is_free(resource):
-        raise _Unpriceable(
-            f"the policies don't know what a {resource.resource_type} costs. "
-            "Leave it out of this stack, or add its type to policies/resources.py."
+class _Found:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, tuple[Scaling, float]] = {}
+        self.pools: dict[str, tuple[PolicyResource, Pool]] = {}
+        self.fixed: dict[str, float] = {}
+        self.unpriced: list[Unpriced] = []
+
+    def take(self, resource: PolicyResource) -> None:
+        """Raises Unpriceable or UnknownValueError."""
+        kind = resource.resource_type
+        if kind == SERVICE:
+            name, scaling, nodes = _service(resource.props)
+            if name in self.services:
+                raise Unpriceable(f"another resource declares the service {name} too.")
+            self.services[name] = scaling, nodes
+        elif reader := POOLS.get(kind):
+            pool = _checked(Pool, reader(resource))
+            if pool.id in self.pools:
+                raise Unpriceable(f"another resource declares the pool {pool.id} too.")
+            self.pools[pool.id] = (resource, pool)
+        elif price := PRICED.get(kind):
+            self.fixed[resource.urn] = price(resource.props)
+        elif not _is_free(resource):
+            raise Unpriceable(
+                f"the policies don't know what a {kind} costs. "
+                "Leave it out of this stack, or add its type to policies/fixed.py."
+            )
+
+    def stack(self) -> Stack:
+        """With the pools below their services."""
+        by_service: dict[str, list[Pool]] = defaultdict(list)
+        for resource, pool in self.pools.values():
+            if pool.service in self.services:
+                units = (
+                    pool.capacity_units
+                    if pool.kind is PoolKind.PROCESS
+                    else 1 / self.services[pool.service][1]
+                )
+                by_service[pool.service].append(pool.model_copy(update={"capacity_units": units}))
+            else:
+                reason = f"no usable {SERVICE} says how many replicas its service {pool.service} may have."
+                self.unpriced.append(Unpriced(resource.name, reason, resource.urn))
+        return Stack(
+            tuple(Service(name, s[0], tuple(by_service[name])) for name, s in self.services.items()),
+            tuple(self.unpriced),
+            sum(self.fixed.values()),
         )
-
-
-# ---------------------------------------------------------------- properties
-
-
-def _given(props: Props, key: str, otherwise: str | None = None) -> Any:
-    """The plain value of a property that must be there; Pulumi drops nulls."""
-    value = _plain(props[key]) if key in props else None
-    if value is None:
-        raise _Unpriceable(otherwise or f"it has no {key}.")
-    return value
-
-
-def _plain(value: Any) -> Any:
-    """Without the wrappers that raise UnknownValueError: raises it here, for any unknown part."""
-    if isinstance(value, Mapping):
-        return {key: _plain(value[key]) for key in value}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return value
 
 
 def _checked(model: type[Model], values: dict[str, Any]) -> Model:
@@ -167,4 +153,4 @@ def _checked(model: type[Model], values: dict[str, Any]) -> Model:
         return model.model_validate(values)
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise _Unpriceable(f"its {'.'.join(map(str, first['loc']))} is unusable: {first['msg']}.") from None
+        raise Unpriceable(f"its {'.'.join(map(str, first['loc']))} is unusable: {first['msg']}.") from None

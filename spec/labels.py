@@ -7,3 +7,6 @@ ENV_TAG = "tradewind-env"
 SERVICE_TAG = "tradewind-service"
 POOL_TAG = "tradewind-pool"
 """Tells a machine, and the policies, which pool it is of."""
+MAX_SIZE_TAG = "tradewind-max-size"
+"""How many machines a pool may have, where the cloud's groups have no such limit of their own (GCP, Azure): the controller
+holds it, the policies count with it, and only the account's quota is a bound that nobody can break."""

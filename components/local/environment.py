@@ -52,11 +52,11 @@ class Environment(pulumi.ComponentResource):
         def declare(pool: desired.Pool, opts: pulumi.ResourceOptions) -> LocalPool:
             return LocalPool(pool, host=args.host, weather=args.config.local, opts=opts)
 
-        scaling = {spec.name: spec.scaling for spec in args.specs}
+        nodes = {spec.name: spec.num_nodes for spec in args.specs}
         services = [
             Service(
                 plan.name,
-                ServiceArgs(plan=plan, scaling=scaling[plan.name], declare=declare),
+                ServiceArgs(plan=plan, num_nodes=nodes[plan.name], declare=declare),
                 child,
             )
             for plan in args.plan.services

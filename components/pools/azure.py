@@ -20,6 +20,7 @@ from components.network.azure import AzureRegion, azure_region
 from components.pools.azure_machine import flattened, machine_profile
 from planner.layout import located
 from spec.desired import Pool
+from spec.labels import MAX_SIZE_TAG
 
 API = "2024-11-01"
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
@@ -79,7 +80,12 @@ class AzurePools:
         identity: pulumi.Output[str] = pulumi.Output.from_input(args.identities[pool.service].attach)
         return {
             "location": pool.region,
-            "tags": {**args.scope.tags, SERVICE_TAG: pool.service, POOL_TAG: pool.id},
+            "tags": {
+                **args.scope.tags,
+                SERVICE_TAG: pool.service,
+                POOL_TAG: pool.id,
+                MAX_SIZE_TAG: str(pool.max_size),
+            },
             "identity": {
                 "type": "UserAssigned",
                 "userAssignedIdentities": identity.apply(lambda id_: {id_: {}}),

@@ -40,7 +40,7 @@ def test_hosts_addresses_disks_and_certificates_cost_something_while_no_replica_
         ("aws", "c7i.large"): 1,
         ("aws", "address"): 2,
         ("aws", "disk_gib"): 60,
-        ("aws", "secret"): pools,
+        ("aws", "secret"): pools + 6,  # a certificate each; of the controller 3, of the edges 3
     }
     prices = load_fixed()
     expected = sum(count * prices[key] for key, count in counted.items())
@@ -60,7 +60,7 @@ def test_a_second_edge_host_brings_a_balancer_with_an_address():
 def test_rented_endpoints_are_fixed_costs_and_hosted_providers_a_worst_case():
     rented = [{"name": "h", "service": "qwen-7b", "url": "https://h.example.com", "usdHour": 3}]
     models = {"m": {"model": "m", "usdPerMillionInput": 1, "usdPerMillionOutput": 1}}
-    hosted = [{"name": "p", "kind": "openai", "key": "k", "models": models, "maxUsdHour": 20}]
+    hosted = [{"name": "p", "kind": "bedrock", "region": "us-east-1", "models": models, "maxUsdHour": 20}]
     before, after = planned().plan.cost, planned(external=rented, providers=hosted).plan.cost
     assert after.expected_usd_hour == pytest.approx(before.expected_usd_hour + 3)
     assert after.worst_usd_hour == pytest.approx(before.worst_usd_hour + 23)

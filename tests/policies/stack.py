@@ -33,7 +33,11 @@ def resource(type_, name, props, *, provider=False):
 
 
 def service(name="chat", **scaling):
-    return resource("tradewind:service:Service", name, {"service": name, "scaling": {**SCALING, **scaling}})
+    return resource(
+        "tradewind:service:Service",
+        name,
+        {"service": name, "scaling": {**SCALING, **scaling}, "numNodes": 1.0},
+    )
 
 
 def pool(zone="local-east-a", *, price=2.4, service="chat", market="spot", **props):

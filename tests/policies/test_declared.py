@@ -78,12 +78,12 @@ def pool(zone, market, price):
 def declare(scaling, pools):
     @pulumi.runtime.test
     def program():
-        plan = ServicePlan(name="chat", rows=(), left_out=(), pools=tuple(pools), cost=ZERO)
+        plan = ServicePlan(name="chat", rows=(), left_out=(), pools=tuple(pools), cost=ZERO, scaling=scaling)
         host = Host(root=Path("/checkout"), home=Path("/checkout/.tradewind/dev"))
         weather = LocalCloud(trace="trace.csv")
         args = ServiceArgs(
             plan=plan,
-            scaling=scaling,
+            num_nodes=1,
             declare=lambda pool, opts: LocalPool(pool, host=host, weather=weather, opts=opts),
         )
         Service("chat", args)

@@ -74,6 +74,7 @@ def test_a_machine_learns_its_pool_from_its_tags(scale_set):
         "tradewind-env": "prod",
         "tradewind-service": "chat",
         "tradewind-pool": POOL.id,
+        "tradewind-max-size": str(POOL.max_size),
     }
 
 

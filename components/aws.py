@@ -12,11 +12,10 @@ from spec.errors import InputError
 HOST_IMAGE = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
 """Ubuntu 24.04, which has Python 3.12. https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/"""
 
-_NVIDIA_IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"  # driver, docker
+_NVIDIA_IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
+"""Driver, Docker with its container toolkit, Python 3.12."""
 _NEURON_IMAGE = "/aws/service/neuron/dlami/multi-framework/ubuntu-24.04/latest/image_id"
-_NEURON_FAMILIES = ("inf2", "trn1", "trn1n", "trn2")
-_TOO_OLD = {"p2": "K80", "p3": "V100", "p3dn": "V100", "g3": "M60", "g3s": "M60"}
-"""Families whose accelerators the driver of the current images no longer knows."""
+_NEURON = ("Inferentia2", "Trainium", "Trainium2")
 
 ROOT_DEVICE = "/dev/sda1"
 """What all of these images call their disk."""
@@ -31,18 +30,9 @@ def account_id(scope: Scope) -> str:
     return scope.config.aws.account_id
 
 
-def replica_image(instance_type: str) -> str:
-    """The parameter of the image that a machine of this type runs: driver, container toolkit, Python 3.12.
-
-    Raises InputError for types that no current image of AWS drives.
-    """
-    family = instance_type.partition(".")[0]
-    if family in _TOO_OLD:
-        raise InputError(
-            f"no current image of AWS drives the {_TOO_OLD[family]} of {instance_type}. "
-            "Name newer accelerators in the service's `resources.accelerators`, or leave AWS out of its clouds."
-        )
-    return _NEURON_IMAGE if family in _NEURON_FAMILIES else _NVIDIA_IMAGE
+def replica_image(accelerator: str) -> str:
+    """The parameter of the image that machines with this accelerator run."""
+    return _NEURON_IMAGE if accelerator in _NEURON else _NVIDIA_IMAGE
 
 
 def resolved_at_launch(parameter: str) -> str:

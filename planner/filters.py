@@ -26,6 +26,9 @@ POOL_KINDS = {
 }
 """Clouds in which the stack can declare a pool."""
 
+NOT_DRIVEN = {("aws", name) for name in ("K80", "M60", "V100", "V100-32GB")}
+"""Accelerators that the driver of the cloud's current images no longer knows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
@@ -77,7 +80,14 @@ def place_filters(
             lambda o: None if o.cloud in POOL_KINDS else f"nothing deploys to {o.cloud} yet",
         )
     )
+    found.append(Filter("", "have a current image with their driver", _undriven))
     return tuple(found)
+
+
+def _undriven(offer: Offer) -> str | None:
+    if (offer.cloud, offer.accelerator) in NOT_DRIVEN:
+        return f"no current image of {offer.cloud} has a driver for {offer.accelerator}"
+    return None
 
 
 def price_filters(market: Market, constraints: Constraints) -> tuple[Filter, ...]:

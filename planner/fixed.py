@@ -50,12 +50,12 @@ def fixed_items(
             host(edge.cloud, edge.instance_type or EDGE_TYPES[edge.cloud])
         if edge.balanced:
             add(edge.cloud, "balancer")
-            add(edge.cloud, "address")
+            add(edge.cloud, "address", edge.addresses)
     for secret in secrets:
         add(secret.cloud, "secret")
     owners = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
     if owner := owners.get(config.dns.owner):
-        add(owner, "health_check", len(layout.edges))
+        add(owner, "health_check", sum(edge.addresses for edge in layout.edges))
     return tuple(
         Item(cloud, what, count, count * _price(prices, cloud, what))
         for (cloud, what), count in sorted(counted.items())

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from planner.plan import Plan
 from spec import certificates
-from spec.clouds import EdgeSite
+from spec.clouds import EdgeSite, ExistingNetwork, Home
 from spec.desired import Pool
-from spec.errors import InputError
+from spec.errors import InputError, did_you_mean
 from spec.names import cloud_name
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
@@ -24,6 +24,10 @@ Place = tuple[str, str]
 """Cloud and region."""
 
 REGION_PREFIX = 16
+
+ZONED = ("aws", "gcp")
+"""Clouds in which a host is in a zone that has to be named."""
+
 _LONGEST_SCALE_SET = 54
 
 
@@ -61,6 +65,11 @@ class EdgePlace:
         """Whether a balancer stands before the hosts."""
         return len(self.hosts) > 1
 
+    @property
+    def addresses(self) -> int:
+        """How many addresses callers of it are given: a balancer of AWS has one in each zone of its hosts."""
+        return len({host.zone for host in self.hosts}) if self.balanced and self.cloud == "aws" else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -89,8 +98,11 @@ def layout(plan: Plan, config: StackConfig, zones: Mapping[Place, tuple[str, ...
     if not config.edges:
         raise InputError("tradewind:edges is missing: it lists the regions in which callers' requests arrive")
     home = (config.home.cloud, config.home.region)
-    edges = tuple(_edge(site, zones.get((site.cloud, site.region), ())) for site in config.edges)
-    home_zone = next(iter(zones.get(home, ())), None)
+    edges = tuple(
+        _edge(site, _zones(site, f"tradewind:edges[{n}]", config, zones))
+        for n, site in enumerate(config.edges)
+    )
+    home_zone = next(iter(_zones(config.home, "tradewind:home", config, zones)), None)
     used: defaultdict[Place, set[str]] = defaultdict(set)
     pools = (p for s in plan.services for p in s.pools)
     for cloud, region, zone in (
@@ -102,6 +114,24 @@ def layout(plan: Plan, config: StackConfig, zones: Mapping[Place, tuple[str, ...
     cidrs = _cidrs(config.addresses.cidr, sorted(used))
     regions = tuple(Region(*place, tuple(sorted(used[place])), cidrs[place]) for place in sorted(used))
     return Layout(home, home_zone, regions, edges)
+
+
+def _zones(
+    site: Home | EdgeSite, field: str, config: StackConfig, known: Mapping[Place, tuple[str, ...]]
+) -> tuple[str, ...]:
+    """Of a host's region; empty where its cloud has none to choose."""
+    place = (site.cloud, site.region)
+    if known.get(place) or site.cloud not in ZONED:
+        return known.get(place, ())
+    chosen = config.network.get("/".join(place))
+    if isinstance(chosen, ExistingNetwork):
+        return tuple(sorted(chosen.subnets))
+    regions = sorted(region for cloud, region in known if cloud == site.cloud)
+    hint = did_you_mean(site.region, regions) or f"There are: {', '.join(regions)}."
+    raise InputError(
+        f"{field}.region: no zone of {site.cloud}/{site.region} is known. {hint} "
+        "For another region, name a network of yours in `tradewind:network`, with its subnets by zone."
+    )
 
 
 def _edge(site: EdgeSite, zones: tuple[str, ...]) -> EdgePlace:

@@ -13,13 +13,11 @@ from pulumi_aws import ec2, lb, ssm
 
 from components.aws import HOST_IMAGE
 from components.cloud import EDGE_PORT, Address, HostArgs, Scope
+from planner.fixed import HOST_DISK_GIB
 from spec.names import cloud_name
 
-SMALL = {"controller": "t3.small", "edge": "t3.medium"}
-"""Two vCPUs with 2 and 4 GiB: x86, as the archives of hosts are."""
 READY_PATH = "/edge/ready"
 
-_DISK_GIB = 30
 _NAME_LIMIT = 32
 """Of balancers and target groups."""
 _PROBE_S = 10
@@ -80,7 +78,7 @@ class AwsHosts(pulumi.ComponentResource):
             host.name,
             region=region,
             ami=image,
-            instance_type=host.instance_type or SMALL[host.role],
+            instance_type=host.instance_type,
             subnet_id=network.subnets[host.zone],
             vpc_security_group_ids=[network.controller if host.role == "controller" else network.edges],
             associate_public_ip_address=True,  # to begin with: the static one comes when the machine runs
@@ -92,7 +90,7 @@ class AwsHosts(pulumi.ComponentResource):
             },
             root_block_device={
                 "volume_type": "gp3",
-                "volume_size": _DISK_GIB,
+                "volume_size": HOST_DISK_GIB,
                 "encrypted": True,
                 "delete_on_termination": True,
                 "tags": _tags(self._scope, host.name),

@@ -16,6 +16,7 @@ from pulumi_aws import autoscaling, ec2
 
 from components.aws import ROOT_DEVICE, replica_image, resolved_at_launch
 from components.cloud import POOL_TAG, SERVICE_TAG, PoolsArgs
+from planner.filters import NOT_DRIVEN
 from spec.desired import Pool
 from spec.errors import InputError
 from spec.names import Market, cloud_name
@@ -86,7 +87,7 @@ class AwsPools:
             name=cloud_name(args.scope.env, name),
             description=f"Tradewind: replicas of {pool.service}",
             update_default_version=True,  # groups name the default, so a new version changes no group
-            image_id=resolved_at_launch(_image(pool)),
+            image_id=_image(pool),
             iam_instance_profile={"name": args.identities[pool.service].attach},
             instance_initiated_shutdown_behavior="terminate",
             metadata_options={
@@ -159,12 +160,13 @@ def _reservation(market: Market) -> Any:
 
 
 def _image(pool: Pool) -> str:
-    """The parameter of the image of all the pool's types, which share an accelerator and so a driver."""
-    try:
-        [image] = {replica_image(t) for t in pool.instance_types}
-    except InputError as e:
-        raise InputError(f"pool {pool.id}: {e}") from None
-    return image
+    """The planner chooses no pool that this refuses, but one may have been locked."""
+    if (pool.cloud, pool.accelerator) in NOT_DRIVEN:
+        raise InputError(
+            f"pool {pool.id}: no current image of AWS has a driver for {pool.accelerator}. "
+            "Name newer accelerators in the service's `resources.accelerators`, and plan again."
+        )
+    return resolved_at_launch(replica_image(pool.accelerator))
 
 
 def _zone(pool: Pool) -> str:

@@ -50,11 +50,11 @@ def test_hosts_addresses_disks_and_certificates_cost_something_while_no_replica_
     )
 
 
-def test_a_second_edge_host_brings_a_balancer_with_an_address():
+def test_a_second_edge_host_brings_a_balancer_with_an_address_in_each_zone():
     one, two = planned(), planned(edges=[{"cloud": "aws", "region": "us-east-1", "hosts": 2}])
     more = {i.what: i.count for i in two.fixed}
     assert more["balancer"] == 1
-    assert more["address"] == {i.what: i.count for i in one.fixed}["address"] + 2
+    assert more["address"] == {i.what: i.count for i in one.fixed}["address"] + 1 + 2
 
 
 def test_rented_endpoints_are_fixed_costs_and_hosted_providers_a_worst_case():

@@ -126,3 +126,24 @@ def test_the_driver_finds_a_pool_by_names_that_are_computed():
     )
     assert aws.resource["group"].startswith("tw-prod-chat-aws-use1-az4-l4x1-spot-")
     assert azure.resource.keys() == {"scale_set", "resource_group"}
+
+
+@pytest.mark.parametrize(
+    ("setting", "field"),
+    [
+        ({"home": {"cloud": "aws", "region": "us-east-11"}}, r"tradewind:home\.region"),
+        ({"edges": [{"cloud": "aws", "region": "us-east-11"}]}, r"tradewind:edges\[0\]\.region"),
+    ],
+)
+def test_a_host_s_region_without_a_known_zone_is_named_with_the_way_out(setting, field):
+    with pytest.raises(InputError, match=field + r".*aws/us-east-11.*us-east-1.*tradewind:network"):
+        layout(PLAN, config(**setting), ZONES)
+
+
+def test_a_network_of_the_user_s_says_which_zones_its_region_has():
+    settings = {
+        "edges": [{"cloud": "aws", "region": "eu-south-1", "hosts": 2}],
+        "network": {"aws/eu-south-1": {"id": "vpc-1", "subnets": {"eus1-az2": "b", "eus1-az1": "a"}}},
+    }
+    (edge,) = layout(PLAN, config(**settings), ZONES).edges
+    assert [host.zone for host in edge.hosts] == ["eus1-az1", "eus1-az2"]

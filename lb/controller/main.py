@@ -37,7 +37,8 @@ def main(config_path: Path) -> int:
 
 
 async def _run(config: ControllerConfig, token: str) -> None:
-    bucket, clock, metrics = open_bucket(config.bucket), SystemClock(), Metrics()
+    region = config.home.region if config.home is not None else ""
+    bucket, clock, metrics = open_bucket(config.bucket, region=region), SystemClock(), Metrics()
     publisher = Publisher(bucket)
     client = make_client()
     clouds = open_clouds(config, client)

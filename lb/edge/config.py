@@ -16,7 +16,7 @@ class EdgeConfig(Written):
     `access_log`: the file that Envoy writes, which the agent reads and rotates. `leaf_file`: the edge's own certificate
     (`spec.certificates.Leaf`), with which it reaches replicas and the controller. What callers see is in `public_file`, of the
     same form, or in `public_cert_file` and `public_key_file`; without either they are served plain HTTP.
-    `public_host` and `public_port`: where Envoy takes callers, on hosts that start it with `lb.edge.envoy`.
+    `bucket_region`: of a bucket of AWS. `public_host` and `public_port`: where Envoy takes callers, on hosts that start it with `lb.edge.envoy`.
     """
 
     edge_id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -33,6 +33,7 @@ class EdgeConfig(Written):
     public_key_file: Path | None = None
     public_host: str = "0.0.0.0"  # noqa: S104 - callers come from everywhere
     public_port: Port | None = None
+    bucket_region: str = ""
 
     @model_validator(mode="after")
     def _whole(self) -> EdgeConfig:

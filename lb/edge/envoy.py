@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn
 
+from lb import log
 from lb.edge import write
 from lb.edge.certificates import Certificates
 from lb.edge.config import EdgeConfig, read_config
@@ -36,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         "--check", action="store_true", help="try the bootstrap, and print what it is known by"
     )
     args = parser.parse_args(argv)
+    log.configure()
     config, envoy = read_config(args.config), binary.find()
     text = _bootstrap(config)
     known_by = _known_by(text, envoy)

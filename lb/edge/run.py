@@ -46,7 +46,7 @@ async def _run(config: EdgeConfig) -> None:
     edge = Edge(edge_id=config.edge_id, directory=config.dir, metrics=metrics, mutual=mutual is not None)
     token = functools.partial(read_token, config.token_file)
     socket = names.admin_socket(config.dir)
-    bucket = InBucket(open_bucket(config.bucket), edge_id=config.edge_id)
+    bucket = InBucket(open_bucket(config.bucket, region=config.bucket_region), edge_id=config.edge_id)
     controller = Controller(url=config.controller_url, edge_id=config.edge_id, token=token, mutual=mutual)
     admin = Admin(socket=socket, metrics=metrics)
     stats = EnvoyStats(socket=socket)

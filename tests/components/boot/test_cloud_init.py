@@ -57,10 +57,3 @@ def test_a_machine_whose_template_is_its_pools_alone_is_told_its_pool_and_others
 
     assert host(pool="chat.azure.eastus.T4x1.spot")["pool"] == "chat.azure.eastus.T4x1.spot"
     assert "pool" not in host()
-
-
-def test_a_pointer_is_the_same_text_for_the_same_archive_and_settings():
-    one = cloud_init.pointer(archive="hosts/a.tar", sha256="a", settings={"b": 1, "a": 2})
-    other = cloud_init.pointer(archive="hosts/a.tar", sha256="a", settings={"a": 2, "b": 1})
-    assert one == other
-    assert json.loads(one) == {"archive": "hosts/a.tar", "sha256": "a", "settings": {"a": 2, "b": 1}}

@@ -128,8 +128,10 @@ class Environment(pulumi.ComponentResource):
         self._host_identity = self._home.controller(None, tuple(self._parts[c].audience for c in others))
         for cloud in others:
             self._parts[cloud].controller(self._home.shown_to(self._parts[cloud].audience), ())
+        mounted = {spec.name: [m.source for m in spec.file_mounts] for spec in self._args.specs}
         for cloud, parts in self._parts.items():
-            parts.replicas(sorted({p.service for p in self._pools if p.cloud == cloud}))
+            here = sorted({p.service for p in self._pools if p.cloud == cloud})
+            parts.replicas({service: mounted[service] for service in here})
 
     # ------------------------------------------------------------ secrets
 

@@ -82,8 +82,8 @@ class Parts(Protocol):
         """At home: the controller as other clouds see it."""
         ...
 
-    def replicas(self, services: Sequence[str]) -> None:
-        """Who the replicas of each service are."""
+    def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
+        """Who the replicas of each service are. `services`: by name, the sources of what each mounts."""
         ...
 
     def pools_with(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import pulumi
 
@@ -85,10 +86,13 @@ class AwsParts:
         assert self._controller is not None, "the controller is declared first"
         return self._controller.shown_to(audience)
 
-    def replicas(self, services: Sequence[str]) -> None:
+    def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
         """See Parts."""
-        for service in services:
-            given = AwsReplicaArgs(scope=self._args.scope, store=self.store, service=service)
+        for service, mounted in services.items():
+            buckets = {urlsplit(source).netloc for source in mounted if source.startswith("s3://")}
+            given = AwsReplicaArgs(
+                scope=self._args.scope, store=self.store, service=service, mounted=tuple(sorted(buckets))
+            )
             self._identities[service] = AwsReplica(f"aws-{service}", given, self._args.child).identity
 
     def pools_with(

@@ -89,7 +89,7 @@ class AzureParts:
         assert self._controller is not None, "the controller is declared first"
         return self._controller.shown_to(AUDIENCE if audience else audience)
 
-    def replicas(self, services: Sequence[str]) -> None:
+    def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
         """See Parts."""
         for service in services:
             given = AzureReplicaArgs(scope=self._args.scope, store=self.store, service=service)

@@ -142,6 +142,7 @@ class AwsHosts(pulumi.ComponentResource):
                 "path": READY_PATH,
                 "matcher": "200",
                 "interval": _PROBE_S,
+                "timeout": _PROBE_S // 2,
                 "healthy_threshold": _PROBES,
                 "unhealthy_threshold": _PROBES,
             },

@@ -76,12 +76,12 @@ class AwsNetwork(pulumi.ComponentResource):
             tags=self._tags("default"),
             opts=self._opts,
         )
-        routes = self._routes(made)
+        routes, out = self._routes(made)
         cidrs = subnet_cidrs(args.cidr, args.zones)
-        return made.id, {zone: self._subnet(made, routes, zone, cidrs[zone]) for zone in args.zones}
+        return made.id, {zone: self._subnet(made, (routes, out), zone, cidrs[zone]) for zone in args.zones}
 
-    def _routes(self, made: ec2.Vpc) -> ec2.RouteTable:
-        """Out through the internet gateway, and to S3 of the same region for nothing."""
+    def _routes(self, made: ec2.Vpc) -> tuple[ec2.RouteTable, ec2.Route]:
+        """Out through the internet gateway, and to S3 of the same region for nothing. The table and the way out."""
         region = self._args.region
         gateway = ec2.InternetGateway(
             f"{self._name}-gateway",
@@ -93,7 +93,7 @@ class AwsNetwork(pulumi.ComponentResource):
         routes = ec2.RouteTable(
             f"{self._name}-routes", region=region, vpc_id=made.id, tags=self._tags("routes"), opts=self._opts
         )
-        ec2.Route(
+        out = ec2.Route(
             f"{self._name}-out",
             region=region,
             route_table_id=routes.id,
@@ -111,10 +111,13 @@ class AwsNetwork(pulumi.ComponentResource):
             tags=self._tags("s3"),
             opts=self._opts,
         )
-        return routes
+        return routes, out
 
-    def _subnet(self, made: ec2.Vpc, routes: ec2.RouteTable, zone: str, cidr: str) -> pulumi.Output[str]:
-        region = self._args.region
+    def _subnet(
+        self, made: ec2.Vpc, way: tuple[ec2.RouteTable, ec2.Route], zone: str, cidr: str
+    ) -> pulumi.Output[str]:
+        """The id of a zone's subnet, known once it has a way out: addresses and balancers need one to attach to."""
+        region, (routes, out) = self._args.region, way
         subnet = ec2.Subnet(
             f"{self._name}-{zone}",
             region=region,
@@ -125,14 +128,13 @@ class AwsNetwork(pulumi.ComponentResource):
             tags=self._tags(zone),
             opts=self._opts,
         )
-        ec2.RouteTableAssociation(
+        return ec2.RouteTableAssociation(
             f"{self._name}-{zone}-routes",
             region=region,
             subnet_id=subnet.id,
             route_table_id=routes.id,
-            opts=self._opts,
-        )
-        return subnet.id
+            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[out])),
+        ).subnet_id.apply(lambda id_: id_ or "")
 
     def _group(self, network_id: pulumi.Input[str], role: str) -> ec2.SecurityGroup:
         """Of one role, with the way out."""

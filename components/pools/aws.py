@@ -89,7 +89,6 @@ class AwsPools:
             update_default_version=True,  # groups name the default, so a new version changes no group
             image_id=_image(pool),
             iam_instance_profile={"name": args.identities[pool.service].attach},
-            instance_initiated_shutdown_behavior="terminate",
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",

@@ -6,7 +6,7 @@ import pytest
 
 from components.network.aws import subnet_cidrs
 from spec.errors import InputError
-from tests.components.aws_world import REGION, ZONES, network_of, recorded, scope
+from tests.components.aws_world import REGION, ZONES, a_pool, network_of, pools_of, recorded, scope
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,19 @@ def test_every_zone_has_a_subnet_by_its_id_that_leads_to_the_internet(created):
         f"id of {name}" for name in subnets
     }
     assert created.one("Route")["gatewayId"] == f"id of network-{REGION}-gateway"
+
+
+def test_a_subnet_is_given_out_when_it_has_a_way_out_because_addresses_and_balancers_need_one(created):
+    for name in created.of("RouteTableAssociation"):
+        options = created.options["aws:ec2/routeTableAssociation:RouteTableAssociation", name]
+        assert f"network-{REGION}-out" in options["depends_on"]
+
+    def declare():
+        a_scope = scope()
+        pools_of(a_scope, network_of(a_scope), a_pool(ZONES[0]))
+
+    group = recorded(declare).options["aws:autoscaling/group:Group", a_pool(ZONES[0]).id]
+    assert f"network-{REGION}-{ZONES[0]}-routes" in group["depends_on"]
 
 
 def test_nothing_costs_while_it_is_idle(created):

@@ -107,8 +107,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request, context):
         with _answering(context):
             type_, _ = _of(request.urn)
-            old = from_struct(request.old_inputs) or from_struct(request.olds)
-            new = from_struct(request.news)
+            old, new = _old_inputs(request), from_struct(request.news)
             changed = changes(old, new)
             fixed = {path: self._cloud.is_fixed(type_, pattern(path), new) for path in changed}
             replaces = sorted({path for path, needs in fixed.items() if needs})
@@ -138,7 +137,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request, context):
         with _answering(context):
             olds, news = from_struct(request.olds), from_struct(request.news)
-            old_inputs = from_struct(request.old_inputs) or olds
+            old_inputs = _old_inputs(request)
             made = self._made(request.urn, news)
             changing.refuse_unchangeable(self._cloud, made, old_inputs, news)
             if request.preview:
@@ -219,6 +218,11 @@ def _of(urn: str) -> tuple[str, str]:
     """Type and name of a URN `urn:pulumi:<stack>::<project>::<parents$><type>::<name>`."""
     parts = urn.split("::", 3)
     return parts[2].rpartition("$")[2], parts[3]
+
+
+def _old_inputs(request: proto.DiffRequest | proto.UpdateRequest) -> Values:
+    """What was given last, also where that was nothing; an engine that does not tell tells the outputs."""
+    return from_struct(request.old_inputs if request.HasField("old_inputs") else request.olds)
 
 
 def _failures(failures: Iterable[Failure]) -> list[proto.CheckFailure]:

@@ -34,9 +34,13 @@ class Plugin:
     def refusals(self, type_, inputs, name="it"):
         return self.check(type_, inputs, name=name)[1]
 
-    def diff(self, type_, old, new):
+    def diff(self, type_, old, new, *, state=None):
         request = proto.DiffRequest(
-            urn=urn(type_), id="id", olds=to_struct(old), old_inputs=to_struct(old), news=to_struct(new)
+            urn=urn(type_),
+            id="id",
+            olds=to_struct(old if state is None else state),
+            old_inputs=to_struct(old),
+            news=to_struct(new),
         )
         return self.provider.Diff(request, Context())
 

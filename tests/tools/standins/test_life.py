@@ -126,6 +126,13 @@ def test_a_property_that_is_left_out_is_removed(live, aws):
     assert live.one(VPC).properties.get("tags") is None
 
 
+def test_what_takes_no_arguments_never_differs_whatever_it_puts_out(live, aws):
+    issuer = "aws:iam/outboundWebIdentityFederation:OutboundWebIdentityFederation"
+    _, state = aws.create(issuer, {})
+    assert state["issuerIdentifier"]
+    assert not aws.diff(issuer, {}, {}, state=state).diffs
+
+
 def test_a_template_gets_a_new_version_with_each_change(live, aws):
     id_, state = aws.create(TEMPLATE, template())
     outputs = aws.update(TEMPLATE, id_, template(), template(instanceType="g5.xlarge"), state=state)

@@ -130,6 +130,7 @@ class AwsParts:
         assert self._controller is not None, "the controller is declared first"
         away = {"bucket": self.store.url, "bucket_region": args.region, "role_arn": self._controller.role_arn}
         return {
+            "secrets": self.store_place,
             "regions": sorted({p.region for p in args.pools} or {args.region}),
             "private_in": list(args.layout.private_in("aws")),
             **({} if args.home else away),

@@ -128,6 +128,7 @@ class AzureParts:
         args, of = self._args, subscription(self._args.scope)
         assert self._controller is not None, "the controller is declared first"
         return {
+            "secrets": self.store_place,
             "regions": sorted({p.region for p in args.pools} or {args.region}),
             "private_in": list(args.layout.private_in("azure")),
             "subscription": of.subscription_id,

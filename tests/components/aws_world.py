@@ -89,10 +89,9 @@ def recorded(declare, recorder=None):
 
 
 def known(value):
-    """What an output or a coroutine of a recorded program comes to."""
-    return asyncio.get_event_loop().run_until_complete(
-        value.future() if isinstance(value, pulumi.Output) else value
-    )
+    """What an output or a coroutine of a recorded program comes to; of plain values, themselves."""
+    waits = value.future() if isinstance(value, pulumi.Output) else value
+    return asyncio.get_event_loop().run_until_complete(waits) if hasattr(waits, "__await__") else value
 
 
 def scope(**config):

@@ -9,6 +9,7 @@ import pytest
 from components.cloud import Foreign
 from components.parts import PartsArgs
 from components.parts.aws import AwsParts
+from lb.config import AwsConfig
 from planner.layout import EdgeHost, EdgePlace, Layout, Region
 from tests.components.aws_world import ACCOUNT, REGION, ZONES, a_pool, known, recorded, scope
 
@@ -77,9 +78,11 @@ def test_the_driver_is_told_a_bucket_and_a_role_only_where_they_are_not_the_host
     assembled(layout, foreign=foreign, use=lambda parts, _: found.update(parts.driver()))
     assert found["regions"] == [REGION]
     assert found["private_in"] == ([REGION] if layout is AT_HOME else [])
+    understood = AwsConfig(**{name: known(value) for name, value in found.items()})
+    assert understood.secrets == REGION
     if layout is AT_HOME:
         assert not {"role_arn", "bucket"} & found.keys()
     else:
-        assert known(found["role_arn"]).startswith(f"arn:aws:iam::{ACCOUNT}:Role/tw-prod-controller-")
+        assert understood.role_arn.startswith(f"arn:aws:iam::{ACCOUNT}:Role/tw-prod-controller-")
         assert found["bucket"].startswith("s3://")
         assert found["bucket_region"] == REGION

@@ -59,7 +59,7 @@ def policies(report: Report, config: StackConfig) -> list[dict[str, Any]]:
     said: dict[str, list[str]] = {}
     for violation in report.violations:
         said.setdefault(violation.policy, []).append(violation.message)
-    levels = {name: settings["enforcementLevel"] for name, settings in policy_config(config.limits).items()}
+    levels = {name: settings["enforcementLevel"] for name, settings in policy_config(config).items()}
     return [
         {"name": name, "level": level, "passed": name not in said, "message": message}
         for name, level in sorted(levels.items())

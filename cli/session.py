@@ -112,7 +112,7 @@ class Session:
     def _limits(self) -> list[str]:
         """The pack's configuration comes from the stack's."""
         path = self.context.home / "policy-config.json"
-        write_atomic(path, json.dumps(policy_config(self.context.config.limits), indent=1).encode())
+        write_atomic(path, json.dumps(policy_config(self.context.config), indent=1).encode())
         return [str(path)]
 
 

@@ -87,7 +87,18 @@ class Environment(pulumi.ComponentResource):
             "authority": authority,
             **({"cname": names.cname} if names.cname else {}),
         }
-        self.register_outputs(self.outputs)
+        # What policies judge of it.
+        self.register_outputs(
+            {
+                **self.outputs,
+                "hosts": True,
+                "tls": args.config.tls.mode,
+                "providers": [
+                    {"name": p.name, "maxUsdHour": p.max_usd_hour, "maxUsdMonth": p.max_usd_month}
+                    for p in args.config.providers
+                ],
+            }
+        )
 
     # ------------------------------------------------------------ each cloud
 

@@ -7,6 +7,6 @@ from pulumi_policy import EnforcementLevel, PolicyPack
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # Pulumi knows this folder, not the checkout
 
-from policies import money
+from policies import all as every
 
-PolicyPack("tradewind", [*money.POLICIES], enforcement_level=EnforcementLevel.MANDATORY)
+PolicyPack("tradewind", [*every.POLICIES], enforcement_level=EnforcementLevel.MANDATORY)

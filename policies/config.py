@@ -5,19 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from policies.cost import FIGURES
-from spec.stack import Limits
+from spec.policies import PARAMETERS, PolicySetting
+from spec.stack import Limits, StackConfig
 
 
-def policy_config(limits: Limits) -> dict[str, dict[str, Any]]:
-    """The content of the policy pack's config file (JSON): settings by policy name, USD.
+def policy_config(config: StackConfig) -> dict[str, dict[str, Any]]:
+    """The content of the policy pack's config file (JSON): level and settings by policy name.
 
-    Every policy is named and mandatory; a limit that the stack does not set is left out, which means not limited.
+    Every policy is named; a limit that the stack does not set is left out, which means not limited.
     """
-    config: dict[str, dict[str, Any]] = {
-        figure.policy: {"enforcementLevel": "mandatory", **_set(limits, figure.name)} for figure in FIGURES
-    }
-    config["prices-known"] = {"enforcementLevel": "mandatory"}
-    return config
+    limits = {figure.policy: _set(config.limits, figure.name) for figure in FIGURES}
+    fresh = {"days": config.catalog.fail_days} if config.catalog.fail_days is not None else {}
+    chosen = config.policies.by_name
+    found: dict[str, dict[str, Any]] = {}
+    for name in PARAMETERS:
+        setting = chosen.get(name, PolicySetting())
+        given = {**limits.get(name, {}), **(fresh if name == "prices-fresh" else {}), **setting.parameters()}
+        found[name] = {"enforcementLevel": setting.level, **given}
+    return found
 
 
 def _set(limits: Limits, figure: str) -> dict[str, float]:

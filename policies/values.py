@@ -17,7 +17,7 @@ def given(props: Mapping[str, Any], key: str, otherwise: str | None = None) -> A
     """
     found: Any = props
     for part in key.split("."):
-        if not isinstance(found, Mapping) or part not in found:
+        if not isinstance(found, Mapping) or part not in set(found):  # `in` alone would ask for the value
             raise Unpriceable(otherwise or f"it has no {key}.")
         found = found[part]
     value = plain(found)

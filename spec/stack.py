@@ -35,6 +35,7 @@ from spec.clouds import (
 )
 from spec.desired import OnExhausted
 from spec.errors import InputError, Problem, SpecError, did_you_mean
+from spec.policies import PolicySettings
 from spec.problems import expected
 from spec.providers import External, Provider
 from spec.quantities import Wrong
@@ -108,6 +109,7 @@ class StackConfig(Setting):
     max_pools_per_service: int = Field(24, ge=1, le=500)
     max_regions: int = Field(6, ge=1)
     limits: Limits = Limits()
+    policies: PolicySettings = PolicySettings()
     budget: StackBudget = StackBudget()
     local: LocalCloud = LocalCloud()
     aws: AwsAccount | None = None

@@ -10,7 +10,7 @@ import pytest
 from pulumi import automation as auto
 
 from policies.config import policy_config
-from spec.stack import Limits
+from spec.stack import Limits, StackConfig
 from tools import pulumi_cli
 
 ROOT = Path(__file__).parent.parent.parent
@@ -91,7 +91,7 @@ def preview(tmp_path, monkeypatch):
         (tmp_path / "program" / "Pulumi.yaml").write_text(PROJECT)
         (tmp_path / "program" / "__main__.py").write_text(PROGRAM + program)
         config = tmp_path / "policy-config.json"
-        config.write_text(json.dumps(policy_config(limits)))
+        config.write_text(json.dumps(policy_config(StackConfig(limits=limits))))
         options = auto.LocalWorkspaceOptions(env_vars=env)
         stack = auto.create_or_select_stack("dev", work_dir=str(tmp_path / "program"), opts=options)
         events = []

@@ -1,0 +1,89 @@
+"""What lies on disks and in buckets is encrypted, and not for the public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pulumi_policy import PolicyResource
+
+from policies.cost import Stack
+from policies.rules import Config, Rule, at, items, true
+
+_BUCKET = "aws:s3/bucket:Bucket"
+_BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
+
+
+def _disks(resource: PolicyResource, _config: Config) -> Iterator[str]:
+    """GCP and Azure encrypt every disk; AWS does where it is told to."""
+    props, kind = resource.props, resource.resource_type
+    if kind == "aws:ec2/launchTemplate:LaunchTemplate":
+        mappings = items(props, "blockDeviceMappings")
+        if not mappings:
+            yield "names no disk, so the image's own are used, encrypted or not. Name them with `encrypted`."
+        for mapping in mappings:
+            if not true(at(mapping, "ebs.encrypted")):
+                yield "has a disk that is not encrypted. Set `encrypted`."
+    elif kind == "aws:ec2/instance:Instance" and not true(at(props, "rootBlockDevice.encrypted")):
+        yield "has a disk that is not encrypted. Set `encrypted`."
+    elif kind == "aws:ebs/volume:Volume" and not true(at(props, "encrypted")):
+        yield "is not encrypted. Set `encrypted`."
+
+
+def _encrypted(_stack: Stack, resources: Sequence[PolicyResource], _config: Config) -> Iterator[str]:
+    """GCP and Azure encrypt every bucket. In AWS how is a resource beside the bucket."""
+    yield from _without(
+        resources,
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        "nothing says how it is encrypted. Add a BucketServerSideEncryptionConfiguration.",
+    )
+
+
+def _private(_stack: Stack, resources: Sequence[PolicyResource], _config: Config) -> Iterator[str]:
+    closed = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+    yield from _without(
+        resources, closed, "nothing keeps the public out. Add a BucketPublicAccessBlock with all four."
+    )
+    for r in sorted(resources, key=lambda r: r.urn):
+        props, kind = r.props, r.resource_type
+        if kind == closed:
+            for name in _BLOCKS:
+                if not _known(r, name, wanted=True):
+                    yield f"{r.name}: {name} must be true."
+        elif kind == "azure-native:storage:StorageAccount" and not _known(
+            r, "allowBlobPublicAccess", wanted=False
+        ):
+            yield f"{r.name}: allowBlobPublicAccess must be false."
+        elif kind == "azure-native:storage:BlobContainer" and at(props, "publicAccess", "None") != "None":
+            yield f"{r.name}: publicAccess must be None."
+        elif kind == "gcp:storage/bucket:Bucket":
+            if at(props, "publicAccessPrevention") != "enforced":
+                yield f"{r.name}: publicAccessPrevention must be `enforced`."
+            if not _known(r, "uniformBucketLevelAccess", wanted=True):
+                yield f"{r.name}: uniformBucketLevelAccess must be true."
+
+
+def _without(resources: Sequence[PolicyResource], kind: str, message: str) -> Iterator[str]:
+    """Buckets that no resource of that kind is about."""
+    about = {
+        d.urn for r in resources if r.resource_type == kind for d in r.property_dependencies.get("bucket", ())
+    }
+    for r in sorted(resources, key=lambda r: r.urn):
+        if r.resource_type == _BUCKET and r.urn not in about:
+            yield f"{r.name}: {message}"
+
+
+def _known(resource: PolicyResource, name: str, *, wanted: bool) -> bool:
+    value = at(resource.props, name)
+    return true(value) if wanted else value is False
+
+
+RULES = (
+    Rule("encrypted-disks", "Every disk is encrypted.", "CIS AWS Foundations 2.2.1", each=_disks),
+    Rule("encrypted-buckets", "Every bucket is encrypted.", "CIS AWS Foundations 2.1", whole=_encrypted),
+    Rule(
+        "private-buckets",
+        "No bucket is for the public.",
+        "CIS AWS Foundations 2.1.4, CIS GCP 5.1 and 5.2, CIS Azure 3.7",
+        whole=_private,
+    ),
+)

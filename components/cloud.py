@@ -26,6 +26,9 @@ EDGE_PORT = 443
 CONTROLLER_PORT = 9444
 """Of the controller's API, with TLS: edges ask it."""
 
+ROLES = frozenset({"replicas", "edges", "controller"})
+"""Of machines, as a network's firewalls know them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
@@ -51,7 +54,8 @@ class Network:
     """One region's network. Machines without a public inbound port but 9443; edges take 443.
 
     `subnets`: by zone; the key "" where the cloud's subnets span the region. `replicas`, `edges`, `controller`: what a
-    machine of that role names to get its firewall rules: security group (AWS, Azure), network tag (GCP).
+    machine of that role names to get its firewall rules: security group (AWS, Azure), network tag (GCP). Empty where the
+    region has no such machine.
     """
 
     cloud: str
@@ -68,7 +72,7 @@ class NetworkArgs:
     """`zones`: in which there are pools or hosts. `cidr`: the /16 of the region.
 
     `callers`: static addresses of edges and controller as `a.b.c.d/32`: from nowhere else replicas are reached.
-    `status_from`: ranges that may ask the controller from outside; the edges' addresses.
+    `roles`: of the machines that the region has; what only others need is left out where a cloud's module can.
     """
 
     scope: Scope
@@ -76,6 +80,7 @@ class NetworkArgs:
     zones: tuple[str, ...]
     cidr: str
     callers: Mapping[str, pulumi.Input[str]]
+    roles: frozenset[str] = ROLES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,28 +30,32 @@ class AwsNetwork(pulumi.ComponentResource):
         super().__init__("tradewind:network:AwsNetwork", name, {}, opts)
         self._name, self._args, self._opts = name, args, args.scope.child(self)
         network_id, subnets = self._place()
-        replicas, edges, controller = (
-            self._group(network_id, role) for role in ("replicas", "edges", "controller")
-        )
-        for role, group in (("edges", edges), ("controller", controller)):
-            self._door(f"{role}-to-replicas", replicas, REPLICA_PORT, group=group.id)
-        self._door("edges-to-controller", controller, CONTROLLER_PORT, group=edges.id)
-        for caller in sorted(args.callers):
-            self._door(f"{caller}-address-to-replicas", replicas, REPLICA_PORT, cidr=args.callers[caller])
-            self._door(
-                f"{caller}-address-to-controller", controller, CONTROLLER_PORT, cidr=args.callers[caller]
-            )
-        self._door("anybody-to-edges", edges, EDGE_PORT, cidr=_ANYWHERE)
+        self._groups = {role: self._group(network_id, role) for role in sorted(args.roles)}
+        self._doors()
+        ids = {role: group.id for role, group in self._groups.items()}
         self.network = Network(
             cloud="aws",
             region=args.region,
             id=network_id,
             subnets=subnets,
-            replicas=replicas.id,
-            edges=edges.id,
-            controller=controller.id,
+            replicas=ids.get("replicas", ""),
+            edges=ids.get("edges", ""),
+            controller=ids.get("controller", ""),
         )
         self.register_outputs({"id": network_id, "subnets": subnets})
+
+    def _doors(self) -> None:
+        """Who reaches whom: by group inside the network, by static address from outside."""
+        groups, callers = self._groups, self._args.callers
+        if "edges" in groups:
+            self._door("anybody-to-edges", groups["edges"], EDGE_PORT, cidr=_ANYWHERE)
+        for role, port in (("replicas", REPLICA_PORT), ("controller", CONTROLLER_PORT)):
+            if role not in groups:
+                continue
+            for caller in sorted({"edges", "controller"} & groups.keys() - {role}):
+                self._door(f"{caller}-to-{role}", groups[role], port, group=groups[caller].id)
+            for caller in sorted(callers.keys() - {role}):
+                self._door(f"{caller}-address-to-{role}", groups[role], port, cidr=callers[caller])
 
     def _place(self) -> tuple[pulumi.Input[str], dict[str, pulumi.Input[str]]]:
         """Ids of the network and, by zone, of its subnets."""

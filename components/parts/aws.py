@@ -66,9 +66,24 @@ class AwsParts:
         args = self._args
         for region in (r for r in args.layout.regions if r.cloud == "aws"):
             given = NetworkArgs(
-                scope=args.scope, region=region.region, zones=region.zones, cidr=region.cidr, callers=callers
+                scope=args.scope,
+                region=region.region,
+                zones=region.zones,
+                cidr=region.cidr,
+                callers=callers,
+                roles=self._roles(region.region),
             )
             self._networks[region.region] = AwsNetwork(f"aws-{region.region}", given, args.child).network
+
+    def _roles(self, region: str) -> frozenset[str]:
+        """Of the machines that a region has."""
+        args = self._args
+        found = {
+            "replicas": any(pool.region == region for pool in args.pools),
+            "edges": any(edge.region == region for edge in args.edges),
+            "controller": args.layout.home == ("aws", region),
+        }
+        return frozenset(role for role, there in found.items() if there)
 
     def network(self, region: str) -> Network:
         """See Parts."""

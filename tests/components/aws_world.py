@@ -6,7 +6,7 @@ import pulumi
 from pulumi.runtime.mocks import MockMonitor
 from pulumi_aws import Provider
 
-from components.cloud import Identity, NetworkArgs, PoolsArgs, Scope
+from components.cloud import ROLES, Identity, NetworkArgs, PoolsArgs, Scope
 from components.network.aws import AwsNetwork
 from components.pools.aws import AwsPools
 from spec.desired import Pool, Prices
@@ -105,10 +105,12 @@ def scope(**config):
     return Scope(env="prod", cloud="aws", config=parse(settings, file="Pulumi.prod.yaml"), provider=provider)
 
 
-def network_of(a_scope, *, region=REGION, zones=ZONES, callers=CALLERS):
+def network_of(a_scope, *, region=REGION, roles=ROLES):
     return AwsNetwork(
         f"network-{region}",
-        NetworkArgs(scope=a_scope, region=region, zones=zones, cidr="10.42.0.0/16", callers=callers),
+        NetworkArgs(
+            scope=a_scope, region=region, zones=ZONES, cidr="10.42.0.0/16", callers=CALLERS, roles=roles
+        ),
     ).network
 
 

@@ -41,9 +41,16 @@ def test_only_the_callers_port_of_edges_is_open_to_the_world(created):
 def test_the_controller_is_asked_by_edges(created):
     assert doors(created, "controller") == {
         (9444, 9444, "198.51.100.7/32"),
-        (9444, 9444, "203.0.113.9/32"),
         (9444, 9444, f"id of network-{REGION}-edges"),
     }
+
+
+def test_a_region_with_replicas_only_has_their_group_and_no_door_for_machines_that_are_not_there():
+    found = {}
+    recorder = recorded(lambda: found.update(network=network_of(scope(), roles=frozenset({"replicas"}))))
+    assert recorder.of("SecurityGroup").keys() == {f"network-{REGION}-replicas"}
+    assert doors(recorder, "replicas") == {(9443, 9443, "198.51.100.7/32"), (9443, 9443, "203.0.113.9/32")}
+    assert (found["network"].edges, found["network"].controller) == ("", "")
 
 
 def test_rules_are_tcp_and_say_what_they_are_for(created):

@@ -66,6 +66,15 @@ def test_an_address_of_the_controller_is_declared_at_home_only():
     assert not world.options["aws:s3/bucket:Bucket", "aws-store"]["protect"], "what it holds is made anew"
 
 
+@pytest.mark.parametrize(
+    ("layout", "foreign", "roles"),
+    [(AT_HOME, None, {"controller", "edges", "replicas"}), (AWAY, GOOGLE, {"edges", "replicas"})],
+)
+def test_a_region_has_firewalls_for_the_machines_that_it_has(layout, foreign, roles):
+    groups = assembled(layout, foreign=foreign).of("SecurityGroup")
+    assert groups.keys() == {f"aws-{REGION}-{role}" for role in roles}
+
+
 def test_replicas_may_read_the_buckets_that_their_service_mounts_and_none_of_another_cloud():
     policy = assembled(AT_HOME).of("RolePolicy")["aws-chat"]["policy"]
     [mounted] = [s for s in json.loads(policy)["Statement"] if s["Sid"] == "Mounted"]

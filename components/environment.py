@@ -18,7 +18,7 @@ import pulumi_tls as tls
 
 from components.boot import cloud_init, pointers
 from components.certificates import Certificates, CertificatesArgs
-from components.cloud import Address, HostArgs, Scope
+from components.cloud import CONTROLLER_PORT, Address, HostArgs, Scope
 from components.desired import desired_state
 from components.names import Names
 from components.parts import Parts, PartsArgs
@@ -265,7 +265,8 @@ class Environment(pulumi.ComponentResource):
         """The edges as the environment's name leads to them."""
         controller = addresses["controller"].ip
         for cloud in sorted({e.cloud for e in self._layout.edges}):
-            settings = pointers.edge_settings(self._args.config, cloud=cloud, controller=controller)
+            url = pulumi.Output.concat("https://", controller, f":{CONTROLLER_PORT}")
+            settings = pointers.edge_settings(self._args.config, cloud=cloud, controller_url=url)
             self._pointer(cloud, "edge", archives["edge"], settings)
             identity = self._parts[cloud].edge_identity()
             for edge in (e for e in self._layout.edges if e.cloud == cloud):

@@ -79,16 +79,36 @@ class HomeConfig(Written):
     region: str
 
 
+class AcmeConfig(Written):
+    """The authority that issues what callers see, and who owns the zone in which names are proved.
+
+    `zone`: the owner's own id of it. `token_file`: of an API token, where the owner is Cloudflare.
+    """
+
+    directory: str
+    email: str = ""
+    owner: Literal["route53", "cloud_dns", "cloudflare"]
+    zone: str
+    token_file: Path | None = None
+
+
 class CertificatesConfig(Written):
     """The authority's certificate and key, and what is issued beside the pools' leafs.
 
-    `edges`: clouds with edge hosts. `public`: whether callers see a certificate of the own authority; None = the user's own.
+    `edges`: clouds with edge hosts. `public`: who issues what callers see; None = the user's own certificate.
     """
 
     ca_file: Path
     ca_key_file: Path
     edges: frozenset[Literal["aws", "gcp", "azure"]] = frozenset()
-    public: Literal["own_ca"] | None = None
+    public: Literal["own_ca", "acme"] | None = None
+    acme: AcmeConfig | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> CertificatesConfig:
+        if (self.public == "acme") != (self.acme is not None):
+            raise ValueError("public is `acme` exactly when `acme` says by whom")
+        return self
 
 
 class ControllerConfig(Written):

@@ -14,7 +14,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from spec.base import Port, Usd
@@ -139,6 +139,17 @@ class StackConfig(Setting):
         if twice := sorted({n for n in names if names.count(n) > 1}):
             raise Wrong(f"has two entries named `{twice[0]}`", "Each needs a name of its own.")
         return entries
+
+    @field_validator("tls")
+    @classmethod
+    def _name_can_be_proved(cls, tls: Tls, others: ValidationInfo) -> Tls:
+        dns = others.data.get("dns")
+        if tls.mode == "acme" and dns is not None and dns.owner not in ("route53", "cloud_dns", "cloudflare"):
+            raise Wrong(
+                f"has the mode acme, but the dns owner {dns.owner} has no zone to prove a name in",
+                "Use one of route53, cloud_dns and cloudflare, or the mode `files` or `own_ca`.",
+            )
+        return tls
 
     @property
     def is_local(self) -> bool:

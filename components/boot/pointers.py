@@ -10,10 +10,9 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import pulumi
-
 from components.cloud import CONTROLLER_PORT, EDGE_PORT
 from spec import certificates
+from spec.secrets import CLOUDFLARE_TOKEN
 from spec.stack import StackConfig
 
 EDGE_AGENT_PORT = 9445
@@ -66,15 +65,31 @@ def controller_settings(
             "ca_key_file": f"secret:{certificates.AUTHORITY_KEY}",
             "edges": sorted(set(edges)),
             "public": issued,
+            **_acme(config),
         },
     }
 
 
-def edge_settings(config: StackConfig, *, cloud: str, controller: pulumi.Input[str]) -> dict[str, Any]:
-    """`lb.edge.config.EdgeConfig`, for the edge hosts of one cloud. `controller`: its address, perhaps known later."""
+def _acme(config: StackConfig) -> dict[str, Any]:
+    if config.tls.mode != "acme":
+        return {}
+    token = {"token_file": f"secret:{CLOUDFLARE_TOKEN}"} if config.dns.owner == "cloudflare" else {}
+    return {
+        "acme": {
+            "directory": config.tls.directory,
+            "email": config.tls.email,
+            "owner": config.dns.owner,
+            "zone": config.dns.zone,
+            **token,
+        }
+    }
+
+
+def edge_settings(config: StackConfig, *, cloud: str, controller_url: Any) -> dict[str, Any]:
+    """`lb.edge.config.EdgeConfig`, for the edge hosts of one cloud. `controller_url` may be known later."""
     settings: dict[str, Any] = {
         "edge_id": "host:edge_id",
-        "controller_url": pulumi.Output.concat("https://", controller, f":{CONTROLLER_PORT}"),
+        "controller_url": controller_url,
         "token_file": f"secret:{certificates.TOKEN}",
         "bucket": "host:bucket",
         "dir": "state:edge",

@@ -30,7 +30,7 @@ def renewed(leaf: Leaf | None, authority: Authority, wish: Wish, now: float) -> 
     at = datetime.fromtimestamp(now, UTC)
     ended = at >= cert.not_valid_after_utc
     if authority.issued(cert):
-        return authority.issue(wish, now) if _is_due(cert, at) or names_of(cert) != set(wish.names) else None
+        return authority.issue(wish, now) if is_due(cert, at) or names_of(cert) != set(wish.names) else None
     if ended:
         return authority.issue(wish, now)
     believed = [a for a in authorities(leaf.ca) if a.not_valid_after_utc > at]
@@ -43,6 +43,7 @@ def renewed(leaf: Leaf | None, authority: Authority, wish: Wish, now: float) -> 
     return authority.issue(wish, now).model_copy(update={"ca": leaf.ca})
 
 
-def _is_due(cert: x509.Certificate, at: datetime) -> bool:
+def is_due(cert: x509.Certificate, at: datetime) -> bool:
+    """Whether a third of its life or less is left."""
     life = cert.not_valid_after_utc - cert.not_valid_before_utc
     return at >= cert.not_valid_before_utc + life * RENEW_AT

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 
 from lb.bucket import Bucket, open_bucket
+from lb.certificates.challenge import CloudDns, Cloudflare, Records, Route53
 from lb.certificates.stores import AZURE_SCOPE, AwsSecrets, AzureSecrets, GcpSecrets, SecretStore
 from lb.clouds.local import LocalDriver
 from lb.clouds.protocol import Driver
-from lb.config import AwsConfig, AzureConfig, ControllerConfig, GcpConfig
+from lb.config import AcmeConfig, AwsConfig, AzureConfig, ControllerConfig, GcpConfig, read_token
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Clouds:
     buckets: dict[str, Bucket] = field(default_factory=dict)
     secrets: dict[str, SecretStore] = field(default_factory=dict)
     """Only of clouds whose config says where they are."""
+    zones: dict[str, Records] = field(default_factory=dict)
+    """By owner of a zone: where names are proved to an ACME authority."""
 
 
 def open_clouds(config: ControllerConfig, client: httpx.AsyncClient) -> Clouds:
@@ -37,7 +40,16 @@ def open_clouds(config: ControllerConfig, client: httpx.AsyncClient) -> Clouds:
         _gcp(clouds.gcp, config, client, found)
     if clouds.azure is not None:
         _azure(clouds.azure, config, client, found)
+    acme = _acme(config, "cloudflare")
+    if acme is not None and acme.token_file is not None:
+        found.zones["cloudflare"] = Cloudflare(functools.partial(read_token, acme.token_file), zone=acme.zone)
     return found
+
+
+def _acme(config: ControllerConfig, owner: str) -> AcmeConfig | None:
+    """How names are proved, when that owner's zone is where."""
+    acme = config.certificates.acme if config.certificates is not None else None
+    return acme if acme is not None and acme.owner == owner else None
 
 
 def _own_token(config: ControllerConfig) -> Any:
@@ -76,6 +88,8 @@ def _aws(aws: AwsConfig, config: ControllerConfig, found: Clouds) -> None:
     found.drivers["aws"] = AwsDriver(clients, regions=aws.regions, private_in=aws.private_in)
     if aws.secrets:
         found.secrets["aws"] = AwsSecrets(functools.partial(clients, "secretsmanager", aws.secrets))
+    if acme := _acme(config, "route53"):  # one service for the world, behind this region
+        found.zones["route53"] = Route53(functools.partial(clients, "route53", "us-east-1"), zone=acme.zone)
     if aws.bucket:
         found.buckets["aws"] = open_bucket(
             aws.bucket, credentials=aws_store_credentials(session), region=aws.bucket_region
@@ -92,6 +106,8 @@ def _gcp(gcp: GcpConfig, config: ControllerConfig, client: httpx.AsyncClient, fo
     )
     if gcp.secrets:
         found.secrets["gcp"] = GcpSecrets(client, tokens.bearer, project=gcp.secrets)
+    if acme := _acme(config, "cloud_dns"):
+        found.zones["cloud_dns"] = CloudDns(lambda: tokens.now()[0], project=gcp.project, zone=acme.zone)
     if gcp.bucket:
         found.buckets["gcp"] = open_bucket(gcp.bucket, credentials=tokens.for_store)
 

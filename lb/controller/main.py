@@ -12,7 +12,7 @@ from lb import log as logs
 from lb.api import make_app
 from lb.bucket import open_bucket
 from lb.certificates.authority import Authority
-from lb.certificates.keeper import Keeper, own_ca
+from lb.certificates.keeper import Keeper, Public, own_ca
 from lb.clock import Clock, SystemClock
 from lb.clouds.opened import Clouds, open_clouds
 from lb.config import ControllerConfig, read_config, read_token
@@ -86,6 +86,16 @@ def _keeper(config: ControllerConfig, clouds: Clouds, clock: Clock) -> Keeper | 
         key=_text("certificates.ca_key_file", config.certificates.ca_key_file),
     )
     home = config.home.cloud
+    public: Public | None = own_ca(authority) if config.certificates.public == "own_ca" else None
+    if acme := config.certificates.acme:
+        from lb.certificates.acme import Acme  # loads libraries that nobody else needs
+
+        if (records := clouds.zones.get(acme.owner)) is None:
+            raise InputError(
+                f"certificates.acme.owner: nothing is known of {acme.owner}, or its token_file is missing"
+            )
+        key = _text("certificates.ca_key_file", config.certificates.ca_key_file)
+        public = Acme(directory=acme.directory, email=acme.email, key=key, records=records).public
     for cloud in {home, *config.certificates.edges} - clouds.secrets.keys():
         raise InputError(f"clouds.{cloud}.secrets: it is missing, and certificates are kept there")
     return Keeper(
@@ -94,7 +104,7 @@ def _keeper(config: ControllerConfig, clouds: Clouds, clock: Clock) -> Keeper | 
         authority=authority,
         stores=clouds.secrets,
         edges=config.certificates.edges,
-        public=own_ca(authority) if config.certificates.public == "own_ca" else None,
+        public=public,
         clock=clock,
     )
 

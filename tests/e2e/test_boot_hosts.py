@@ -165,8 +165,8 @@ class World:
                 CONFIG, env=ENV, home=("aws", REGION), bucket="s3://state", clouds=clouds, edges=["aws"]
             ) | {"host": "127.0.0.1", "port": self.controller_port, "tick_s": 0.2}
         else:
-            settings = pointers.edge_settings(CONFIG, cloud="aws", controller="127.0.0.1") | {
-                "controller_url": f"https://127.0.0.1:{self.controller_port}",
+            url = f"https://127.0.0.1:{self.controller_port}"
+            settings = pointers.edge_settings(CONFIG, cloud="aws", controller_url=url) | {
                 "port": self.agent_port,
                 "public_port": self.public_port,
                 "public_host": "127.0.0.1",

@@ -209,3 +209,14 @@ def test_a_stack_without_a_file_is_told_the_nearest_one(project):
         load_stack(root, "dve")
     with pytest.raises(InputError, match=r"There are: dev."):
         load_stack(root, "production")
+
+
+@pytest.mark.parametrize("owner", ["none", "azure_traffic_manager"])
+def test_acme_needs_a_zone_in_which_the_name_is_proved(owner):
+    dns = {"owner": owner, "name": "llm.example.com"}
+    with pytest.raises(SpecError, match="no zone to prove a name in") as e:
+        parse({"tls": {"mode": "acme"}, "dns": dns}, file="Pulumi.prod.yaml")
+    assert "tradewind:tls: has the mode acme" in str(e.value)
+    assert "route53, cloud_dns and cloudflare" in str(e.value)
+    zone = {"owner": "cloudflare", "name": "llm.example.com", "zone": "z"}
+    assert parse({"tls": {"mode": "acme"}, "dns": zone}, file="Pulumi.prod.yaml").tls.mode == "acme"

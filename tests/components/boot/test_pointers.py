@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import pulumi
 import pytest
 
 from components.boot import pointers
@@ -32,8 +31,9 @@ def filled_in(monkeypatch, tmp_path):
         sys.modules.pop(name, None)
 
 
-def config(**tls):
-    return parse({"home": {"cloud": "aws", "region": "eu-west-1"}, "tls": tls}, file="Pulumi.prod.yaml")
+def config(dns=None, **tls):
+    given = {"home": {"cloud": "aws", "region": "eu-west-1"}, "tls": tls, "dns": dns or {"owner": "none"}}
+    return parse(given, file="Pulumi.prod.yaml")
 
 
 def test_a_pointer_is_the_same_text_for_the_same_archive_and_settings():
@@ -60,6 +60,27 @@ def test_the_controller_reads_its_settings(filled_in):
 
 
 @pytest.mark.parametrize(
+    ("owner", "secrets"),
+    [("route53", ["ca", "ca-key", "token"]), ("cloudflare", ["ca", "ca-key", "cloudflare-token", "token"])],
+)
+def test_the_controller_is_told_where_names_are_proved(filled_in, owner, secrets):
+    given = pointers.controller_settings(
+        config(
+            {"owner": owner, "zone": "Z1", "name": "llm.example.com"}, mode="acme", email="ops@example.com"
+        ),
+        env="prod",
+        home=("aws", "eu-west-1"),
+        bucket="s3://state",
+        clouds={},
+        edges=["aws"],
+    )
+    path, named = filled_in(given)
+    acme = read_config(path).certificates.acme
+    assert (acme.owner, acme.zone, acme.email) == (owner, "Z1", "ops@example.com")
+    assert named == secrets
+
+
+@pytest.mark.parametrize(
     ("tls", "secrets"),
     [
         ({"mode": "own_ca"}, ["leaf", "public", "token"]),
@@ -67,9 +88,8 @@ def test_the_controller_reads_its_settings(filled_in):
     ],
 )
 def test_an_edge_reads_its_settings(filled_in, tls, secrets):
-    given = pointers.edge_settings(config(**tls), cloud="aws", controller="203.0.113.7")
-    assert isinstance(given["controller_url"], pulumi.Output)  # of an address that is known later
-    path, named = filled_in(given | {"controller_url": "https://203.0.113.7:9444"})
+    url = "https://203.0.113.7:9444"
+    path, named = filled_in(pointers.edge_settings(config(**tls), cloud="aws", controller_url=url))
     read = read_edge_config(path)
     assert (read.edge_id, read.bucket, read.bucket_region) == ("edge-prod-1", "s3://state", "eu-west-1")
     assert read.public_port == 443

@@ -117,7 +117,7 @@ class AwsStore(pulumi.ComponentResource):
 
     def _closed(self) -> None:
         """To the public, to other accounts' ownership, and to anything but TLS; encrypted at rest."""
-        s3.BucketPublicAccessBlock(
+        private = s3.BucketPublicAccessBlock(
             f"{self._name}-private",
             region=self.region,
             bucket=self._made,
@@ -146,7 +146,8 @@ class AwsStore(pulumi.ComponentResource):
             region=self.region,
             bucket=self._made,
             policy=tls_only(self.bucket),
-            opts=self._opts,
+            # S3 refuses the two at the same moment.
+            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[private])),
         )
 
     def _versions(self) -> None:

@@ -30,6 +30,7 @@ from planner.layout import EdgePlace, Layout
 from spec import certificates, desired
 from spec.bundle import BuiltBundle, build
 from spec.desired import Pool
+from spec.errors import OutsideError
 from spec.keys import hashed
 from spec.secrets import CALLER_KEY
 from spec.service import ServiceSpec
@@ -181,7 +182,10 @@ class Environment(pulumi.ComponentResource):
 
     def _archives(self) -> dict[str, archive.Archive]:
         """Each in the bucket of every cloud that has machines of its role."""
-        built = {kind: archive.build(kind) for kind in archive.KINDS}
+        try:
+            built = {kind: archive.build(kind) for kind in archive.KINDS}
+        except archive.NoArchive as e:
+            raise OutsideError(str(e)) from None
         for cloud, kind in self._roles():
             of = built[kind]
             self._parts[cloud].store.write(

@@ -28,9 +28,9 @@ NOT_ISSUED = b"{}"
 """What the controller has not written yet; `spec.certificates` says so."""
 
 
-def read(host: fetch.Host, name: str) -> bytes:
-    """The value of a secret of this machine's role. Raises OSError; also for one that was not issued yet."""
-    called, store = secret_name(host["cloud"], host["env"], host["role"], name), host["store"]
+def read(host: fetch.Host, owner: str, name: str) -> bytes:
+    """The value of a secret that this machine may read. Raises OSError; also for one that was not issued yet."""
+    called, store = secret_name(host["cloud"], host["env"], owner, name), host["store"]
     value = {"aws": _aws, "gcp": _gcp, "azure": _azure}[host["cloud"]](store, called)
     if value == NOT_ISSUED:
         raise OSError(f"{called} is not issued yet; the controller does it")
@@ -38,9 +38,12 @@ def read(host: fetch.Host, name: str) -> bytes:
 
 
 def refresh(host: fetch.Host, names: list[str]) -> set[str]:
-    """Brings the files up to date; the names of those that changed. Raises OSError when one can't be read."""
+    """Brings the files of the role's secrets up to date; the names of those that changed.
+
+    Raises OSError when one can't be read.
+    """
     _private(FOLDER)
-    return {name for name in names if _replace(FOLDER / name, read(host, name))}
+    return {name for name in names if _replace(FOLDER / name, read(host, host["role"], name))}
 
 
 def _replace(path: Path, value: bytes) -> bool:

@@ -33,8 +33,11 @@ class _LastRead:
 
     def of(self, resources: Sequence[PolicyResource]) -> Stack:
         """Read anew when they are others."""
-        if resources is not self._of:
-            self._of, self._stack = resources, read(resources)
+        same = len(resources) == len(self._of) and all(
+            a is b for a, b in zip(resources, self._of, strict=True)
+        )
+        if not same:  # each policy gets a list of its own, of the same resources
+            self._of, self._stack = tuple(resources), read(resources)
         return self._stack
 
 

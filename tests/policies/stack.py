@@ -18,7 +18,7 @@ SCALING = {
 }
 
 
-def resource(type_, name, props, *, provider=False):
+def resource(type_, name, props, *, provider=False, depends=None):
     return PolicyResource(
         type_,
         unknown_checking_proxy(props),
@@ -28,7 +28,7 @@ def resource(type_, name, props, *, provider=False):
         PolicyProviderResource("pulumi:providers:x", {}, "urn:x", "x") if provider else None,
         None,
         [],
-        {},
+        depends or {},
     )
 
 

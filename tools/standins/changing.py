@@ -6,13 +6,13 @@ import copy
 import dataclasses
 import json
 import secrets
-from typing import Any
 
+from tools.standins import forms
 from tools.standins.cloud import Cloud, Made, at
 from tools.standins.diff import changes, pattern
 from tools.standins.live import Clouds, Live, Request, Session
-from tools.standins.sdk import ResourceType, Type
-from tools.standins.wire import UNKNOWN, Secret, Values, plain, sealed
+from tools.standins.sdk import ResourceType
+from tools.standins.wire import UNKNOWN, Secret, Values, sealed
 
 
 class Refused(Exception):
@@ -29,13 +29,13 @@ def expected(cloud: Cloud, made: Made, inputs: Values) -> Values:
         for name, field in made.resource.outputs.items()
         if field.required and name not in inputs
     }
-    return _marked(cloud, made, {**_shaped(made.resource, _without_notes(inputs)), **outputs})
+    return _marked(cloud, made, {**forms.shaped(made.resource, forms.without_notes(inputs)), **outputs})
 
 
 def expected_update(cloud: Cloud, made: Made, olds: Values, news: Values) -> Values:
     """Outputs after an update: the cloud's own values stay, but for those that every update renews."""
     renewed = dict.fromkeys(cloud.renewed.get(made.type, ()), UNKNOWN)
-    return _marked(cloud, made, {**olds, **_shaped(made.resource, _without_notes(news)), **renewed})
+    return _marked(cloud, made, {**olds, **forms.shaped(made.resource, forms.without_notes(news)), **renewed})
 
 
 def refuse_unchangeable(cloud: Cloud, made: Made, old_inputs: Values, news: Values) -> None:
@@ -73,11 +73,15 @@ def create(cloud: Cloud, made: Made, inputs: Values, clouds: Clouds | None) -> t
         with clouds.transaction() as session:
             if session.get(id_, made.type) or (unique and session.named(made.type, scope, live.name)):
                 raise Refused(f"{made.type} {live.name} exists already")
+            reason = session.held(made.type, scope, live.name)
+            if reason and not cloud.takes_back(made):
+                raise Refused(f"{made.type} {live.name}: {reason}")
+            session.release(made.type, scope, live.name)
             _judge(cloud, made, session)
             session.put(live)
-            session.record(Request("create", made.type, id_, made.urn, sealed(_without_notes(inputs))))
+            session.record(Request("create", made.type, id_, made.urn, sealed(forms.without_notes(inputs))))
             _deploy(cloud, made, session)
-    return id_, _marked(cloud, made, _shaped(made.resource, outputs))
+    return id_, _marked(cloud, made, forms.shaped(made.resource, outputs))
 
 
 def update(
@@ -85,10 +89,10 @@ def update(
 ) -> Values:
     """Outputs after an update. `values`: old arguments, old outputs, new arguments. Raises Refused."""
     old_inputs, olds, news = values
-    news = _without_notes(news)
+    news = forms.without_notes(news)
     outputs = {**{k: v for k, v in olds.items() if k not in old_inputs or k in news}, **news}
     if clouds is None:
-        return _marked(cloud, made, _shaped(made.resource, outputs))
+        return _marked(cloud, made, forms.shaped(made.resource, outputs))
     with clouds.transaction() as session:
         live = session.get(id_, made.type)
         if live is None:
@@ -96,7 +100,7 @@ def update(
         _judge(cloud, made, session)
         if cloud.whole:
             sent = sealed(news)
-            _put(cloud, live, sealed(_without_notes(old_inputs)), sent)
+            _put(cloud, live, sealed(forms.without_notes(old_inputs)), sent)
         else:
             names = {path.partition("[")[0].partition(".")[0] for path in changes(old_inputs, news)}
             sent = {name: sealed(news.get(name)) for name in sorted(names)}
@@ -116,7 +120,9 @@ def update(
         session.put(renewed)
         session.record(Request("update", made.type, id_, made.urn, sent))
         _deploy(cloud, made, session)
-    return _marked(cloud, made, _shaped(made.resource, _refreshed(outputs, live.properties, add=True)))
+    return _marked(
+        cloud, made, forms.shaped(made.resource, forms.refreshed(outputs, live.properties, add=True))
+    )
 
 
 def read(
@@ -132,14 +138,14 @@ def read(
     if live is None:
         return None
     state, inputs = values
-    outputs = _shaped(resource, _refreshed(state, live.properties, add=True))
+    outputs = forms.shaped(resource, forms.refreshed(state, live.properties, add=True))
     if not state:  # an import
         return outputs, {k: v for k, v in outputs.items() if k in resource.inputs}
-    arguments = _refreshed(inputs, live.properties, add=False)
+    arguments = forms.refreshed(inputs, live.properties, add=False)
     if cloud.whole:
-        now = _shaped(resource, live.properties)
+        now = forms.shaped(resource, live.properties)
         given = {name: live.properties[name] for name in live.properties if name in resource.inputs}
-        arguments = _followed(arguments, sealed(state), now, given)
+        arguments = forms.followed(arguments, sealed(state), now, given)
     return outputs, arguments
 
 
@@ -157,6 +163,9 @@ def delete(cloud: Cloud, type_: str, id_: str, urn: str, clouds: Clouds | None) 
                 raise Refused(f"{type_} {live.name} can't be deleted: {reason}")
         for gone in [live, *cloud.removes(live, session)]:
             session.remove(gone)
+            reason = cloud.keeps_name(gone)
+            if reason:
+                session.hold(gone, reason)
         session.record(Request("delete", type_, id_, urn, {}))
 
 
@@ -199,106 +208,23 @@ def _put(cloud: Cloud, live: Live, old_inputs: Values, sent: Values) -> None:
     live.properties.update(copy.deepcopy(sent))
     for path, value in kept.items():
         if at(sent, path) is None and value is not None:
-            _set(live.properties, path, value)
-
-
-def _set(values: Values, path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-    values[last] = value
+            forms.put_at(live.properties, path, value)
 
 
 def _outputs(cloud: Cloud, made: Made, inputs: Values, id_: str) -> Values:
     naming = cloud.naming(made.type)
     name = {naming.property: made.get(naming.property)} if naming and made.get(naming.property) else {}
-    given = _merged(_without_notes(inputs), {**name, **cloud.defaults(made)})
+    given = forms.merged(forms.without_notes(inputs), {**name, **cloud.defaults(made)})
     own = {k: v for k, v in cloud.outputs(made, id_).items() if k in made.resource.outputs}
     rest = {
-        name: _plausible(field.type, f"{made.name}-{name}")
+        name: forms.plausible(field.type, f"{made.name}-{name}")
         for name, field in made.resource.outputs.items()
         if field.required and name not in given and name not in own
     }
-    return {**rest, **_merged(given, own)}
-
-
-def _plausible(type_: Type, text: str) -> Any:
-    """Something of the right type, for outputs that no table knows."""
-    simple = {
-        "string": text,
-        "integer": 0,
-        "number": 0,
-        "boolean": False,
-        "list": [],
-        "map": {},
-        "object": {},
-    }
-    if type_.kind == "enum":
-        return type_.values[0]
-    return _plausible(type_.items[0], text) if type_.kind == "union" else simple.get(type_.kind)
-
-
-def _merged(values: Values, defaults: Values) -> Values:
-    """`values` with `defaults` where nothing is given, also inside objects."""
-    merged = dict(values)
-    for name, default in defaults.items():
-        value = merged.get(name)
-        if value is None:
-            merged[name] = default
-        elif isinstance(value, dict) and isinstance(default, dict):
-            merged[name] = _merged(value, default)
-    return merged
-
-
-def _without_notes(inputs: Values) -> Values:
-    return {k: v for k, v in inputs.items() if not k.startswith("__")}
-
-
-def _shaped(resource: ResourceType, values: Values) -> Values:
-    """In the form of outputs: Azure takes some lists of ids, and gives back maps of what it knows of each."""
-    fields = resource.outputs
-    return {k: _shape(v, fields[k].type) if k in fields else v for k, v in values.items()}
-
-
-def _shape(value: Any, type_: Type) -> Any:
-    if isinstance(value, Secret):
-        return Secret(_shape(value.value, type_))
-    if type_.kind == "map" and isinstance(value, list):
-        return {str(item): {} for item in value}
-    if type_.kind == "list" and isinstance(value, list):
-        return [_shape(item, type_.items[0]) for item in value]
-    if type_.kind == "object" and isinstance(value, dict):
-        fields = type_.fields()
-        return {k: _shape(v, fields[k].type) if k in fields else v for k, v in value.items()}
-    return value
+    return {**rest, **forms.merged(given, own)}
 
 
 def _marked(cloud: Cloud, made: Made, outputs: Values) -> Values:
     """With the provider's own secrets marked, also while they are not known yet."""
     secret = cloud.secret.get(made.type, frozenset())
     return {k: Secret(v) if k in secret and not isinstance(v, Secret) else v for k, v in outputs.items()}
-
-
-def _refreshed(values: Any, live: Any, *, add: bool) -> Any:
-    """`values` with what differs live; `add`: also what they did not have. Digests of secrets are never copied."""
-    if sealed(values) == live or (isinstance(live, dict) and {"secret_sha256", "asset_sha256"} & set(live)):
-        return values
-    if isinstance(values, dict) and isinstance(live, dict):
-        notes = {k: v for k, v in values.items() if k.startswith("__")}
-        known = {k: _refreshed(v, live[k], add=add) for k, v in values.items() if k in live}
-        return {**notes, **{k: v for k, v in live.items() if add and k not in values}, **known}
-    return live
-
-
-def _followed(arguments: Values, state: Values, now: Values, live: Values) -> Values:
-    """Arguments with every value that is other `now` than in the state, in the form of arguments (`live`)."""
-    followed = dict(arguments)
-    for name, value in live.items():
-        before, after, mine = state.get(name), now.get(name), followed.get(name)
-        if before == after or isinstance(mine, Secret):
-            continue
-        if isinstance(value, dict) and isinstance(after, dict) and isinstance(mine, dict):
-            followed[name] = _followed(mine, before if isinstance(before, dict) else {}, after, value)
-        else:
-            followed[name] = plain(value)
-    return followed

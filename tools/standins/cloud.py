@@ -74,6 +74,7 @@ class Cloud:
     `unchangeable`: type -> properties whose change the cloud refuses, although its provider tries.
     `defaults`: what the cloud fills in by itself. `updated`: what else a cloud changes on an update.
     `deployed`: the objects that a resource writes beside itself, each with what is sent (Azure's resource templates). `removes`: what goes away with a deleted object.
+    `keeps_name`: why the name of a deleted object can't be had again yet; `takes_back`: whether a resource asks for it.
     `answers`: functions that can be answered without a cloud.
     """
 
@@ -94,6 +95,8 @@ class Cloud:
     deployed: Callable[[Made, Session], Iterable[tuple[Live, Values]]] = lambda _made, _session: ()
     updated: Callable[[Made, Live, Values], None] = lambda _made, _live, _sent: None
     removes: Callable[[Live, Session], list[Live]] = lambda _live, _session: []
+    keeps_name: Callable[[Live], str | None] = lambda _live: None
+    takes_back: Callable[[Made], bool] = lambda _made: False
     local: frozenset[str] = frozenset()
     reference: re.Pattern[str] | None = None
     canonical: Callable[[str], str] = lambda reference: reference

@@ -23,6 +23,7 @@ create table if not exists objects (
     primary key (package, id, type)
 );
 create index if not exists names on objects (type, scope, name);
+create table if not exists held (type text, scope text, name text, reason text);
 create table if not exists journal (
     number integer primary key, operation text, type text, id text, urn text, sent text
 );
@@ -151,6 +152,22 @@ class Session:
     def remove(self, live: Live) -> None:
         """Removes an object."""
         self._db.execute("delete from objects where id = ? and type = ?", (live.id, live.type))
+
+    def hold(self, live: Live, reason: str) -> None:
+        """The name of what is deleted can't be had again yet."""
+        values = (live.type, live.scope, live.name, reason)
+        self._db.execute("insert into held values (?, ?, ?, ?)", values)
+
+    def held(self, type_: str, scope: str, name: str) -> str | None:
+        """Why a name can't be had although nothing live has it."""
+        found = self._db.execute(
+            "select reason from held where type = ? and scope = ? and name = ?", (type_, scope, name)
+        ).fetchone()
+        return found[0] if found else None
+
+    def release(self, type_: str, scope: str, name: str) -> None:
+        """What was deleted is taken back."""
+        self._db.execute("delete from held where type = ? and scope = ? and name = ?", (type_, scope, name))
 
     def record(self, request: Request) -> None:
         """Adds to the journal."""

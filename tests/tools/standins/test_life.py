@@ -17,6 +17,7 @@ INSTANCE = "aws:ec2/instance:Instance"
 SECRET = "aws:secretsmanager/secret:Secret"
 VALUE = "aws:secretsmanager/secretVersion:SecretVersion"
 SET, RESOURCE_GROUP = "azure-native:compute:VirtualMachineScaleSet", "azure-native:resources:ResourceGroup"
+VAULT = {"tenantId": "t", "sku": {"family": "A", "name": "standard"}, "enableRbacAuthorization": True}
 BUCKET, OBJECT = "aws:s3/bucket:Bucket", "aws:s3/bucketObjectv2:BucketObjectv2"
 
 
@@ -341,6 +342,25 @@ def test_what_is_in_use_or_not_empty_is_not_deleted(live, aws):
     aws.delete(OBJECT, inside)
     aws.delete(BUCKET, bucket)
     assert live.objects() == []
+
+
+def test_names_that_a_cloud_keeps_after_a_deletion_can_not_be_had_again(live, aws, azure):
+    for window, free in ((0, True), (7, False)):
+        secret = {"name": f"after-{window}", "recoveryWindowInDays": window}
+        id_, _ = aws.create(SECRET, secret, name="secret")
+        aws.delete(SECRET, id_)
+        if free:
+            aws.create(SECRET, secret, name="secret")
+        else:
+            with pytest.raises(Aborted, match="scheduled for deletion"):
+                aws.create(SECRET, secret, name="secret")
+
+    vault = {"resourceGroupName": "g", "vaultName": "a-vault", "properties": VAULT}
+    id_, _ = azure.create("azure-native:keyvault:Vault", vault)
+    azure.delete("azure-native:keyvault:Vault", id_)
+    with pytest.raises(Aborted, match="exists in deleted state"):
+        azure.create("azure-native:keyvault:Vault", vault)
+    azure.create("azure-native:keyvault:Vault", {**vault, "properties": {**VAULT, "createMode": "recover"}})
 
 
 # ---------------------------------------------------------------- secrets, cancel, kills

@@ -2,7 +2,7 @@
 
 from tools.standins.aws.fixed import FIXED, FIXED_WHEN
 from tools.standins.aws.ids import REFERENCE, get_parameter, identify, outbound_federation, outputs
-from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, updated
+from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, keeps_name, updated
 from tools.standins.aws.names import naming
 from tools.standins.aws.rules import RULES
 from tools.standins.cloud import Cloud
@@ -21,6 +21,7 @@ CLOUD = Cloud(
     holds=HOLDS,
     defaults=defaults,
     updated=updated,
+    keeps_name=keeps_name,
     reference=REFERENCE,
     answers={
         "aws:ssm/getParameter:getParameter": get_parameter,

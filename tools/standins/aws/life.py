@@ -92,6 +92,14 @@ def updated(made: Made, live: Live, sent: Values) -> None:
         live.properties["desiredCapacity"] = min(max(desired, least), most)
 
 
+def keeps_name(live: Live) -> str | None:
+    """docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html: 30 days, but for a window of 0."""
+    days = live.properties.get("recoveryWindowInDays", 30)
+    if live.type == "aws:secretsmanager/secret:Secret" and days:
+        return f"You can't create this secret because a secret with this name is scheduled for deletion ({days} days)"
+    return None
+
+
 # ---------------------------------------------------------------- what is not deleted
 
 

@@ -85,6 +85,18 @@ def removes(live: Live, session: Session) -> list[Live]:
     )
 
 
+def keeps_name(live: Live) -> str | None:
+    """learn.microsoft.com/azure/key-vault/general/soft-delete-overview: a deleted vault keeps its name 7 to 90 days."""
+    if live.type != "azure-native:keyvault:Vault":
+        return None
+    return "ConflictError: a vault of this name exists in deleted state; recover or purge it"
+
+
+def takes_back(made: Made) -> bool:
+    """learn.microsoft.com/rest/api/keyvault/keyvault/vaults/create-or-update: `createMode: recover`."""
+    return made.get("properties.createMode") == "recover"
+
+
 def _group(live: Live) -> object:
     return live.properties.get("resourceGroupName")
 

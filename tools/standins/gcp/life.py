@@ -36,6 +36,19 @@ def defaults(made: Made) -> Values:
     return {"targetSize": 0} if made.type == MANAGER else {}
 
 
+_SLOW = {
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": "a deleted pool keeps its id for 30 days; undelete it",
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": "a deleted provider keeps its id for 30 days",
+}
+"""cloud.google.com/iam/docs/manage-workload-identity-pools-providers#delete-pool. Custom roles are undeleted by the
+provider itself."""
+
+
+def keeps_name(live: Live) -> str | None:
+    """Why the name of a deleted object can't be had again yet."""
+    return _SLOW.get(live.type)
+
+
 def _in_use(*types: str) -> Hold:
     """ResourceInUseByAnotherResource."""
 

@@ -10,6 +10,7 @@ from policies.cost import Stack
 from policies.rules import Config, Rule, at, items, true
 
 _BUCKET = "aws:s3/bucket:Bucket"
+_BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _BLOCKS = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 
 
@@ -38,28 +39,27 @@ def _encrypted(_stack: Stack, resources: Sequence[PolicyResource], _config: Conf
     )
 
 
-def _private(_stack: Stack, resources: Sequence[PolicyResource], _config: Config) -> Iterator[str]:
-    closed = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+def _blocked(_stack: Stack, resources: Sequence[PolicyResource], _config: Config) -> Iterator[str]:
     yield from _without(
-        resources, closed, "nothing keeps the public out. Add a BucketPublicAccessBlock with all four."
+        resources, _BLOCK, "nothing keeps the public out. Add a BucketPublicAccessBlock with all four."
     )
-    for r in sorted(resources, key=lambda r: r.urn):
-        props, kind = r.props, r.resource_type
-        if kind == closed:
-            for name in _BLOCKS:
-                if not _known(r, name, wanted=True):
-                    yield f"{r.name}: {name} must be true."
-        elif kind == "azure-native:storage:StorageAccount" and not _known(
-            r, "allowBlobPublicAccess", wanted=False
-        ):
-            yield f"{r.name}: allowBlobPublicAccess must be false."
-        elif kind == "azure-native:storage:BlobContainer" and at(props, "publicAccess", "None") != "None":
-            yield f"{r.name}: publicAccess must be None."
-        elif kind == "gcp:storage/bucket:Bucket":
-            if at(props, "publicAccessPrevention") != "enforced":
-                yield f"{r.name}: publicAccessPrevention must be `enforced`."
-            if not _known(r, "uniformBucketLevelAccess", wanted=True):
-                yield f"{r.name}: uniformBucketLevelAccess must be true."
+
+
+def _private(resource: PolicyResource, _config: Config) -> Iterator[str]:
+    props, kind = resource.props, resource.resource_type
+    if kind == _BLOCK:
+        for name in _BLOCKS:
+            if not true(at(props, name)):
+                yield f"{name} must be true."
+    elif kind == "azure-native:storage:StorageAccount" and at(props, "allowBlobPublicAccess") is not False:
+        yield "allowBlobPublicAccess must be false."
+    elif kind == "azure-native:storage:BlobContainer" and at(props, "publicAccess", "None") != "None":
+        yield "publicAccess must be None."
+    elif kind == "gcp:storage/bucket:Bucket":
+        if at(props, "publicAccessPrevention") != "enforced":
+            yield "publicAccessPrevention must be `enforced`."
+        if not true(at(props, "uniformBucketLevelAccess")):
+            yield "uniformBucketLevelAccess must be true."
 
 
 def _without(resources: Sequence[PolicyResource], kind: str, message: str) -> Iterator[str]:
@@ -72,11 +72,6 @@ def _without(resources: Sequence[PolicyResource], kind: str, message: str) -> It
             yield f"{r.name}: {message}"
 
 
-def _known(resource: PolicyResource, name: str, *, wanted: bool) -> bool:
-    value = at(resource.props, name)
-    return true(value) if wanted else value is False
-
-
 RULES = (
     Rule("encrypted-disks", "Every disk is encrypted.", "CIS AWS Foundations 2.2.1", each=_disks),
     Rule("encrypted-buckets", "Every bucket is encrypted.", "CIS AWS Foundations 2.1", whole=_encrypted),
@@ -84,6 +79,7 @@ RULES = (
         "private-buckets",
         "No bucket is for the public.",
         "CIS AWS Foundations 2.1.4, CIS GCP 5.1 and 5.2, CIS Azure 3.7",
-        whole=_private,
+        each=_private,
+        whole=_blocked,
     ),
 )

@@ -119,18 +119,15 @@ def _fresh(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]
         if UNKNOWN in dates:
             yield f"{cloud}: prices without a date are in the table, and they may not be older than {days:g} days. ./tw catalog refresh"
             continue
-        age = max((today - _latest(text)).days for text in dates)
+        age = max((today - _earliest(text)).days for text in dates)
         if age > days:
             yield f"{cloud}: its oldest prices are {age} days old, at most {days:g} are allowed. ./tw catalog refresh"
 
 
-def _latest(text: str) -> date:
-    """The last day that `2024`, `2024-05` or `2024-05-06` can mean."""
-    year, month, day = ([*map(int, text.split("-")), 0, 0])[:3]
-    if day:
-        return date(year, month, day)
-    first_after = date(year + (month in (0, 12)), month % 12 + 1 if month else 1, 1)
-    return date.fromordinal(first_after.toordinal() - 1)
+def _earliest(text: str) -> date:
+    """The first day that `2024`, `2024-05` or `2024-05-06` can mean: prices are as old as they may be."""
+    year, month, day = ([*map(int, text.split("-")), 1, 1])[:3]
+    return date(year, month, day)
 
 
 RULES = (

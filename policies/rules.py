@@ -28,7 +28,7 @@ JudgeAll = Callable[[Stack, Sequence[PolicyResource], Config], Iterable[str]]
 
 @dataclass(frozen=True)
 class Rule:
-    """`words`: what holds when it passes. `source`: where the rule comes from. One of the two functions is given."""
+    """`words`: what holds when it passes. `source`: where the rule comes from. One of the two functions is given, or both."""
 
     name: str
     words: str
@@ -49,8 +49,8 @@ def judge(rule: Rule, stack: Stack, resources: Sequence[PolicyResource], config:
     """Everything that the rule finds, in the order of the resources' names."""
     if rule.whole is not None:
         yield from (Finding(message) for message in rule.whole(stack, resources, config))
+    if rule.each is None:
         return
-    assert rule.each is not None, f"{rule.name} judges nothing"
     for resource in sorted(resources, key=lambda r: r.urn):
         try:
             messages = list(rule.each(resource, config))

@@ -64,7 +64,22 @@ class Program:
             return "\n".join(self.messages)
         raise AssertionError(f"{command} went through")
 
-    def _run(self, command, env):
+    def judged(self, packs, configs):
+        """What the policies say at a preview: the engine's events."""
+        events = []
+
+        def note(event):
+            self._note(event)
+            if event.policy_event:
+                events.append(event.policy_event)
+
+        try:
+            self._run("preview", {}, policy_packs=packs, policy_pack_configs=configs, on_event=note)
+        except auto.CommandError:
+            assert events, "\n".join(self.messages)  # else it failed for another reason
+        return events
+
+    def _run(self, command, env, **options):
         variables = {
             "PATH": self._path,
             "PYTHONPATH": str(ROOT),
@@ -76,12 +91,14 @@ class Program:
             FOLDER: str(self.root / "live"),
             **env,
         }
-        options = auto.LocalWorkspaceOptions(
+        workspace = auto.LocalWorkspaceOptions(
             env_vars=variables, pulumi_home=str(self.root / "home"), pulumi_command=self._command
         )
-        self._stack = auto.create_or_select_stack("probe", work_dir=str(self.root / "program"), opts=options)
+        self._stack = auto.create_or_select_stack(
+            "probe", work_dir=str(self.root / "program"), opts=workspace
+        )
         self.messages = []
-        return getattr(self._stack, command)(on_event=self._note)
+        return getattr(self._stack, command)(**{"on_event": self._note, **options})
 
     def _note(self, event):
         if event.diagnostic_event and event.diagnostic_event.severity == "error":

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from lb.bucket import Bucket, for_each
 from spec.desired import Desired
+from spec.names import cloud_of_edge
 from spec.snapshot import Endpoint, Key, Snapshot, SnapshotService
 
 
@@ -65,8 +66,10 @@ def services_of(
 class Publisher:
     """Holds the newest snapshot of every edge, and wakes those who wait for a newer one."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, of_clouds: Mapping[str, Bucket] | None = None) -> None:
+        """`bucket`: the state bucket; `of_clouds`: those of clouds whose edges read another one."""
         self._bucket = bucket
+        self._of_clouds = of_clouds or {}
         self._epoch = 0
         self._seq = 0
         self._content: tuple[tuple[SnapshotService, ...], tuple[Key, ...]] | None = None
@@ -135,7 +138,8 @@ class Publisher:
     async def _write(self, edge_id: str) -> None:
         published = self._current.get(edge_id)
         if published is not None:
-            await self._bucket.put(snapshot_path(edge_id), published.body)
+            bucket = self._of_clouds.get(cloud_of_edge(edge_id), self._bucket)
+            await bucket.put(snapshot_path(edge_id), published.body)
         if self._current.get(edge_id) is published:  # else it changed meanwhile: the newer one is still to do
             self._unwritten.discard(edge_id)
 

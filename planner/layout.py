@@ -16,7 +16,7 @@ from spec import certificates
 from spec.clouds import EdgeSite, ExistingNetwork, Home
 from spec.desired import Pool
 from spec.errors import InputError, did_you_mean
-from spec.names import cloud_name
+from spec.names import cloud_name, edge_id
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
 
@@ -136,14 +136,14 @@ def _zones(
 
 def _edge(site: EdgeSite, zones: tuple[str, ...]) -> EdgePlace:
     """Hosts in turn through the region's zones."""
-    edge_id = f"edge-{site.cloud}-{site.region}"
+    named = edge_id(site.cloud, site.region)
     return EdgePlace(
-        edge_id,
+        named,
         site.cloud,
         site.region,
         site.instance_type,
         tuple(
-            EdgeHost(f"{edge_id}-{n + 1}", n + 1, zones[n % len(zones)] if zones else None)
+            EdgeHost(f"{named}-{n + 1}", n + 1, zones[n % len(zones)] if zones else None)
             for n in range(site.hosts)
         ),
     )

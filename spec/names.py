@@ -38,6 +38,16 @@ def cloud_of(pool_id: str) -> str:
     return pool_id.split(".")[1]
 
 
+def edge_id(cloud: str, region: str) -> str:
+    """`edge-{cloud}-{region}`: an edge of a real cloud."""
+    return f"edge-{cloud}-{region}"
+
+
+def cloud_of_edge(edge: str) -> str:
+    """The cloud of an edge, by its id."""
+    return edge.split("-")[1] if "-" in edge else ""
+
+
 def replica_id(*, cloud: str, region: str, instance: str) -> str:
     """`{cloud}:{region}:{instance}`; never an address, because addresses are used again."""
     return f"{cloud}:{region}:{instance}"

@@ -136,8 +136,12 @@ class AzureHosts(pulumi.ComponentResource):
             ),
             user_data=user_data.apply(lambda text: base64.b64encode(text.encode()).decode()),
             tags=scope.tags,
-            # A machine keeps its card and its address, so there is no room for the next one beside it.
-            opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(delete_before_replace=True)),
+            # A machine reads its user data once, so an edit of it is a new machine. It keeps its card and its address, so
+            # there is no room for the next one beside it.
+            opts=pulumi.ResourceOptions.merge(
+                self._opts,
+                pulumi.ResourceOptions(delete_before_replace=True, replace_on_changes=["userData"]),
+            ),
         )
 
     def _spread(self) -> pulumi.Output[str]:

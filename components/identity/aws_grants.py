@@ -68,8 +68,8 @@ def edge(place: Place) -> list[Statement]:
 
 
 def controller(place: Place, *, home: bool) -> list[Statement]:
-    """Sizes of this environment's groups, assignments and certificates; at home also the state and its own secrets."""
-    written = place.objects("*") if home else place.objects("assignments/*")
+    """Sizes of this environment's groups, assignments, edges' snapshots and certificates; at home also the state and its own secrets."""
+    written = place.objects("*") if home else place.objects("assignments/*", "edges/*")
     renewed = [
         place.secrets(certificates.EDGE_OWNER),
         place.secrets(certificates.pool_owner("*")),

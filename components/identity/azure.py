@@ -33,9 +33,10 @@ _SECRETS_WRITE = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"  # Key Vault Secrets Off
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
 _WRITES_ASSIGNMENTS = (
     f"((!(ActionMatches{{'{_BLOBS}/write'}}) AND !(ActionMatches{{'{_BLOBS}/add/action'}})"
-    f" AND !(ActionMatches{{'{_BLOBS}/delete'}})) OR (@Resource[{_BLOBS}:path] StringStartsWith 'assignments/'))"
+    f" AND !(ActionMatches{{'{_BLOBS}/delete'}})) OR (@Resource[{_BLOBS}:path] StringStartsWith 'assignments/'"
+    f" OR @Resource[{_BLOBS}:path] StringStartsWith 'edges/'))"
 )
-"""Away from home, the controller writes nothing but assignments."""
+"""Away from home, the controller writes nothing but assignments and edges' snapshots."""
 
 _POOLS = (
     "Microsoft.Compute/virtualMachineScaleSets/read",

@@ -39,9 +39,9 @@ def main(config_path: Path) -> int:
 async def _run(config: ControllerConfig, token: str) -> None:
     region = config.home.region if config.home is not None else ""
     bucket, clock, metrics = open_bucket(config.bucket, region=region), SystemClock(), Metrics()
-    publisher = Publisher(bucket)
     client = make_client()
     clouds = open_clouds(config, client)
+    publisher = Publisher(bucket, clouds.buckets)
     keeper = _keeper(config, clouds, clock)
     mutual = None if keeper is None else await keeper.begin()
     replicas = make_client(None if mutual is None else mutual.client)

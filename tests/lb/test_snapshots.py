@@ -143,3 +143,17 @@ def test_an_edge_whose_snapshot_cannot_be_written_keeps_no_other_edge_from_its_o
         assert (tmp_path / "edges/e1/snapshot.json").exists()
 
     asyncio.run(story())
+
+
+def test_an_edge_of_another_cloud_finds_its_snapshot_in_its_own_bucket(tmp_path):
+    home, away = open_bucket(f"file://{tmp_path}/home"), open_bucket(f"file://{tmp_path}/away")
+
+    async def story():
+        publisher = Publisher(home, {"gcp": away})
+        publisher.begin(1)
+        publisher.publish(["edge-aws-us-east-1", "edge-gcp-us-central1"], (), ())
+        await publisher.write()
+        assert [o.path for o in await home.objects("edges")] == ["edges/edge-aws-us-east-1/snapshot.json"]
+        assert [o.path for o in await away.objects("edges")] == ["edges/edge-gcp-us-central1/snapshot.json"]
+
+    asyncio.run(story())

@@ -26,7 +26,10 @@ POOL_KINDS = {
 }
 """Clouds in which the stack can declare a pool."""
 
-NOT_DRIVEN = {("aws", name) for name in ("K80", "M60", "V100", "V100-32GB")}
+NOT_DRIVEN = {
+    *(("aws", name) for name in ("K80", "M60", "V100", "V100-32GB")),
+    *(("gcp", name) for name in ("P100", "P4", "V100")),
+}
 """Accelerators that the driver of the cloud's current images no longer knows."""
 
 
@@ -80,8 +83,15 @@ def place_filters(
             lambda o: None if o.cloud in POOL_KINDS else f"nothing deploys to {o.cloud} yet",
         )
     )
+    found.append(Filter("", "are machines of a group", _no_machine))
     found.append(Filter("", "have a current image with their driver", _undriven))
     return tuple(found)
+
+
+def _no_machine(offer: Offer) -> str | None:
+    if offer.cloud == "gcp" and offer.instance_type.startswith("tpu-"):
+        return "TPU slices are no machines of Compute Engine, so no group can hold them"
+    return None
 
 
 def _undriven(offer: Offer) -> str | None:

@@ -29,6 +29,8 @@ ZONED = ("aws", "gcp")
 """Clouds in which a host is in a zone that has to be named."""
 
 _LONGEST_SCALE_SET = 54
+_LONGEST_GROUP = 58
+"""GCP names a machine for its group and five letters more, and takes 63 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ def _cidrs(whole: str, places: list[Place]) -> dict[Place, str]:
 def located(pool: Pool, env: str) -> Pool:
     """The pool with what its driver needs to find it: names that the components give to the same things."""
     resource = {"group": cloud_name(env, pool.id)}
+    if pool.cloud == "gcp":
+        resource = {"group": cloud_name(env, pool.id, limit=_LONGEST_GROUP)}
     if pool.cloud == "azure":
         # Azure names a machine for its scale set and nine letters more, and takes 64 of them.
         group = cloud_name(env, pool.id, limit=_LONGEST_SCALE_SET)

@@ -17,6 +17,8 @@ from spec.labels import MAX_SIZE_TAG, POOL_TAG, SERVICE_TAG
 from spec.names import Market, PoolKind
 
 Props = Mapping[str, Any]
+Shape = tuple[str, str]
+"""Accelerator and count."""
 Reader = Callable[[PolicyResource], dict[str, Any]]
 """From a resource to the fields of its `Pool`. Raises UnknownValueError or Unpriceable, and nothing else."""
 
@@ -68,9 +70,9 @@ def _gcp(resource: PolicyResource) -> dict[str, Any]:
         raise Unpriceable("its versions do not lead to one instance template of this stack.")
     template = templates[0].props
     spot = given(template, "scheduling.provisioningModel") == "SPOT"
-    return _of_cloud(
-        "gcp", tags, [given(template, "machineType")], spot=spot, max_size=tags.get(MAX_SIZE_TAG)
-    )
+    types = [given(template, "machineType")]
+    attached = _attached(template)
+    return _of_cloud("gcp", tags, types, attached, spot=spot, max_size=tags.get(MAX_SIZE_TAG))
 
 
 POOLS: Mapping[str, Reader] = {
@@ -86,7 +88,13 @@ POOLS: Mapping[str, Reader] = {
 
 
 def _of_cloud(
-    cloud: str, tags: Mapping[str, Any], types: Iterable[Any], *, spot: bool, max_size: Any
+    cloud: str,
+    tags: Mapping[str, Any],
+    types: Iterable[Any],
+    attached: Shape | None = None,
+    *,
+    spot: bool,
+    max_size: Any,
 ) -> dict[str, Any]:
     pool_id, service = tags.get(POOL_TAG), tags.get(SERVICE_TAG)
     if not isinstance(pool_id, str) or not isinstance(service, str):
@@ -102,7 +110,7 @@ def _of_cloud(
     if not named:
         raise Unpriceable("it names no instance type.")
     accelerator, _, count = shape.rpartition("x")
-    region, zone, price = _priced(cloud, place, named, (accelerator, count), market)
+    region, zone, price = _priced(cloud, place, named, ((accelerator, count), attached), market)
     try:
         most = float(max_size)
     except (TypeError, ValueError):
@@ -126,15 +134,18 @@ def _of_cloud(
 
 
 def _priced(
-    cloud: str, place: str, types: list[str], shape: tuple[str, str], market: Market
+    cloud: str, place: str, types: list[str], shapes: tuple[Shape, Shape | None], market: Market
 ) -> tuple[str, str | None, float]:
-    """Region, zone, and the dearest type's price there by the price table."""
+    """Region, zone, and the dearest type's price there by the price table. `shapes`: as tagged, and as attached."""
+    shape, attached = shapes
     dearest, where = 0.0, None
     for name in types:
         offers = [
             o
             for o in load().by_instance_type.get(name, ())
-            if o.cloud == cloud and place in (o.zone, o.region)
+            if o.cloud == cloud
+            and place in (o.zone, o.region)
+            and attached in (None, (o.accelerator, str(o.accelerator_count)))
         ]
         prices = [(p, o) for o in offers if (p := o.price(market)) is not None]
         if not prices:
@@ -147,6 +158,17 @@ def _priced(
         dearest, where = max(dearest, price), offer
     assert where is not None
     return where.region, where.zone, dearest
+
+
+def _attached(template: Props) -> Shape | None:
+    """What a machine type that brings no accelerators is given; several shapes of such a type have several prices."""
+    if not str(given(template, "machineType")).startswith("n1-"):
+        return None
+    found = given(template, "guestAccelerators")
+    if len(found) != 1:
+        raise Unpriceable("its template attaches no accelerator, or several kinds.")
+    kind, count = given(found[0], "type"), given(found[0], "count")
+    return str(kind).rpartition("/")[2].removeprefix("nvidia-tesla-").upper(), f"{count:g}"
 
 
 def _is_template(resource: PolicyResource) -> bool:

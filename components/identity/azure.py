@@ -31,7 +31,7 @@ _SECRETS_READ = "4633458b-17de-408a-b874-0445c86b69e6"  # Key Vault Secrets User
 _SECRETS_WRITE = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"  # Key Vault Secrets Officer
 
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
-_WRITES_ASSIGNMENTS = (
+_WRITES_AWAY = (
     f"((!(ActionMatches{{'{_BLOBS}/write'}}) AND !(ActionMatches{{'{_BLOBS}/add/action'}})"
     f" AND !(ActionMatches{{'{_BLOBS}/delete'}})) OR (@Resource[{_BLOBS}:path] StringStartsWith 'assignments/'"
     f" OR @Resource[{_BLOBS}:path] StringStartsWith 'edges/'))"
@@ -124,9 +124,7 @@ class AzureController(pulumi.ComponentResource):
         self._scope, at_home = args.scope, args.foreign is None
         made = self._made = _Made(self, name, args.scope, args.store, "controller")
         self.identity, self.client_id = made.identity, made.client_id
-        made.grant(
-            "objects", args.store.container_id, _OBJECTS_WRITE, None if at_home else _WRITES_ASSIGNMENTS
-        )
+        made.grant("objects", args.store.container_id, _OBJECTS_WRITE, None if at_home else _WRITES_AWAY)
         own = (certificates.CONTROLLER_OWNER,)
         made.on_secrets(_SECRETS_WRITE, *(o for o in args.store.secrets if _is_renewed(o)))
         made.on_secrets(_SECRETS_READ, *(own if at_home else ()))

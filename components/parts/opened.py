@@ -32,6 +32,10 @@ def open_parts(args: PartsArgs) -> Parts:
         from components.parts.azure import AzureParts
 
         return AzureParts(args)
+    if args.scope.cloud == "gcp":
+        from components.parts.gcp import GcpParts
+
+        return GcpParts(args)
     raise InputError(f"nothing declares an environment in the cloud `{args.scope.cloud}` yet")
 
 
@@ -55,4 +59,8 @@ def _provider(config: StackConfig, cloud: str, parent: pulumi.Resource) -> pulum
         return pulumi_azure_native.Provider(
             "azure", subscription_id=account.subscription_id, tenant_id=account.tenant_id, opts=opts
         )
+    if cloud == "gcp":
+        import pulumi_gcp
+
+        return pulumi_gcp.Provider("gcp", project=account.project, opts=opts)
     raise InputError(f"nothing declares an environment in the cloud `{cloud}` yet")

@@ -128,11 +128,16 @@ def test_a_model_by_size_leaves_out_what_can_not_hold_it_and_shows_the_arithmeti
 
 
 def test_a_named_accelerator_of_another_vendor_is_the_users_own_judgement(service, catalog):
-    tpu = service("tpu-v5e-8:1", model_size=ModelSize(parameters_b=8))
-    assert {p.offer.accelerator_count for p in rank(tpu, catalog, Constraints()).places} == {8}
+    trainium = service("Trainium:16", model_size=ModelSize(parameters_b=8))
+    assert {p.offer.accelerator_count for p in rank(trainium, catalog, Constraints()).places} == {16}
 
 
 # ---------------------------------------------------------------- nothing is left
+
+
+def test_slices_that_are_no_machines_are_told_apart(service, catalog):
+    told = why(service("tpu-v5e-8:1", model_size=ModelSize(parameters_b=8)), catalog)
+    assert "13 places have TPU-v5e:8; none of those are machines of a group" in told
 
 
 def why(service, catalog, **limits):

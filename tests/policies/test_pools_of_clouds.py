@@ -2,6 +2,7 @@
 
 import pytest
 
+from catalog.load import load
 from policies.resources import read
 from spec.labels import MAX_SIZE_TAG, POOL_TAG, SERVICE_TAG
 from spec.names import Market
@@ -66,6 +67,37 @@ def test_a_group_that_may_launch_several_types_costs_as_much_as_its_dearest():
 )
 def test_what_does_not_fit_together_has_no_price(pool, told):
     assert any(told in reason for reason in reasons(pool)), reasons(pool)
+
+
+def a_t4_pool(market="spot", **template):
+    changes = {f"allInstancesConfig.metadata.{POOL_TAG}": f"chat.gcp.us-central1-a.T4x1.{market}"}
+    given = {"machineType": "n1-standard-4", **template}
+    return clouds.gcp_pool(template=clouds.gcp_template(**given), **changes)
+
+
+T4 = {"type": "nvidia-tesla-t4", "count": 1.0}
+
+
+def test_a_machine_of_google_that_is_given_its_accelerators_costs_what_these_cost():
+    [row] = [
+        o
+        for o in load().by_instance_type["n1-standard-4"]
+        if (o.zone, o.accelerator) == ("us-central1-a", "T4")
+    ]
+    [found] = read([service(), a_t4_pool(guestAccelerators=[T4])]).services
+    assert [p.prices.spot for p in found.pools] == [row.spot_usd_hour]
+
+
+@pytest.mark.parametrize(
+    ("attached", "told"),
+    [
+        ([{**T4, "type": "nvidia-tesla-v100"}], "n1-standard-4 has 1 V100, and its tag"),
+        ([{**T4, "count": 2.0}], "no spot price is known for n1-standard-4"),
+        ([], "attaches no accelerator"),
+    ],
+)
+def test_a_machine_of_google_that_is_given_others_than_its_tag_says_has_no_price(attached, told):
+    assert told in reasons(a_t4_pool(guestAccelerators=attached))[0]
 
 
 def test_a_machine_of_google_is_what_its_template_says():

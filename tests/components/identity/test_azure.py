@@ -95,11 +95,14 @@ def test_the_controller_at_home_reads_its_own_secrets_and_renews_certificates_bu
     assert condition(declared, "controller") == ""
 
 
-def test_a_controller_of_another_cloud_writes_assignments_only_and_reads_no_secret_of_its_own(tmp_path):
+def test_a_controller_of_another_cloud_writes_assignments_and_snapshots_only_and_reads_no_secret_of_its_own(
+    tmp_path,
+):
     declared = declare_all(tmp_path, AWS)
     assert (READS_SECRETS, "/tradewind-prod-controller-s") not in rights(declared, "controller")
     allowed = condition(declared, "controller")
     assert "StringStartsWith 'assignments/'" in allowed
+    assert "StringStartsWith 'edges/'" in allowed
     assert all(f"{BLOBS}/{action}" in allowed for action in ("write", "add/action", "delete"))
     assert allowed.count("(") == allowed.count(")")
 

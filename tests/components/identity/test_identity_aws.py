@@ -241,9 +241,10 @@ def test_a_controller_in_azure_takes_on_a_role_with_its_own_token_only(from_azur
     }
 
 
-def test_a_controller_elsewhere_writes_assignments_and_certificates_and_reads_no_state(from_azure):
+def test_a_controller_elsewhere_writes_assignments_snapshots_and_certificates_and_reads_no_state(from_azure):
     objects = f"arn:aws:s3:::{bucket(from_azure)}"
     assert may(from_azure, "s3:PutObject", f"{objects}/assignments/p.json")
+    assert may(from_azure, "s3:PutObject", f"{objects}/edges/e.json")
     assert not may(from_azure, "s3:PutObject", f"{objects}/bundles/ab.tar.gz")
     assert not may(from_azure, "s3:GetObject", f"{objects}/lease/1.json")
     assert not may(from_azure, "secretsmanager:GetSecretValue", secret("controller", "ca-key"))

@@ -1,0 +1,266 @@
+"""Who a machine is in Google Cloud: a service account that may read its own objects and its own secrets.
+
+Rights on objects are narrowed to keys by a condition of the grant, rights on secrets by being given on each secret, so
+secrets are declared before the identities that read them. The controller of another cloud shows a token of its home to
+a workload identity pool that believes that one subject, and acts as the account. Nowhere is there a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_gcp import iam, projects, secretmanager, serviceaccount, storage
+
+from components.cloud import Foreign, Identity, Scope
+from components.gcp import account_name, project
+from components.store.gcp import GcpStore
+from spec import certificates
+from spec.names import cloud_name
+
+ISSUER = "https://accounts.google.com"
+"""Of the tokens that Google's metadata server signs for a machine."""
+
+_OBJECTS_READ = "roles/storage.objectViewer"
+_OBJECTS_WRITE = "roles/storage.objectUser"
+_SECRETS_READ = "roles/secretmanager.secretAccessor"
+_SECRETS_WRITE = "roles/secretmanager.secretVersionManager"
+"""Adds versions and destroys old ones, and reads none."""
+_ACT_AS = "roles/iam.workloadIdentityUser"
+
+_POOLS = (
+    "compute.instanceGroupManagers.get",
+    "compute.instanceGroupManagers.list",
+    "compute.instanceGroupManagers.update",
+    "compute.instances.list",
+    "compute.regions.list",
+)
+"""What the driver calls; nothing that creates or deletes a group, a template or, but through its group, a machine."""
+
+_LONGEST_POOL = 32
+_PROVIDER = "home"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcpReplicaArgs:
+    """`service`: whose replicas. `mounted`: buckets that its `file_mounts` read, by name."""
+
+    scope: Scope
+    store: GcpStore
+    service: str
+    mounted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcpEdgeArgs:
+    """One identity for all edges of the environment."""
+
+    scope: Scope
+    store: GcpStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class GcpControllerArgs:
+    """`foreign`: the controller as its own cloud shows it; None = GCP is its home."""
+
+    scope: Scope
+    store: GcpStore
+    foreign: Foreign | None = None
+
+
+class GcpReplica(pulumi.ComponentResource):
+    """`identity`: of the replicas of one service, which read what it runs and their own secrets."""
+
+    def __init__(self, name: str, args: GcpReplicaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tradewind:identity:GcpReplica", name, {}, opts)
+        owner, pools = f"service-{args.service}", certificates.pool_owner(f"{args.service}.")
+        made = _Made(self, name, args.scope, args.store, owner)
+        made.on_objects(_OBJECTS_READ, "bundles/", "hosts/", f"assignments/{args.service}.")
+        made.on_secrets(_SECRETS_READ, *(o for o in args.store.secrets if o == owner or o.startswith(pools)))
+        made.on_buckets(args.mounted)
+        self.identity = made.identity
+        self.register_outputs({"account": self.identity.attach})
+
+
+class GcpEdge(pulumi.ComponentResource):
+    """`identity`: of edge hosts, which read their code, their snapshots and their secrets."""
+
+    def __init__(self, name: str, args: GcpEdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tradewind:identity:GcpEdge", name, {}, opts)
+        made = _Made(self, name, args.scope, args.store, "edge")
+        made.on_objects(_OBJECTS_READ, "hosts/", "edges/")
+        made.on_secrets(_SECRETS_READ, certificates.EDGE_OWNER)
+        self.identity = made.identity
+        self.register_outputs({"account": self.identity.attach})
+
+
+class GcpController(pulumi.ComponentResource):
+    """`identity`: of its host, or what the host of another cloud acts as; `service_account`: its email.
+
+    Sizes: conditions of Google's grants know no instance groups, and its rights no size: who may resize a group may
+    edit it. So the right is good for every group of the project, and holds nothing that creates or deletes one.
+    """
+
+    def __init__(
+        self, name: str, args: GcpControllerArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("tradewind:identity:GcpController", name, {}, opts)
+        self._name, self._scope, self._opts = name, args.scope, args.scope.child(self)
+        at_home = args.foreign is None
+        made = self._made = _Made(self, name, args.scope, args.store, "controller")
+        self.identity, self.service_account = made.identity, made.identity.attach
+        if at_home:
+            made.on_objects(_OBJECTS_WRITE)
+            made.on_secrets(_SECRETS_READ, certificates.CONTROLLER_OWNER)
+        else:
+            made.on_objects(_OBJECTS_WRITE, "assignments/", "edges/", lists=True)
+        renewed = [owner for owner in args.store.secrets if _is_renewed(owner)]
+        made.on_secrets(_SECRETS_READ, *renewed)
+        made.on_secrets(_SECRETS_WRITE, *renewed)
+        made.on_project("pools", _POOLS)
+        if args.foreign is not None:
+            self._trust(args.foreign)
+        self.register_outputs({"account": self.service_account})
+
+    def shown_to(self, audience: str) -> Foreign:
+        """The controller as another cloud sees it. Google signs for any audience."""
+        return Foreign(issuer=ISSUER, subject=self._made.number, audience=audience)
+
+    def _trust(self, foreign: Foreign) -> None:
+        """Lets whoever shows that issuer's token for that subject act as the account, and nobody else."""
+        env, of = self._scope.env, project(self._scope)
+        pool = iam.WorkloadIdentityPool(
+            f"{self._name}-home",
+            workload_identity_pool_id=pool_name(env),
+            display_name=f"Tradewind {env}"[:_LONGEST_POOL],
+            description="The controller, whose host is in another cloud",
+            opts=self._opts,
+        )
+        subject: pulumi.Output[str] = pulumi.Output.from_input(foreign.subject)
+        iam.WorkloadIdentityPoolProvider(
+            f"{self._name}-home",
+            workload_identity_pool_id=pool.workload_identity_pool_id,
+            workload_identity_pool_provider_id=_PROVIDER,
+            attribute_mapping={"google.subject": "assertion.sub"},
+            attribute_condition=subject.apply(lambda text: f"assertion.sub == {_quoted(text)}"),
+            oidc=iam.WorkloadIdentityPoolProviderOidcArgs(
+                issuer_uri=foreign.issuer, allowed_audiences=[foreign.audience]
+            ),
+            opts=self._opts,
+        )
+        serviceaccount.IAMMember(
+            f"{self._name}-home",
+            service_account_id=self._made.account,
+            role=_ACT_AS,
+            member=pulumi.Output.concat(
+                f"principal://iam.googleapis.com/projects/{of.project_number}/locations/global/workloadIdentityPools/",
+                pool.workload_identity_pool_id,
+                "/subject/",
+                subject,
+            ),
+            opts=self._opts,
+        )
+
+
+def pool_name(env: str) -> str:
+    """Of the workload identity pool: 4 to 32 of a-z, 0-9 and -."""
+    return cloud_name(env, "home", limit=_LONGEST_POOL)
+
+
+def federation_provider(scope: Scope) -> str:
+    """The full name of the provider that believes the controller of another cloud: known before it is there."""
+    number = project(scope).project_number
+    pool = f"projects/{number}/locations/global/workloadIdentityPools/{pool_name(scope.env)}"
+    return f"//iam.googleapis.com/{pool}/providers/{_PROVIDER}"
+
+
+# ---------------------------------------------------------------- what they share
+
+
+class _Made:
+    """A service account below a component, and its rights. `account`: its full name; `number`: its unique id."""
+
+    def __init__(self, parent: pulumi.Resource, name: str, scope: Scope, store: GcpStore, what: str) -> None:
+        self._name, self._scope, self._store = name, scope, store
+        self._opts = scope.child(parent)
+        made = serviceaccount.Account(
+            name,
+            account_id=account_name(scope.env, what),
+            display_name=f"Tradewind {scope.env}: {what}",
+            opts=self._opts,
+        )
+        self.identity = Identity(attach=made.email, principal=made.member)
+        self.account, self.number = made.name, made.unique_id
+
+    def on_objects(self, role: str, *prefixes: str, lists: bool = False) -> None:
+        """A role for objects whose keys begin so; no prefix = for all. `lists`: also lists the whole bucket's keys.
+
+        A list asks for the bucket, which is no object, so a condition about keys is false for it.
+        """
+        condition = None
+        if prefixes:
+            keys = f"projects/_/buckets/{self._store.bucket}/objects/"
+            parts = [f"resource.name.startsWith({_quoted(keys + prefix)})" for prefix in prefixes]
+            if lists:
+                parts.insert(0, 'resource.type == "storage.googleapis.com/Bucket"')
+            condition = storage.BucketIAMMemberConditionArgs(title="keys", expression=" || ".join(parts))
+        storage.BucketIAMMember(
+            f"{self._name}-objects",
+            bucket=self._store.made,
+            role=role,
+            member=self.identity.principal,
+            condition=condition,
+            opts=self._opts,
+        )
+
+    def on_buckets(self, buckets: Sequence[str]) -> None:
+        """Reads and lists buckets of the user's own."""
+        for bucket in buckets:
+            storage.BucketIAMMember(
+                f"{self._name}-mounts-{bucket}",
+                bucket=bucket,
+                role=_OBJECTS_READ,
+                member=self.identity.principal,
+                opts=self._opts,
+            )
+
+    def on_secrets(self, role: str, *owners: str) -> None:
+        """A role on each secret of the owners."""
+        may = "reads" if role == _SECRETS_READ else "renews"
+        for owner in sorted(owners):
+            for secret, called in sorted(self._store.secrets[owner].items()):
+                secretmanager.SecretIamMember(
+                    f"{self._name}-{may}-{owner}-{secret}",
+                    secret_id=called,
+                    role=role,
+                    member=self.identity.principal,
+                    opts=self._opts,
+                )
+
+    def on_project(self, what: str, permissions: Sequence[str]) -> None:
+        """A role of the environment's own, on the project."""
+        env, of = self._scope.env, project(self._scope).project
+        role = projects.IAMCustomRole(
+            f"{self._name}-may-{what}",
+            role_id=cloud_name(env, what).replace("-", "_"),
+            title=f"Tradewind {env}: {what}",
+            permissions=list(permissions),
+            opts=self._opts,
+        )
+        projects.IAMMember(
+            f"{self._name}-{what}",
+            project=of,
+            role=role.name,
+            member=self.identity.principal,
+            opts=self._opts,
+        )
+
+
+def _is_renewed(owner: str) -> bool:
+    return owner == certificates.EDGE_OWNER or owner.startswith(certificates.pool_owner(""))
+
+
+def _quoted(text: str) -> str:
+    """As Google's expressions write a text."""
+    return '"{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))

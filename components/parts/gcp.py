@@ -1,0 +1,167 @@
+"""Google Cloud, put together. Its rights name single secrets, so identities come after all secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+
+from components.cloud import Address, Foreign, HostArgs, Identity, Network, NetworkArgs, Pools, PoolsArgs
+from components.gcp import project
+from components.hosts.gcp import GcpHosts, GcpHostsArgs, static_address
+from components.identity.gcp import (
+    GcpController,
+    GcpControllerArgs,
+    GcpEdge,
+    GcpEdgeArgs,
+    GcpReplica,
+    GcpReplicaArgs,
+    federation_provider,
+)
+from components.network.gcp import GcpNetwork
+from components.parts import PartsArgs
+from components.pools.gcp import GcpPools
+from components.store.gcp import GcpStore, GcpStoreArgs
+from planner.layout import EdgePlace
+
+
+class GcpParts:
+    """See `components.parts.Parts`."""
+
+    def __init__(self, args: PartsArgs) -> None:
+        self._args = args
+        self._provider = federation_provider(args.scope)
+        self.audience = f"https:{self._provider}"
+        self._balancers: dict[str, Address] = {}
+        self._networks: dict[str, Network] = {}
+        self._identities: dict[str, Identity] = {}
+        self._controller: GcpController | None = None
+        self._foreign_audience = ""
+        self.store = GcpStore(
+            "gcp-store",
+            GcpStoreArgs(
+                scope=args.scope,
+                region=args.region,
+                files=args.files,
+                protect=args.protect and args.home,
+            ),
+            args.child,
+        )
+        self.store_place = project(args.scope).project
+
+    def addresses(self) -> Mapping[str, Address]:
+        """See Parts."""
+        args = self._args
+        found: dict[str, Address] = {}
+        if args.home:
+            found["controller"] = self._address("controller", args.layout.home[1])
+        for edge in args.edges:
+            found |= {host.name: self._address(host.name, edge.region) for host in edge.hosts}
+            if edge.balanced:
+                self._balancers[edge.id] = self._address(edge.id, edge.region)
+        return found
+
+    def _address(self, name: str, region: str) -> Address:
+        return static_address(
+            f"{name}-address",
+            scope=self._args.scope,
+            region=region,
+            opts=self._args.child,
+        )
+
+    def networks(self, callers: Mapping[str, pulumi.Input[str]]) -> None:
+        """See Parts."""
+        args = self._args
+        for region in (r for r in args.layout.regions if r.cloud == "gcp"):
+            given = NetworkArgs(
+                scope=args.scope,
+                region=region.region,
+                zones=region.zones,
+                cidr=region.cidr,
+                callers=callers,
+                roles=self._roles(region.region),
+            )
+            self._networks[region.region] = GcpNetwork(f"gcp-{region.region}", given, args.child).network
+
+    def _roles(self, region: str) -> frozenset[str]:
+        """Of the machines that a region has."""
+        args = self._args
+        found = {
+            "replicas": any(pool.region == region for pool in args.pools),
+            "edges": any(edge.region == region for edge in args.edges),
+            "controller": args.layout.home == ("gcp", region),
+        }
+        return frozenset(role for role, there in found.items() if there)
+
+    def network(self, region: str) -> Network:
+        """See Parts."""
+        return self._networks[region]
+
+    def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:  # noqa: ARG002  Google signs for any audience
+        """See Parts."""
+        args = self._args
+        self._foreign_audience = foreign.audience if foreign is not None else ""
+        given = GcpControllerArgs(scope=args.scope, store=self.store, foreign=foreign)
+        self._controller = GcpController("gcp-controller", given, args.child)
+        return self._controller.identity if foreign is None else None
+
+    def shown_to(self, audience: str) -> Foreign:
+        """See Parts."""
+        assert self._controller is not None, "the controller is declared first"
+        return self._controller.shown_to(audience)
+
+    def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
+        """See Parts."""
+        for service, mounted in services.items():
+            buckets = {urlsplit(source).netloc for source in mounted if source.startswith("gs://")}
+            given = GcpReplicaArgs(
+                scope=self._args.scope, store=self.store, service=service, mounted=tuple(sorted(buckets))
+            )
+            self._identities[service] = GcpReplica(f"gcp-{service}", given, self._args.child).identity
+
+    def pools_with(
+        self, user_data: Callable[[Any], pulumi.Input[str]], disk_gib: Callable[[Any], int]
+    ) -> Pools:
+        """See Parts."""
+        return GcpPools(
+            PoolsArgs(
+                scope=self._args.scope,
+                networks=self._networks,
+                identities=self._identities,
+                user_data=user_data,
+                disk_gib=disk_gib,
+            )
+        )
+
+    def edge_identity(self) -> Identity:
+        """See Parts."""
+        given = GcpEdgeArgs(scope=self._args.scope, store=self.store)
+        return GcpEdge("gcp-edge", given, self._args.child).identity
+
+    def hosts(self, name: str, hosts: Sequence[HostArgs]) -> None:
+        """See Parts."""
+        given = GcpHostsArgs(hosts=tuple(hosts), balancer=self._balancers.get(name))
+        GcpHosts(name, given, self._args.child)
+
+    def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
+        """See Parts."""
+        return (self._balancers[edge.id].ip,) if edge.id in self._balancers else ()
+
+    def driver(self) -> dict[str, Any]:
+        """See Parts."""
+        args, controller, of = self._args, self._controller, project(self._args.scope)
+        assert controller is not None, "the controller is declared first"
+        federation = {
+            "provider": self._provider,
+            "audience": self._foreign_audience,
+            "service_account": controller.service_account,
+        }
+        return {
+            "secrets": self.store_place,
+            "regions": sorted({p.region for p in args.pools} or {args.region}),
+            "private_in": list(args.layout.private_in("gcp")),
+            "project": of.project,
+            **({} if args.home else {"bucket": self.store.url, "federation": federation}),
+        }

@@ -10,7 +10,7 @@ import pulumi
 from components.cloud import Scope
 from components.dns import DnsArgs, Site
 from components.parts.opened import scope
-from spec.errors import InputError
+from spec.secrets import CLOUDFLARE_TOKEN
 from spec.stack import StackConfig
 
 OWNERS = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
@@ -36,16 +36,17 @@ class Names:
         config: StackConfig,
         sites: Sequence[Site],
         scopes: Mapping[str, Scope],
-        secrets: Mapping[str, pulumi.Output[str]],  # noqa: ARG003  Cloudflare's token, with its module
+        secrets: Mapping[str, pulumi.Output[str]],
     ) -> Names:
         """Declares the records."""
         by_edge = {site.id: pulumi.Output.concat("https://", site.address) for site in sites}
         if config.dns.owner == "none":
             return cls(f"https://{config.dns.name}" if config.dns.name else by_edge[sites[0].id], by_edge)
-        cloud = OWNERS.get(config.dns.owner)
-        if cloud is None:
-            raise InputError(f"tradewind:dns.owner: nothing declares names at `{config.dns.owner}` yet")
-        of = scopes.get(cloud) or scope(next(iter(scopes.values())).env, config, cloud, parent)
+        env = next(iter(scopes.values())).env
+        if (cloud := OWNERS.get(config.dns.owner)) is None:
+            of = _cloudflare(env, config, secrets, parent)
+        else:
+            of = scopes.get(cloud) or scope(env, config, cloud, parent)
         cname = _declare(config.dns.owner, DnsArgs(scope=of, dns=config.dns, sites=tuple(sites)), parent)
         return cls(f"https://{config.dns.name}", by_edge, cname)
 
@@ -61,4 +62,24 @@ def _declare(owner: str, args: DnsArgs, parent: pulumi.Resource) -> str:
         from components.dns.azure_traffic_manager import TrafficManager
 
         return TrafficManager("dns", args, opts).cname
-    raise InputError(f"tradewind:dns.owner: nothing declares names at `{owner}` yet")
+    if owner == "cloud_dns":
+        from components.dns.cloud_dns import CloudDns
+
+        CloudDns("dns", args, opts)
+        return ""
+    from components.dns.cloudflare import Cloudflare
+
+    Cloudflare("dns", args, opts)
+    return ""
+
+
+def _cloudflare(
+    env: str, config: StackConfig, secrets: Mapping[str, pulumi.Output[str]], parent: pulumi.Resource
+) -> Scope:
+    """Of no cloud of ours. A preview may come before the token."""
+    import pulumi_cloudflare
+
+    token = secrets.get(CLOUDFLARE_TOKEN)
+    opts = pulumi.ResourceOptions(parent=parent)
+    provider = pulumi_cloudflare.Provider("cloudflare", api_token=token, opts=opts)
+    return Scope(env=env, cloud="cloudflare", config=config, provider=provider)

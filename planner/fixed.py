@@ -53,9 +53,14 @@ def fixed_items(
             add(edge.cloud, "address", edge.addresses)
     for secret in secrets:
         add(secret.cloud, "secret")
+    addresses = sum(edge.addresses for edge in layout.edges)
     owners = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
     if owner := owners.get(config.dns.owner):
-        add(owner, "health_check", sum(edge.addresses for edge in layout.edges))
+        add(owner, "health_check", addresses)
+    if config.dns.owner == "cloudflare" and addresses > 1:
+        add("cloudflare", "endpoint", addresses)
+        if config.dns.policy == "latency":
+            add("cloudflare", "steering")
     return tuple(
         Item(cloud, what, count, count * _price(prices, cloud, what))
         for (cloud, what), count in sorted(counted.items())

@@ -32,6 +32,20 @@ def _constant(cloud: str, what: str) -> Callable[[Props], float]:
     return lambda _props: _item(cloud, what)
 
 
+def _asked(props: Props) -> int:
+    """How many addresses of a record of Cloud DNS are asked whether they are healthy."""
+    policy = props.get("routingPolicy") or {}
+    backup = policy.get("primaryBackup") or {}
+    places = [*(policy.get("geos") or ()), *(policy.get("wrrs") or ()), *(backup.get("backupGeos") or ())]
+    targets = [place.get("healthCheckedTargets") or {} for place in places] + [backup.get("primary") or {}]
+    return sum(len(target.get("externalEndpoints") or ()) for target in targets)
+
+
+def _steering(props: Props) -> float:
+    """Leading callers to whatever is first and healthy costs nothing more."""
+    return 0.0 if given(props, "steeringPolicy") == "off" else _item("cloudflare", "steering")
+
+
 PRICED: Mapping[str, Callable[[Props], float]] = {
     "aws:ec2/instance:Instance": _machine("aws", "instanceType", "rootBlockDevice.volumeSize"),
     "aws:ec2/eip:Eip": _constant("aws", "address"),
@@ -42,6 +56,7 @@ PRICED: Mapping[str, Callable[[Props], float]] = {
     "gcp:compute/address:Address": _constant("gcp", "address"),
     "gcp:compute/forwardingRule:ForwardingRule": _constant("gcp", "balancer"),
     "gcp:secretmanager/secret:Secret": _constant("gcp", "secret"),
+    "gcp:dns/recordSet:RecordSet": lambda props: _item("gcp", "health_check", _asked(props)),
     "azure-native:compute:VirtualMachine": _machine(
         "azure", "hardwareProfile.vmSize", "storageProfile.osDisk.diskSizeGB"
     ),
@@ -49,6 +64,10 @@ PRICED: Mapping[str, Callable[[Props], float]] = {
     "azure-native:network:LoadBalancer": _constant("azure", "balancer"),
     "azure-native:keyvault:Secret": _constant("azure", "secret"),
     "azure-native:trafficmanager:Endpoint": _constant("azure", "health_check"),
+    "cloudflare:index/loadBalancer:LoadBalancer": _steering,
+    "cloudflare:index/loadBalancerPool:LoadBalancerPool": lambda props: _item(
+        "cloudflare", "endpoint", len(given(props, "origins"))
+    ),
 }
 """Type -> USD per hour. Raises UnknownValueError or Unpriceable."""
 
@@ -114,6 +133,7 @@ FREE_TYPES = (
         f"gcp:{name}"
         for name in (
             "compute/firewall:Firewall",
+            "compute/healthCheck:HealthCheck",
             "compute/instanceGroup:InstanceGroup",
             "compute/instanceTemplate:InstanceTemplate",
             "compute/network:Network",
@@ -121,7 +141,6 @@ FREE_TYPES = (
             "compute/regionHealthCheck:RegionHealthCheck",
             "compute/regionInstanceTemplate:RegionInstanceTemplate",
             "compute/subnetwork:Subnetwork",
-            "dns/recordSet:RecordSet",
             "iam/workloadIdentityPool:WorkloadIdentityPool",
             "iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
             "projects/iAMCustomRole:IAMCustomRole",
@@ -136,6 +155,8 @@ FREE_TYPES = (
         )
     )
     | {
+        "cloudflare:index/dnsRecord:DnsRecord",
+        "cloudflare:index/loadBalancerMonitor:LoadBalancerMonitor",
         "tls:index/privateKey:PrivateKey",
         "tls:index/selfSignedCert:SelfSignedCert",
     }

@@ -22,7 +22,7 @@ def planned(stack="staging", **changes):
 
 def _models(changes):
     parsed = parse(changes, file="Pulumi.test.yaml")
-    names = {"edges": "edges", "home": "home", "external": "external", "providers": "providers"}
+    names = {"edges": "edges", "home": "home", "external": "external", "providers": "providers", "dns": "dns"}
     return {names[k]: getattr(parsed, names[k]) for k in changes}
 
 
@@ -55,6 +55,19 @@ def test_a_second_edge_host_brings_a_balancer_with_an_address_in_each_zone():
     more = {i.what: i.count for i in two.fixed}
     assert more["balancer"] == 1
     assert more["address"] == {i.what: i.count for i in one.fixed}["address"] + 1 + 2
+
+
+def test_several_addresses_at_cloudflare_are_an_add_on_and_one_is_a_plain_record():
+    name = {"owner": "cloudflare", "zone": "z", "name": "llm.example.com"}
+
+    def billed(hosts, policy):
+        edges = [{"cloud": "aws", "region": "us-east-1", "hosts": hosts}]
+        found = planned(edges=edges, dns={**name, "policy": policy}).fixed
+        return {i.what: i.count for i in found if i.cloud == "cloudflare"}
+
+    assert billed(1, "latency") == {}
+    assert billed(2, "latency") == {"endpoint": 2, "steering": 1}
+    assert billed(2, "failover") == {"endpoint": 2}
 
 
 def test_rented_endpoints_are_fixed_costs_and_hosted_providers_a_worst_case():

@@ -141,6 +141,7 @@ FREE_TYPES = (
             "compute/regionHealthCheck:RegionHealthCheck",
             "compute/regionInstanceTemplate:RegionInstanceTemplate",
             "compute/subnetwork:Subnetwork",
+            "dns/dnsManagedZoneIamMember:DnsManagedZoneIamMember",
             "iam/workloadIdentityPool:WorkloadIdentityPool",
             "iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
             "projects/iAMCustomRole:IAMCustomRole",

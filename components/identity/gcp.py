@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp import iam, projects, secretmanager, serviceaccount, storage
+from pulumi_gcp import dns, iam, projects, secretmanager, serviceaccount, storage
 
 from components.cloud import Foreign, Identity, Scope
 from components.gcp import account_name, project
@@ -37,6 +37,15 @@ _POOLS = (
     "compute.regions.list",
 )
 """What the driver calls; nothing that creates or deletes a group, a template or, but through its group, a machine."""
+
+_PROOF = (
+    "dns.changes.create",
+    "dns.changes.get",
+    "dns.resourceRecordSets.create",
+    "dns.resourceRecordSets.delete",
+    "dns.resourceRecordSets.list",
+)
+"""What proving a name to an ACME authority takes, in the one zone: rights of Cloud DNS don't end at a record."""
 
 _LONGEST_POOL = 32
 _PROVIDER = "home"
@@ -119,6 +128,7 @@ class GcpController(pulumi.ComponentResource):
         made.on_secrets(_SECRETS_READ, *renewed)
         made.on_secrets(_SECRETS_WRITE, *renewed)
         made.on_project("pools", _POOLS)
+        self._proof()
         if args.foreign is not None:
             self._trust(args.foreign)
         self.register_outputs({"account": self.service_account})
@@ -126,6 +136,19 @@ class GcpController(pulumi.ComponentResource):
     def shown_to(self, audience: str) -> Foreign:
         """The controller as another cloud sees it. Google signs for any audience."""
         return Foreign(issuer=ISSUER, subject=self._made.number, audience=audience)
+
+    def _proof(self) -> None:
+        """The controller asks an ACME authority for the certificate that callers see, where Cloud DNS owns the name."""
+        config = self._scope.config
+        if config.tls.mode != "acme" or config.dns.owner != "cloud_dns":
+            return
+        dns.DnsManagedZoneIamMember(
+            f"{self._name}-proof",
+            managed_zone=config.dns.zone,
+            role=self._made.role("proof", _PROOF),
+            member=self.identity.principal,
+            opts=self._opts,
+        )
 
     def _trust(self, foreign: Foreign) -> None:
         """Lets whoever shows that issuer's token for that subject act as the account, and nobody else."""
@@ -240,21 +263,24 @@ class _Made:
 
     def on_project(self, what: str, permissions: Sequence[str]) -> None:
         """A role of the environment's own, on the project."""
-        env, of = self._scope.env, project(self._scope).project
-        role = projects.IAMCustomRole(
+        projects.IAMMember(
+            f"{self._name}-{what}",
+            project=project(self._scope).project,
+            role=self.role(what, permissions),
+            member=self.identity.principal,
+            opts=self._opts,
+        )
+
+    def role(self, what: str, permissions: Sequence[str]) -> pulumi.Output[str]:
+        """The full name of a role of the environment's own."""
+        env = self._scope.env
+        return projects.IAMCustomRole(
             f"{self._name}-may-{what}",
             role_id=cloud_name(env, what).replace("-", "_"),
             title=f"Tradewind {env}: {what}",
             permissions=list(permissions),
             opts=self._opts,
-        )
-        projects.IAMMember(
-            f"{self._name}-{what}",
-            project=of,
-            role=role.name,
-            member=self.identity.principal,
-            opts=self._opts,
-        )
+        ).name
 
 
 def _is_renewed(owner: str) -> bool:

@@ -2,7 +2,7 @@
 
 from tools.standins.aws.fixed import FIXED, FIXED_WHEN
 from tools.standins.aws.ids import REFERENCE, get_parameter, identify, outbound_federation, outputs
-from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, keeps_name, updated
+from tools.standins.aws.life import HOLDS, LIVE_RULES, defaults, keeps_name, removes, updated
 from tools.standins.aws.names import naming
 from tools.standins.aws.rules import RULES
 from tools.standins.cloud import Cloud
@@ -22,6 +22,7 @@ CLOUD = Cloud(
     defaults=defaults,
     updated=updated,
     keeps_name=keeps_name,
+    removes=removes,
     reference=REFERENCE,
     answers={
         "aws:ssm/getParameter:getParameter": get_parameter,

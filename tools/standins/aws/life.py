@@ -115,12 +115,21 @@ def _in_use(*types: str) -> Hold:
 
 def bucket(live: Live, session: Session) -> str | None:
     """docs.aws.amazon.com/AmazonS3/latest/userguide/delete-bucket.html: only empty ones, or `forceDestroy`."""
-    if live.properties.get("forceDestroy"):
+    inside = _objects_of(live, session)
+    if live.properties.get("forceDestroy") or not inside:
         return None
-    inside = [
-        o for type_ in _OBJECTS for o in session.objects(type_) if o.properties.get("bucket") == live.id
+    return f"BucketNotEmpty: it holds {len(inside)} objects"
+
+
+def removes(live: Live, session: Session) -> list[Live]:
+    """`forceDestroy` empties a bucket first, whoever wrote what is in it."""
+    return _objects_of(live, session) if live.type == "aws:s3/bucket:Bucket" else []
+
+
+def _objects_of(bucket: Live, session: Session) -> list[Live]:
+    return [
+        o for type_ in _OBJECTS for o in session.objects(type_) if o.properties.get("bucket") == bucket.id
     ]
-    return f"BucketNotEmpty: it holds {len(inside)} objects" if inside else None
 
 
 def role(live: Live, session: Session) -> str | None:

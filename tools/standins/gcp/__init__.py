@@ -3,7 +3,7 @@
 from tools.standins.cloud import Cloud
 from tools.standins.gcp.fixed import FIXED
 from tools.standins.gcp.ids import REFERENCE, canonical, identify, outputs
-from tools.standins.gcp.life import HOLDS, LIVE_RULES, defaults, keeps_name
+from tools.standins.gcp.life import HOLDS, LIVE_RULES, defaults, keeps_name, removes
 from tools.standins.gcp.names import naming
 from tools.standins.gcp.rules import RULES
 
@@ -18,6 +18,7 @@ CLOUD = Cloud(
     holds=HOLDS,
     defaults=defaults,
     keeps_name=keeps_name,
+    removes=removes,
     reference=REFERENCE,
     canonical=canonical,
 )

@@ -61,10 +61,19 @@ def _in_use(*types: str) -> Hold:
 
 def bucket(live: Live, session: Session) -> str | None:
     """cloud.google.com/storage/docs/deleting-buckets: only empty ones, or `forceDestroy`."""
-    if live.properties.get("forceDestroy"):
+    inside = _objects_of(live, session)
+    if live.properties.get("forceDestroy") or not inside:
         return None
-    inside = [o for o in session.objects(_OBJECT) if o.properties.get("bucket") == live.id]
-    return f"the bucket is not empty: it holds {len(inside)} objects" if inside else None
+    return f"the bucket is not empty: it holds {len(inside)} objects"
+
+
+def removes(live: Live, session: Session) -> list[Live]:
+    """`forceDestroy` empties a bucket first, whoever wrote what is in it."""
+    return _objects_of(live, session) if live.type == "gcp:storage/bucket:Bucket" else []
+
+
+def _objects_of(bucket: Live, session: Session) -> list[Live]:
+    return [o for o in session.objects(_OBJECT) if o.properties.get("bucket") == bucket.id]
 
 
 HOLDS: dict[str, tuple[Hold, ...]] = {

@@ -14,6 +14,8 @@ from policies.rules import Config, Rule, at, computed, has, items
 
 EDGE_PORT, REPLICA_PORT, SSH = 443, 9443, 22
 _WORLD = frozenset({"0.0.0.0/0", "::/0", "*", "Internet", "Any", "any"})
+_LARGEST_OWNED = 8
+"""Bits of the largest range of public addresses (a /8) that one owner ever had."""
 _OWN_ADDRESSES = frozenset(
     {"aws:ec2/eip:Eip", "azure-native:network:PublicIPAddress", "gcp:compute/address:Address"}
 )
@@ -29,8 +31,13 @@ class Opening:
 
     @property
     def is_for_all(self) -> bool:
-        """Whether anybody may come."""
-        return self.source in _WORLD
+        """Whether anybody may come: two halves of the world are the world, too."""
+        if self.source is None or self.source in _WORLD:
+            return self.source is not None
+        try:
+            return ipaddress.ip_network(self.source).prefixlen < _LARGEST_OWNED
+        except ValueError:
+            return False  # names of many, and not of all
 
     @property
     def is_wide(self) -> bool:

@@ -4,40 +4,98 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 from pulumi_policy import PolicyResource
 
-from catalog.load import UNKNOWN, load
+from catalog.load import UNKNOWN
 from planner.pricing import cost_of_service
 from policies.cost import Stack, usd
-from policies.rules import Config, JudgeAll, Rule
+from policies.pools import POOLS, price_table
+from policies.resources import SERVICE
+from policies.rules import Config, JudgeAll, Rule, at, type_of
 from spec.desired import Pool
 from spec.names import Market
 
-Resources = Sequence[PolicyResource]
+READ = frozenset({SERVICE, *POOLS})
+"""Types that services and pools are read from."""
+
+_WHERE = {
+    "aws:ec2/instance:Instance": "region",
+    "aws:s3/bucket:Bucket": "region",
+    "azure-native:compute:VirtualMachine": "location",
+    "azure-native:storage:StorageAccount": "location",
+    "gcp:compute/instance:Instance": "zone",
+    "gcp:storage/bucket:Bucket": "location",
+}
+"""Hosts, which see what callers send, and buckets: the property that says where they are."""
+
+Against = Callable[[Stack, Any], Iterator[str]]
+"""From a stack and what it is held to, to what is wrong with it."""
 
 
 def _pools(stack: Stack) -> list[Pool]:
     return [pool for service in stack.services for pool in service.pools]
 
 
-def _allowed(what: str, of: Callable[[Pool], Sequence[str]], setting: str) -> JudgeAll:
-    def judge(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-        allowed = config.get("allowed")
-        if allowed is None:
+def _held(parameter: str, against: Against) -> JudgeAll:
+    """Judges when the parameter is given. A pool or service that can't be read can't be within anything."""
+
+    def judge(stack: Stack, _resources: Sequence[PolicyResource], config: Config) -> Iterator[str]:
+        limit = config.get(parameter)
+        if limit is None:
             return
-        folded = {str(a).casefold() for a in allowed}
-        for pool in _pools(stack):
-            for value in of(pool):
-                if value.casefold() not in folded:
-                    yield f"{pool.id}: the {what} {value} is not allowed (allowed: {', '.join(allowed) or 'none'}). {setting}"
+        for unread in stack.unpriced:
+            if type_of(unread.urn) in READ:
+                yield f"{unread.resource}: it can't be read, so nobody knows whether it is within {parameter} (see prices-known)."
+        yield from against(stack, limit)
 
     return judge
 
 
-def _spot_share(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    least, pools = config.get("min"), _pools(stack)
-    if least is None or not pools:
+def _allowed(what: str, of: Callable[[Pool], Sequence[str]], setting: str) -> JudgeAll:
+    def against(stack: Stack, allowed: Sequence[str]) -> Iterator[str]:
+        for pool in _pools(stack):
+            for value in of(pool):
+                if not _among(value, allowed):
+                    yield f"{pool.id}: {_refusal(what, value, allowed)} {setting}"
+
+    return _held("allowed", against)
+
+
+def _cloud_of_others(resource: PolicyResource, config: Config) -> Iterator[str]:
+    allowed = config.get("allowed")
+    if allowed is None or resource.resource_type not in _WHERE:
+        return
+    cloud = resource.resource_type.partition(":")[0].removesuffix("-native")
+    if not _among(cloud, allowed):
+        yield f"{_refusal('cloud', cloud, allowed)} Move tradewind:home or the edge."
+
+
+def _region_of_others(resource: PolicyResource, config: Config) -> Iterator[str]:
+    allowed, where = config.get("allowed"), _WHERE.get(resource.resource_type)
+    if allowed is None or where is None:
+        return
+    region = at(resource.props, where)
+    if region is None:
+        yield f"it has no {where}, so nobody knows whether it is in an allowed region. Name it."
+        return
+    region = region.rpartition("-")[0] if where == "zone" else region
+    if not _among(region, allowed):
+        yield f"{_refusal('region', region, allowed)} Move tradewind:home, the edge or the account's region."
+
+
+def _among(value: str, allowed: Sequence[str]) -> bool:
+    return value.casefold() in {str(a).casefold() for a in allowed}
+
+
+def _refusal(what: str, value: str, allowed: Sequence[str]) -> str:
+    return f"the {what} {value} is not allowed (allowed: {', '.join(allowed) or 'none'})."
+
+
+def _spot_share(stack: Stack, least: float) -> Iterator[str]:
+    pools = _pools(stack)
+    if not pools:
         return
     share = sum(p.max_size for p in pools if p.market is Market.SPOT) / max(sum(p.max_size for p in pools), 1)
     if share < least:
@@ -47,10 +105,7 @@ def _spot_share(stack: Stack, _resources: Resources, config: Config) -> Iterator
         )
 
 
-def _on_demand(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    limit = config.get("usdHour")
-    if limit is None:
-        return
+def _on_demand(stack: Stack, limit: float) -> Iterator[str]:
     most = 0.0
     for service in stack.services:
         dear = [p for p in service.pools if p.market is not Market.SPOT]
@@ -62,10 +117,7 @@ def _on_demand(stack: Stack, _resources: Resources, config: Config) -> Iterator[
         )
 
 
-def _accelerator_price(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    limit = config.get("usdHour")
-    if limit is None:
-        return
+def _accelerator_price(stack: Stack, limit: float) -> Iterator[str]:
     for pool in _pools(stack):
         price = pool.price_usd_hour
         if price is not None and price / pool.accelerator_count > limit:
@@ -75,10 +127,7 @@ def _accelerator_price(stack: Stack, _resources: Resources, config: Config) -> I
             )
 
 
-def _service_cost(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    limit = config.get("usdHour")
-    if limit is None:
-        return
+def _service_cost(stack: Stack, limit: float) -> Iterator[str]:
     for service in stack.services:
         if service.cost.worst_usd_hour > limit:
             yield (
@@ -87,10 +136,7 @@ def _service_cost(stack: Stack, _resources: Resources, config: Config) -> Iterat
             )
 
 
-def _cloud_cost(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    limit = config.get("usdHour")
-    if limit is None:
-        return
+def _cloud_cost(stack: Stack, limit: float) -> Iterator[str]:
     for cloud in sorted({p.cloud for p in _pools(stack)}):
         runaway = sum(p.max_size * (p.price_usd_hour or 0.0) for p in _pools(stack) if p.cloud == cloud)
         if runaway > limit:
@@ -100,22 +146,19 @@ def _cloud_cost(stack: Stack, _resources: Resources, config: Config) -> Iterator
             )
 
 
-def _max_replicas(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    most = config.get("max")
-    if most is None:
-        return
+def _max_replicas(stack: Stack, most: float) -> Iterator[str]:
     for service in stack.services:
         if service.scaling.max_replicas > most:
-            yield f"service {service.name}: max_replicas is {service.scaling.max_replicas}, at most {most} are allowed."
+            yield (
+                f"service {service.name}: max_replicas is {service.scaling.max_replicas}, "
+                f"at most {most:g} are allowed. Lower it, or raise the limit."
+            )
 
 
-def _fresh(stack: Stack, _resources: Resources, config: Config) -> Iterator[str]:
-    days = config.get("days")
-    if days is None:
-        return
-    today, clouds = datetime.now(UTC).date(), sorted({p.cloud for p in _pools(stack)} - {"local"})
-    for cloud in clouds:
-        dates = {o.as_of for o in load().offers if o.cloud == cloud}
+def _fresh(stack: Stack, days: float) -> Iterator[str]:
+    today = datetime.now(UTC).date()
+    for cloud in sorted({p.cloud for p in _pools(stack)} - {"local"}):
+        dates = {o.as_of for o in price_table().offers if o.cloud == cloud}
         if UNKNOWN in dates:
             yield f"{cloud}: prices without a date are in the table, and they may not be older than {days:g} days. ./tw catalog refresh"
             continue
@@ -135,37 +178,41 @@ RULES = (
         "service-cost",
         "The worst case of each service stays within the limit.",
         "docs/policies.md",
-        whole=_service_cost,
+        whole=_held("usdHour", _service_cost),
     ),
     Rule(
         "cloud-cost",
         "The runaway cost in each cloud stays within the limit.",
         "docs/policies.md",
-        whole=_cloud_cost,
+        whole=_held("usdHour", _cloud_cost),
     ),
-    Rule("spot-share", "Enough of the machines are spot.", "docs/policies.md", whole=_spot_share),
+    Rule(
+        "spot-share", "Enough of the machines are spot.", "docs/policies.md", whole=_held("min", _spot_share)
+    ),
     Rule(
         "on-demand-cap",
         "What on demand may cost stays within the limit.",
         "docs/policies.md",
-        whole=_on_demand,
+        whole=_held("usdHour", _on_demand),
     ),
     Rule(
         "accelerator-price",
         "No accelerator costs more an hour than the limit.",
         "docs/policies.md",
-        whole=_accelerator_price,
+        whole=_held("usdHour", _accelerator_price),
     ),
     Rule(
         "allowed-clouds",
-        "Pools are in allowed clouds.",
+        "Pools, hosts and buckets are in allowed clouds.",
         "docs/policies.md",
+        each=_cloud_of_others,
         whole=_allowed("cloud", lambda p: (p.cloud,), "Leave it out of tradewind:clouds."),
     ),
     Rule(
         "allowed-regions",
-        "Pools are in allowed regions: where requests are worked on.",
+        "Pools, hosts and buckets are in allowed regions: where requests are worked on and things are kept.",
         "data residency; docs/policies.md",
+        each=_region_of_others,
         whole=_allowed("region", lambda p: (p.region,), "Name the regions in tradewind:regions."),
     ),
     Rule(
@@ -188,7 +235,9 @@ RULES = (
         "max-replicas",
         "No service may have more replicas than allowed.",
         "docs/policies.md",
-        whole=_max_replicas,
+        whole=_held("max", _max_replicas),
     ),
-    Rule("prices-fresh", "Prices are not older than allowed.", "docs/planning.md", whole=_fresh),
+    Rule(
+        "prices-fresh", "Prices are not older than allowed.", "docs/planning.md", whole=_held("days", _fresh)
+    ),
 )

@@ -7,11 +7,12 @@ Where a group says of itself which pool it is, that is checked against what it w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from pulumi_policy import PolicyResource
 
-from catalog.load import load
+from catalog.load import Catalog, load
 from policies.values import Unpriceable, given
 from spec.labels import MAX_SIZE_TAG, POOL_TAG, SERVICE_TAG
 from spec.names import Market, PoolKind
@@ -21,6 +22,12 @@ Shape = tuple[str, str]
 """Accelerator and count."""
 Reader = Callable[[PolicyResource], dict[str, Any]]
 """From a resource to the fields of its `Pool`. Raises UnknownValueError or Unpriceable, and nothing else."""
+
+
+@cache
+def price_table() -> Catalog:
+    """The project's own, read once: a pack judges one preview."""
+    return load()
 
 
 def _local(resource: PolicyResource) -> dict[str, Any]:
@@ -142,7 +149,7 @@ def _priced(
     for name in types:
         offers = [
             o
-            for o in load().by_instance_type.get(name, ())
+            for o in price_table().by_instance_type.get(name, ())
             if o.cloud == cloud
             and place in (o.zone, o.region)
             and attached in (None, (o.accelerator, str(o.accelerator_count)))

@@ -61,6 +61,11 @@ def judge(rule: Rule, stack: Stack, resources: Sequence[PolicyResource], config:
         yield from (Finding(f"{resource.name}: {message}", resource.urn) for message in messages)
 
 
+def type_of(urn: str) -> str:
+    """A resource's own type, without those of its parents."""
+    return urn.split("::")[2].rpartition("$")[2]
+
+
 def at(props: Any, path: str, default: Any = None) -> Any:
     """The plain value at a dotted path, or the default. Raises UnknownValueError for that value only."""
     found = props

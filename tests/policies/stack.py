@@ -4,7 +4,12 @@ from pulumi_policy import PolicyProviderResource, PolicyResource, PolicyResource
 from pulumi_policy.policy import PolicyCustomTimeouts
 from pulumi_policy.proxy import UNKNOWN_NUMBER_VALUE, unknown_checking_proxy
 
+from policies.all import RULES
+from policies.resources import read
+from policies.rules import judge
+
 UNKNOWN = UNKNOWN_NUMBER_VALUE
+BY_NAME = {rule.name: rule for rule in RULES}
 
 SCALING = {
     "min_replicas": 2,
@@ -60,3 +65,8 @@ def pool(zone="local-east-a", *, price=2.4, service="chat", market="spot", **pro
     }
     given = {key: value for key, value in given.items() if value is not None}  # Pulumi drops nulls
     return resource("tradewind:local:Pool", name, given, provider=True)
+
+
+def found(rule, *resources, **config):
+    """What one rule says of these resources, with these parameters."""
+    return [f.message for f in judge(BY_NAME[rule], read(resources), resources, config)]

@@ -1,5 +1,6 @@
 """The stack program: config -> plan -> components -> outputs."""
 
+import gc
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ def in_the_clouds(
     return Environment("tradewind", args).outputs
 
 
+gc.disable()  # a million objects of the SDKs stay to the end: to look through them again and again took a third of the time
 try:
     main()
 except TradewindError as e:

@@ -1,16 +1,14 @@
 """All policies as Pulumi knows them. Each sees the whole stack, before anything of it exists.
 
-Pulumi asks one policy after the other about the same resources; they are read once.
+Pulumi asks one policy after the other, and hands each its own copy of the resources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pulumi_policy import PolicyResource, ReportViolation, StackValidationArgs, StackValidationPolicy
+from pulumi_policy import ReportViolation, StackValidationArgs, StackValidationPolicy
 
 from policies import data, environment, machines, network, places, provider_rules
-from policies.cost import FIGURES, Figure, Stack, broken_limits
+from policies.cost import FIGURES, Figure, broken_limits
 from policies.resources import read
 from policies.rules import Rule, judge
 
@@ -24,29 +22,9 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-class _LastRead:
-    """What the resources of the running analysis cost."""
-
-    def __init__(self) -> None:
-        self._of: Sequence[PolicyResource] = ()
-        self._stack = Stack(())
-
-    def of(self, resources: Sequence[PolicyResource]) -> Stack:
-        """Read anew when they are others."""
-        same = len(resources) == len(self._of) and all(
-            a is b for a, b in zip(resources, self._of, strict=True)
-        )
-        if not same:  # each policy gets a list of its own, of the same resources
-            self._of, self._stack = tuple(resources), read(resources)
-        return self._stack
-
-
-_last = _LastRead()
-
-
 def _limit(figure: Figure) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
-        for message in broken_limits(figure, _last.of(args.resources), args.get_config()):
+        for message in broken_limits(figure, read(args.resources), args.get_config()):
             report_violation(message, None)
 
     return StackValidationPolicy(
@@ -55,13 +33,13 @@ def _limit(figure: Figure) -> StackValidationPolicy:
 
 
 def _prices_known(args: StackValidationArgs, report_violation: ReportViolation) -> None:
-    for unpriced in _last.of(args.resources).unpriced:
+    for unpriced in read(args.resources).unpriced:
         report_violation(f"{unpriced.resource}: {unpriced.reason}", unpriced.urn)
 
 
 def _policy(rule: Rule) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
-        for finding in judge(rule, _last.of(args.resources), args.resources, args.get_config()):
+        for finding in judge(rule, read(args.resources), args.resources, args.get_config()):
             report_violation(finding.message, finding.urn)
 
     return StackValidationPolicy(rule.name, rule.words, validate)

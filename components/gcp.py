@@ -15,6 +15,7 @@ import pulumi
 from components.cloud import ENV_TAG, Scope
 from spec.clouds import GcpProject
 from spec.errors import InputError
+from spec.labels import as_label
 
 HOST_IMAGE = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd64"
 """Ubuntu 24.04, which has Python 3.12. https://documentation.ubuntu.com/gcp/google-how-to/gce/find-ubuntu-images/"""
@@ -22,7 +23,6 @@ HOST_IMAGE = "projects/ubuntu-os-cloud/global/images/family/ubuntu-2404-lts-amd6
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 """The old scopes of machines end here: what an identity may do is said by its grants alone."""
 
-_LABEL_LENGTH = 63
 _ACCOUNT_LENGTH = 30
 _DIGEST = 8
 
@@ -40,13 +40,13 @@ def labels(scope: Scope, more: Mapping[str, str] | None = None) -> dict[str, str
     """The scope's tags as labels. Raises InputError for an environment, or for tags, that labels can't tell apart."""
     found: dict[str, str] = {}
     for key, value in {**scope.tags, **(more or {})}.items():
-        label = _letters(key)
+        label = as_label(key)
         if label in found or not label[:1].isalpha():
             why = "two of them are the same label" if label in found else "a label begins with a letter"
             raise InputError(
                 f"tradewind:tags.{key}: Google Cloud writes it `{label}`, and {why}. Name it differently."
             )
-        found[label] = _letters(value)
+        found[label] = as_label(value)
     if found[ENV_TAG] != scope.env:
         raise InputError(
             f"the stack's name `{scope.env}` can't be a label of Google Cloud, by which the controller finds its machines: "
@@ -69,7 +69,3 @@ def closed(user_data: pulumi.Input[str]) -> dict[str, pulumi.Input[str]]:
         "block-project-ssh-keys": "TRUE",
         "serial-port-enable": "FALSE",
     }
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[^a-z0-9_-]", "-", text.lower())[:_LABEL_LENGTH]

@@ -8,8 +8,8 @@ from pulumi_policy import PolicyResource
 
 from policies.fixed import PRICED
 from policies.pools import POOLS
-from policies.rules import Config, Rule, at, has
-from spec.labels import ENV_TAG
+from policies.rules import Config, Rule, at
+from spec.labels import ENV_TAG, as_label
 
 _ENVIRONMENT = "tradewind:environment:Environment"
 _WITHOUT_TAGS = frozenset({"tradewind:local:Pool", "azure-native:trafficmanager:Endpoint"})
@@ -48,11 +48,14 @@ def _tags(resource: PolicyResource, config: Config) -> Iterator[str]:
     kind = resource.resource_type
     if kind in _WITHOUT_TAGS or (kind not in PRICED and kind not in POOLS):
         return
-    found = at(resource.props, "tags", None) or at(resource.props, "labels", None) or {}
-    carried = {t.get("key") for t in found} if isinstance(found, list) else set(found)
-    if has(resource.props, "allInstancesConfig"):
-        carried |= set(at(resource.props, "allInstancesConfig.labels", {}))
-    missing = [tag for tag in config.get("required") or (ENV_TAG,) if tag not in carried]
+    required = config.get("required") or (ENV_TAG,)
+    if kind.startswith("gcp:"):  # whose machines have network tags beside their labels
+        carried = {*at(resource.props, "labels", {}), *at(resource.props, "allInstancesConfig.labels", {})}
+        missing = [tag for tag in required if as_label(tag) not in carried]
+    else:
+        found = at(resource.props, "tags", {})
+        carried = {t.get("key") for t in found} if isinstance(found, list) else set(found)
+        missing = [tag for tag in required if tag not in carried]
     if missing:
         yield f"lacks the tags {', '.join(missing)}, by which bills are split. Add them to tradewind:tags."
 

@@ -34,6 +34,13 @@ def environment(**props):
     return resource("tradewind:environment:Environment", "env", {**ENVIRONMENT, **props})
 
 
+def google_machine(labels=None):
+    """Its `tags` are those of its network, and its labels those of the bill."""
+    labelled = {ENV_TAG: "prod"} if labels is None else labels
+    props = {"machineType": "e2-small", "tags": ["tw-prod-edges"], "labels": labelled}
+    return resource("gcp:compute/instance:Instance", "edge-1", props, provider=True)
+
+
 def machine(**props):
     given = {
         "instanceType": "t3.small",
@@ -74,6 +81,7 @@ RIGHT = [
     ("cost-tags", clouds.azure_pool()),
     ("cost-tags", clouds.gcp_pool()),
     ("cost-tags", machine()),
+    ("cost-tags", google_machine()),
 ]
 
 
@@ -167,6 +175,7 @@ WRONG = [
         "without encryption",
     ),
     ("cost-tags", machine(tags={}), f"lacks the tags {ENV_TAG}"),
+    ("cost-tags", google_machine(labels={}), f"lacks the tags {ENV_TAG}"),
 ]
 
 

@@ -98,6 +98,7 @@ class Environment(pulumi.ComponentResource):
                     {"name": p.name, "maxUsdHour": p.max_usd_hour, "maxUsdMonth": p.max_usd_month}
                     for p in args.config.providers
                 ],
+                "external": [{"name": e.name, "usdHour": e.usd_hour} for e in args.config.external],
             }
         )
 

@@ -15,7 +15,7 @@ from planner.fixed import Item, Prices, fixed_items
 from planner.layout import Layout, Place, Secret, layout, located, secrets_of
 from planner.plan import Plan
 from planner.planner import plan
-from planner.pricing import Cost, cost_of_fixed
+from planner.pricing import Cost, cost_of_fixed, cost_of_hosted, hosted_usd_hour
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
 
@@ -59,6 +59,6 @@ def zones_of(catalog: Catalog) -> Mapping[Place, tuple[str, ...]]:
 
 
 def _hosted(config: StackConfig) -> Cost:
-    """What hosted providers may be paid at most; nothing is expected of them."""
-    caps = sum(p.max_usd_hour or 0.0 for p in config.providers)
-    return Cost(0.0, caps, caps, 0.0)
+    """Those without a limit are left to the policy `hosted-cap`."""
+    caps = (hosted_usd_hour(p.max_usd_hour, p.max_usd_month) for p in config.providers)
+    return cost_of_hosted(sum(cap or 0.0 for cap in caps))

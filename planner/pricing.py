@@ -68,6 +68,18 @@ def cost_of_fixed(fixed_usd_hour: float) -> Cost:
     return Cost(fixed_usd_hour, fixed_usd_hour, fixed_usd_hour, fixed_usd_hour * HOURS_PER_MONTH)
 
 
+def hosted_usd_hour(max_usd_hour: float | None, max_usd_month: float | None) -> float | None:
+    """What a hosted provider may be paid in an hour: its limit, or its share of the month's; None = it has none."""
+    if max_usd_hour is not None:
+        return max_usd_hour
+    return None if max_usd_month is None else max_usd_month / HOURS_PER_MONTH
+
+
+def cost_of_hosted(usd_hour: float) -> Cost:
+    """What hosted providers may be paid at most; nothing is expected of them."""
+    return Cost(0.0, usd_hour, usd_hour, 0.0)
+
+
 def cost_of_service(scaling: Scaling, pools: Sequence[Pool]) -> Cost:
     """The figures of one service without fixed costs.
 

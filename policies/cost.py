@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from planner.pricing import HOURS_PER_MONTH, Cost, cost_of_service
+from planner.pricing import HOURS_PER_MONTH, Cost, cost_of_fixed, cost_of_hosted, cost_of_service
 from spec.desired import Pool, Scaling
 
 
@@ -49,7 +49,14 @@ class Stack:
     services: tuple[Service, ...]
     unpriced: tuple[Unpriced, ...] = ()
     fixed_usd_hour: float = 0.0
-    """Hosts, addresses and the like."""
+    """Hosts, addresses, endpoints that are rented by the hour."""
+    hosted_usd_hour: float = 0.0
+    """What hosted providers may be paid at most; infinite while one of them has no limit."""
+
+    @property
+    def others(self) -> Cost:
+        """What no service is to blame for."""
+        return cost_of_fixed(self.fixed_usd_hour) + cost_of_hosted(self.hosted_usd_hour)
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,13 @@ def broken_limits(figure: Figure, stack: Stack, config: Mapping[str, Any]) -> li
             "(see prices-known)."
             for limit in limits
         ]
-    hour = sum(figure.usd_hour(service.cost) for service in stack.services) + stack.fixed_usd_hour
+    hour = sum(figure.usd_hour(service.cost) for service in stack.services) + figure.usd_hour(stack.others)
+    if hour == math.inf:
+        return [
+            f"{figure.words} has no bound, and {limit.key} limits it: a hosted provider has neither maxUsdHour nor "
+            "maxUsdMonth. Set one in tradewind:providers."
+            for limit in limits
+        ]
     return [_message(figure, limit, hour, stack) for limit in limits if limit.is_broken_by(hour)]
 
 
@@ -144,12 +157,10 @@ def _limits(figure: Figure, config: Mapping[str, Any]) -> list[_Limit]:
 
 def _message(figure: Figure, limit: _Limit, usd_hour: float, stack: Stack) -> str:
     hours = f" ({usd(usd_hour)} USD/hour x {HOURS_PER_MONTH})" if limit.unit == "month" else ""
-    fixed = (
-        f"{usd(stack.fixed_usd_hour)} of the hour are hosts, addresses and the like; "
-        if stack.fixed_usd_hour
-        else ""
-    )
-    because = fixed + (figure.because(stack.services) if stack.services else "there is no service")
+    others = figure.usd_hour(stack.others)
+    hosted = " and hosted providers at their limits" if others > stack.fixed_usd_hour else ""
+    beside = f"{usd(others)} of the hour are hosts, addresses and the like{hosted}; " if others else ""
+    because = beside + (figure.because(stack.services) if stack.services else "there is no service")
     return (
         f"{figure.words} is {usd(limit.of(usd_hour))} USD/{limit.unit}{hours}, limit {usd(limit.usd)} ({limit.key}): "
         f"{because}. Lower {figure.way_out} or raise the limit."

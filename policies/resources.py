@@ -8,6 +8,7 @@ the policies read.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -16,9 +17,11 @@ from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
 from pydantic import BaseModel, ValidationError
 
+from planner.pricing import hosted_usd_hour
 from policies.cost import Service, Stack, Unpriced
 from policies.fixed import PRICED, free_of_charge
 from policies.pools import POOLS
+from policies.rules import at
 from policies.values import Unpriceable, given
 from spec.desired import Pool, Scaling
 from spec.names import PoolKind
@@ -42,7 +45,28 @@ def _service(props: Props) -> tuple[str, Scaling, float]:
     return str(given(props, "service")), _checked(Scaling, scaling), float(given(props, "numNodes"))
 
 
+def _environment(props: Props) -> tuple[float, float]:
+    """USD per hour: of endpoints that are rented, and of hosted providers at their limits."""
+    if not at(props, "hosts", default=False):
+        return 0.0, 0.0
+    rented = sum(_usd(given(endpoint, "usdHour"), "external") for endpoint in given(props, "external"))
+    hosted = 0.0
+    for provider in given(props, "providers"):
+        limits = (provider.get("maxUsdHour"), provider.get("maxUsdMonth"))
+        hour, month = (None if limit is None else _usd(limit, "providers") for limit in limits)
+        cap = hosted_usd_hour(hour, month)
+        hosted += math.inf if cap is None else cap
+    return rented, hosted
+
+
+def _usd(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise Unpriceable(f"a figure of its {what} is no amount of USD.")
+    return float(value)
+
+
 SERVICE = "tradewind:service:Service"
+ENVIRONMENT = "tradewind:environment:Environment"
 
 FREE = frozenset(
     {
@@ -53,7 +77,6 @@ FREE = frozenset(
         "tradewind:dns:Route53",
         "tradewind:dns:TrafficManager",
         "tradewind:edge:Edge",
-        "tradewind:environment:Environment",
         "tradewind:local:File",
         "tradewind:local:Process",
         "tradewind:state:State",
@@ -104,6 +127,7 @@ class _Found:
         self.services: dict[str, tuple[Scaling, float]] = {}
         self.pools: dict[str, tuple[PolicyResource, Pool]] = {}
         self.fixed: dict[str, float] = {}
+        self.hosted: dict[str, float] = {}
         self.unpriced: list[Unpriced] = []
 
     def take(self, resource: PolicyResource) -> None:
@@ -119,6 +143,8 @@ class _Found:
             if pool.id in self.pools:
                 raise Unpriceable(f"another resource declares the pool {pool.id} too.")
             self.pools[pool.id] = (resource, pool)
+        elif kind == ENVIRONMENT:
+            self.fixed[resource.urn], self.hosted[resource.urn] = _environment(resource.props)
         elif price := PRICED.get(kind):
             self.fixed[resource.urn] = price(resource.props)
         elif not _is_free(resource):
@@ -145,6 +171,7 @@ class _Found:
             tuple(Service(name, s[0], tuple(by_service[name])) for name, s in self.services.items()),
             tuple(self.unpriced),
             sum(self.fixed.values()),
+            sum(self.hosted.values()),
         )
 
 

@@ -24,8 +24,8 @@ def pool(zone, spot, **fields):
     )
 
 
-def stack(*services, unpriced=()):
-    return Stack(services, tuple(unpriced))
+def stack(*services, unpriced=(), fixed=0.0, hosted=0.0):
+    return Stack(services, tuple(unpriced), fixed, hosted)
 
 
 CHAT = Service(
@@ -80,6 +80,28 @@ def test_a_figure_equal_to_its_limit_is_within_it_whatever_floats_do():
     assert 3 * 2.4 != 7.2
     assert broken_limits(WORST, stack(CHAT), {"usdHour": 7.2}) == []
     assert broken_limits(WORST, stack(CHAT), {"usdHour": 7.19}) != []
+
+
+def test_hosted_providers_at_their_limits_are_in_the_worst_case_and_expected_of_nobody():
+    beside = stack(CHAT, fixed=0.5, hosted=20.0)
+    [message] = broken_limits(WORST, beside, {"usdHour": 27})
+    assert message.startswith("worst case is 27.70 USD/hour, limit 27.00 (tradewind:limits.worstUsdHour): ")
+    assert (
+        "20.50 of the hour are hosts, addresses and the like and hosted providers at their limits; "
+        in message
+    )
+    assert broken_limits(RUNAWAY, beside, {"usdHour": 31}) != []
+    assert broken_limits(EXPECTED, beside, {"usdHour": 3.3}) == []
+
+
+def test_a_hosted_provider_without_a_limit_breaks_every_limit_of_what_could_be_spent():
+    boundless = stack(CHAT, hosted=float("inf"))
+    [message] = broken_limits(WORST, boundless, {"usdMonth": 1e9})
+    assert message == (
+        "worst case has no bound, and tradewind:limits.worstUsdMonth limits it: a hosted provider has neither "
+        "maxUsdHour nor maxUsdMonth. Set one in tradewind:providers."
+    )
+    assert broken_limits(EXPECTED, boundless, {"usdHour": 2.8}) == []
 
 
 @pytest.mark.parametrize("figure", FIGURES)

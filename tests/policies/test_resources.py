@@ -146,3 +146,29 @@ def test_a_type_that_nobody_priced_is_unpriced(type_, provider):
 )
 def test_groupings_the_engine_and_local_processes_are_free(type_, provider):
     assert unpriced(resource(type_, "x", {"pid": UNKNOWN}, provider=provider)) == []
+
+
+def environment(**props):
+    given = {"hosts": True, "providers": [], "external": [], **props}
+    return resource("tradewind:environment:Environment", "env", given)
+
+
+def test_what_the_environment_rents_and_may_pay_to_hosted_providers_is_read():
+    providers = [{"name": "a", "maxUsdHour": 20.0}, {"name": "b", "maxUsdMonth": 730.0}]
+    stack = read([environment(providers=providers, external=[{"name": "e", "usdHour": 2.5}])])
+    assert (stack.fixed_usd_hour, stack.hosted_usd_hour, stack.unpriced) == (2.5, 21.0, ())
+    assert read([environment(providers=[{"name": "c"}])]).hosted_usd_hour == float("inf")
+
+
+@pytest.mark.parametrize(
+    "props",
+    [
+        {"providers": [{"name": "a", "maxUsdHour": "20"}]},
+        {"external": [{"name": "e", "usdHour": -5.0}]},
+        {"external": [{"name": "e"}]},
+        {"external": UNKNOWN},
+        {"providers": [{"name": "a", "maxUsdHour": UNKNOWN}]},
+    ],
+)
+def test_an_environment_whose_spending_cannot_be_read_has_no_price(props):
+    assert [u.resource for u in read([environment(**props)]).unpriced] == ["env"]

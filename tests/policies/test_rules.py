@@ -27,7 +27,7 @@ CLOSED = dict.fromkeys(
 STORE = bucket()
 ENCRYPTION = "bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 BLOCK = "bucketPublicAccessBlock:BucketPublicAccessBlock"
-ENVIRONMENT = {"hosts": True, "tls": "own_ca", "providers": [{"name": "p", "maxUsdHour": 20}]}
+ENVIRONMENT = {"hosts": True, "tls": "own_ca", "providers": [{"name": "p", "maxUsdHour": 20}], "external": []}
 
 
 def environment(**props):

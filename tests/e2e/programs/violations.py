@@ -16,7 +16,11 @@ SCALING = {"min_replicas": 2, "max_replicas": 50, "surge": 1, "num_overprovision
 SCALING |= {"base_ondemand_fallback_replicas": 0, "dynamic_ondemand_fallback": False}
 SCALING |= {"upscale_delay_s": 300, "downscale_delay_s": 1200}
 Group("tradewind:service:Service", "chat", {"service": "chat", "scaling": SCALING, "numNodes": 1})
-Group("tradewind:environment:Environment", "env", {"hosts": True, "tls": "", "providers": [{"name": "p"}]})
+Group(
+    "tradewind:environment:Environment",
+    "env",
+    {"hosts": True, "tls": "", "providers": [{"name": "p"}], "external": []},
+)
 
 in_aws = pulumi.ResourceOptions(provider=aws.Provider("aws", region="us-east-1"))
 template = aws.ec2.LaunchTemplate(

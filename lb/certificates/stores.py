@@ -54,7 +54,10 @@ class AwsSecrets:
 
 
 class GcpSecrets:
-    """Secret Manager. Versions cost money each, so that the one before the last is kept and older ones are destroyed."""
+    """Secret Manager. Versions cost money each, so that the one before the last is kept and older ones are destroyed.
+
+    Not the first, which the stack declares: a refresh would miss it, and the next update would write it anew, as the latest.
+    """
 
     def __init__(
         self, client: httpx.AsyncClient, token: Token, *, project: str, base: str = GCP_BASE
@@ -76,7 +79,7 @@ class GcpSecrets:
         body = {"payload": {"data": data}}
         added = await self._rest.call("POST", f"{self._secrets}/{name}:addVersion", body=body)
         number = int(added["name"].rpartition("/")[2]) - 2
-        if number > 0:
+        if number > 1:
             try:
                 await self._rest.call("POST", f"{self._secrets}/{name}/versions/{number}:destroy", body={})
             except DriverError:

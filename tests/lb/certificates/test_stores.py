@@ -103,7 +103,7 @@ def test_what_is_written_is_read_and_nothing_is_made_that_was_not_declared(cloud
     asyncio.run(story())
 
 
-def test_of_googles_versions_two_are_kept():
+def test_of_googles_versions_two_are_kept_and_the_one_that_the_stack_declares():
     google = Google()
     store = GcpSecrets(httpx.AsyncClient(transport=httpx.MockTransport(google)), token, project="acme")
 
@@ -112,7 +112,7 @@ def test_of_googles_versions_two_are_kept():
             await store.write("leaf", f"leaf {number}")
 
     asyncio.run(story())
-    assert google.versions["leaf"] == [None, None, None, "leaf 2", "leaf 3"]
+    assert google.versions["leaf"] == ["{}", None, None, "leaf 2", "leaf 3"]
 
 
 def test_a_refusal_is_the_protocols_and_says_why():

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pulumi_policy import ReportViolation, StackValidationArgs, StackValidationPolicy
 
 from policies import data, environment, machines, network, places, provider_rules
-from policies.cost import FIGURES, Figure, broken_limits
+from policies.cost import FIGURES, Figure, Stack, broken_limits
 from policies.resources import read
 from policies.rules import Rule, judge
 
@@ -39,7 +39,8 @@ def _prices_known(args: StackValidationArgs, report_violation: ReportViolation) 
 
 def _policy(rule: Rule) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report_violation: ReportViolation) -> None:
-        for finding in judge(rule, read(args.resources), args.resources, args.get_config()):
+        stack = read(args.resources) if rule.whole else Stack(())
+        for finding in judge(rule, stack, args.resources, args.get_config()):
             report_violation(finding.message, finding.urn)
 
     return StackValidationPolicy(rule.name, rule.words, validate)

@@ -38,7 +38,14 @@ class AzureParts:
         self._identities: dict[str, Identity] = {}
         self._controller: AzureController | None = None
         self.store = AzureStore(
-            "azure-store", AzureStoreArgs(scope=args.scope, region=args.region, files=args.files), args.child
+            "azure-store",
+            AzureStoreArgs(
+                scope=args.scope,
+                region=args.region,
+                files=args.files,
+                protect=args.protect and args.home,
+            ),
+            args.child,
         )
         self.store_place = self.store.vault_url
 

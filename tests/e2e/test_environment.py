@@ -86,3 +86,20 @@ def test_an_environment_of_one_cloud_comes_up_rests_and_goes_away_whole(tmp_path
     program.destroy()
     left = [o.type for o in program.live.objects()]
     assert left == []
+
+
+def test_an_environment_of_three_clouds_comes_up_rests_and_goes_away_whole(tmp_path):
+    home = {"cloud": "aws", "region": "us-east-1", "deletion": "allowed"}
+    program = Environment(tmp_path, "prod", home=home)
+    program.give(caller_key=KEY, openai="a-key-that-is-nobodys")
+    program.up()
+    there = types(program.live)
+    assert there["aws:ec2/instance:Instance"] + there["azure-native:compute:VirtualMachine"] >= 4
+    clouds = {pool.partition(".")[2].partition(".")[0] for pool in program.outputs()["pools"]}
+    assert clouds == {"aws", "gcp", "azure"}
+    assert set(program.preview()) == {"same"}
+    program.destroy()
+    kept = {
+        "aws:iam/outboundWebIdentityFederation:OutboundWebIdentityFederation"
+    }  # the account's, not the environment's
+    assert {o.type for o in program.live.objects()} <= kept

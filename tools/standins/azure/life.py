@@ -13,6 +13,7 @@ from tools.standins.live import Live, Session
 
 GROUP = "azure-native:resources:ResourceGroup"
 SCALE_SET = "azure-native:compute:VirtualMachineScaleSet"
+ACCOUNT = "azure-native:storage:StorageAccount"
 NETWORK = "azure-native:network:VirtualNetwork"
 SUBNET = "azure-native:network:Subnet"
 
@@ -75,14 +76,14 @@ def subnet_in_network(made: Made, session: Session) -> Iterator[Failure]:
 
 
 def removes(live: Live, session: Session) -> list[Live]:
-    """learn.microsoft.com/azure/azure-resource-manager/management/delete-resource-group: all that is in it."""
-    if live.type == GROUP:
-        return [other for other in session.objects() if other.id.startswith(f"{live.id}/")]
-    return (
-        [other for other in session.objects() if other.id.startswith(f"{live.id}/")]
-        if live.type == NETWORK
-        else []
-    )
+    """What lies below it: all of a resource group, subnets of a network, blobs of an account, secrets of a vault.
+
+    learn.microsoft.com/azure/azure-resource-manager/management/delete-resource-group
+    """
+    below = [f"{live.id}/"]
+    if live.type == ACCOUNT:
+        below.append(f"https://{live.name}.blob.")  # the id of a blob is its address
+    return [other for other in session.objects() if other.id.startswith(tuple(below))]
 
 
 def keeps_name(live: Live) -> str | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from pulumi_policy import PolicyResource
+from pulumi_policy.proxy import UnknownValueError
 
 from policies.cost import Stack
-from policies.rules import Config, Rule, at, items, true
+from policies.rules import Config, Rule, at, computed, items, true
 
 _BUCKET = "aws:s3/bucket:Bucket"
 _BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
@@ -24,10 +26,22 @@ def _disks(resource: PolicyResource, _config: Config) -> Iterator[str]:
         for mapping in mappings:
             if not true(at(mapping, "ebs.encrypted")):
                 yield "has a disk that is not encrypted. Set `encrypted`."
-    elif kind == "aws:ec2/instance:Instance" and not true(at(props, "rootBlockDevice.encrypted")):
-        yield "has a disk that is not encrypted. Set `encrypted`."
+    elif kind == "aws:ec2/instance:Instance":
+        disks = [props.get("rootBlockDevice"), *_more_disks(resource)]
+        if not all(true(at(disk, "encrypted")) for disk in disks):
+            yield "has a disk that is not encrypted. Set `encrypted`."
     elif kind == "aws:ebs/volume:Volume" and not true(at(props, "encrypted")):
         yield "is not encrypted. Set `encrypted`."
+
+
+def _more_disks(resource: PolicyResource) -> list[Any]:
+    """Of a machine, beside its root. What a program does not give is computed, and then only what is attached later."""
+    try:
+        return items(resource.props, "ebsBlockDevices")
+    except UnknownValueError:
+        if computed(resource, "ebsBlockDevices"):
+            return []
+        raise
 
 
 def _encrypted(_stack: Stack, resources: Sequence[PolicyResource], _config: Config) -> Iterator[str]:

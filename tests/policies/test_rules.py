@@ -122,6 +122,12 @@ WRONG = [
     ),
     ("encrypted-disks", clouds.aws_template(blockDeviceMappings=[]), "names no disk"),
     ("encrypted-disks", machine(rootBlockDevice={"encrypted": False}), "a disk that is not encrypted"),
+    (
+        "encrypted-disks",
+        machine(ebsBlockDevices=[{"encrypted": True}, {"encrypted": False}]),
+        "a disk that is not encrypted",
+    ),
+    ("encrypted-disks", machine(rootBlockDevice=None), "a disk that is not encrypted"),
     ("encrypted-disks", resource("aws:ebs/volume:Volume", "v", {}, provider=True), "is not encrypted"),
     ("metadata-v2", clouds.aws_template(metadataOptions={}), "Set `httpTokens: required`"),
     (
@@ -192,6 +198,7 @@ UNKNOWNS = [
     ("no-ssh", clouds.aws_rule(cidrIpv4="10.0.0.1/32", fromPort=UNKNOWN)),
     ("replica-ingress", clouds.gcp_firewall(sourceRanges=UNKNOWN)),
     ("encrypted-disks", clouds.aws_template(**{"blockDeviceMappings.0.ebs.encrypted": UNKNOWN})),
+    ("encrypted-disks", machine(ebsBlockDevices=UNKNOWN)),
     ("metadata-v2", clouds.aws_template(**{"metadataOptions.httpTokens": UNKNOWN})),
     ("no-secrets-in-clear", machine(userData=UNKNOWN)),
     ("rules-aws", clouds.aws_pool(capacityRebalance=UNKNOWN)),

@@ -377,6 +377,17 @@ def test_secrets_stay_secret_and_are_nowhere_in_the_live_state(live, aws):
     assert list(request.sent["secretString"]) == ["secret_sha256"]
 
 
+def test_another_value_of_a_secret_in_google_cloud_is_another_version_beside_the_first(live):
+    gcp = Plugin("gcp", project="example-project")
+    secret, _ = gcp.create(
+        "gcp:secretmanager/secret:Secret", {"secretId": "s", "replication": {"auto": {}}}, name="s"
+    )
+    values = [{"secret": secret, "secretData": f"value {n}"} for n in range(20)]
+    version = "gcp:secretmanager/secretVersion:SecretVersion"
+    made = [gcp.create(version, value, name=f"v{n}")[0] for n, value in enumerate(values)]
+    assert len(set(made)) == len(made)
+
+
 def test_after_a_cancel_nothing_is_changed_any_more(live, aws):
     aws.cancel()
     with pytest.raises(Aborted, match="cancelled"):

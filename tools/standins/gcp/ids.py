@@ -17,6 +17,8 @@ REFERENCE = re.compile(
     r"|instanceGroupManagers|forwardingRules|reservations|firewalls)/[^/?]+(?:\?uniqueId=.*)?"
 )
 
+_VERSIONS = 10**12
+
 _PATHS = {
     "compute/address:Address": "regions/{region}/addresses",
     "compute/backendService:BackendService": "global/backendServices",
@@ -68,7 +70,8 @@ def identify(made: Made) -> str:
         case "storage/bucketObject:BucketObject":
             return f"{made.get('bucket')}-{name}"
         case "secretmanager/secretVersion:SecretVersion":
-            return f"{made.get('secret')}/versions/{secrets.randbelow(9) + 1}"
+            # Google counts; a stand-in that makes a version knows of no other one, and must not take its number.
+            return f"{made.get('secret')}/versions/{secrets.randbelow(_VERSIONS) + 1}"
         case "dns/recordSet:RecordSet":
             return (
                 f"projects/{project}/managedZones/{made.get('managedZone')}/rrsets/{name}/{made.get('type')}"

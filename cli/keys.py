@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from cli.context import Context
 from spec.errors import InputError
+from spec.keys import new_key
+from spec.secrets import CALLER_KEY, how_to_set
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command group."""
     keys = typer.Typer(help="The API keys of a stack.", no_args_is_help=True)
     keys.command("show")(show)
+    keys.command("new")(new)
     app.add_typer(keys, name="keys")
 
 
@@ -23,3 +27,15 @@ def show(stack: Annotated[str, typer.Option(help="Stack whose key to print.")] =
         print(Context(stack).key_file.read_text().strip())
     except FileNotFoundError:
         raise InputError(f"stack `{stack}` has no API key yet; ./tw up --stack {stack} makes one") from None
+
+
+def new(stack: Annotated[str, typer.Option(help="Stack in the clouds that the key is for.")]) -> None:
+    """Print a new API key for the callers of a stack in the clouds, and how to give it to the stack."""
+    config = Context(stack).config
+    if config.is_local:
+        raise InputError(
+            f"stack `{stack}` runs on this computer: ./tw up makes its key, ./tw keys show prints it"
+        )
+    print(new_key())
+    [command] = how_to_set([CALLER_KEY], stack)
+    print(f"Keep it, then give it to the stack, which keeps its hash only: {command}", file=sys.stderr)

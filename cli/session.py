@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from pulumi import automation as auto
 from rich.console import Console
@@ -48,15 +49,19 @@ class Session:
         """Whether stand-ins take the place of the clouds' plugins."""
         return bool(self.cli.backend.stood_in)
 
-    def expected_before(self) -> dict[str, float] | None:
-        """USD per hour that were expected when the stack was last deployed, by service and as `total`; None = never."""
+    def outputs(self) -> dict[str, Any]:
+        """Of the last update; secrets stay hidden."""
         with _translated():
             raw = self.cli.run(
                 ["stack", "output", "--json", "--stack", self.context.stack],
                 str(self.cli.backend.work_dir),
                 self.cli.backend.env,
             ).stdout
-        cost = json.loads(raw or "{}").get("cost")
+        return json.loads(raw or "{}")
+
+    def expected_before(self) -> dict[str, float] | None:
+        """USD per hour that were expected when the stack was last deployed, by service and as `total`; None = never."""
+        cost = self.outputs().get("cost")
         if not isinstance(cost, dict) or "expected_usd_hour" not in cost:
             return None
         services = {name: c["expected_usd_hour"] for name, c in cost.get("services", {}).items()}

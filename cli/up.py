@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cli import money, secrets
+from cli import clouds, money, secrets
 from cli.context import Context
 from cli.options import StackOption
 from local.files import write_atomic
@@ -46,12 +46,18 @@ def up(
     stack: StackOption = "dev",
     wait: Annotated[bool, typer.Option(help="Wait until every service is ready.")] = True,
 ) -> None:
-    """Bring the stack up: preview, judge, change what differs, wait, print how to use it."""
+    """Bring the stack up: preview, judge, change what differs, wait, print how to use it.
+
+    A stack in the clouds is not waited for, and needs your own Pulumi.
+    """
     from cli.repair import update_lock
     from cli.session import Session
 
     context = Context(stack)
     plan = money.plan_of(context)  # wrong input ends here, before anything is started
+    if not context.config.is_local:
+        clouds.up(context, plan)
+        return
     with update_lock(context):
         key = secrets.ensure(context)
         session = Session.open(context)
@@ -99,6 +105,9 @@ def down(stack: StackOption = "dev") -> None:
     from cli.session import Session
 
     context = Context(stack)
+    if not context.config.is_local:
+        clouds.down(context)
+        return
     if not context.home.exists():
         out.print(f"stack {stack}: nothing is there")
         return

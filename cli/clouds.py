@@ -1,0 +1,80 @@
+"""`tw up` and `tw down` of a stack in the clouds: the user's own Pulumi, never a stand-in.
+
+The update ends when everything is declared. Hosts boot in minutes, machines with models in more: nothing waits for
+them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from cli import money
+from cli.backend import providers_of
+from cli.context import Context
+from cli.repair import update_lock
+from planner.plan import Plan
+from spec import secrets
+from spec.errors import OutsideError, RefusedError
+
+if TYPE_CHECKING:
+    from cli.session import Session
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def up(context: Context, plan: Plan) -> None:
+    """Previews, judges, changes what differs, and says where callers go. Raises OutsideError where nothing can be deployed."""
+    from cli.session import Session
+
+    with update_lock(context):
+        session = Session.open(context, mend=False)
+        _needs_the_users_own(session)
+        secrets.check(context.config, money.specs_of(context), env=context.stack)
+        planned = session.preview()
+        money.print_table(out, money.Money(plan, session.expected_before()))
+        if planned.refusals:
+            raise RefusedError(
+                "refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in planned.refusals)
+            )
+        if planned.changes:
+            session.up()
+        _print_ready(context, session.outputs(), changed=bool(planned.changes))
+
+
+def down(context: Context) -> None:
+    """Removes every resource. Raises OutsideError where nothing can be deployed, or something is guarded."""
+    from cli.session import Session
+
+    with update_lock(context):
+        session = Session.open(context, mend=False)
+        _needs_the_users_own(session)
+        session.destroy()
+    out.print(f"stack {context.stack}: everything is removed")
+
+
+def _needs_the_users_own(session: Session) -> None:
+    if not session.offline:
+        return
+    context = session.context
+    plugins = ", ".join(session.cli.backend.stood_in or providers_of(context))
+    raise OutsideError(
+        f"stack {context.stack} can only be previewed from here: it needs your own Pulumi. Log in (`pulumi login`, or "
+        f"PULUMI_BACKEND_URL), and install the provider plugins that are missing (of {plugins}; `pulumi install` does it). "
+        "docs/first-real-deployment.md has the whole list."
+    )
+
+
+def _print_ready(context: Context, outputs: Mapping[str, Any], *, changed: bool) -> None:
+    cname = outputs.get("cname")
+    lines = (
+        f"stack {context.stack}: {'declared' if changed else 'declared, no change'}",
+        f"  endpoint  {outputs.get('endpoint')}/v1",
+        f"  state     {outputs.get('state_url')}; status.json is there when the controller has booted",
+        *([f"  name      set this record where your zone is: {cname}"] if cname else []),
+        "  next      docs/first-real-deployment.md says how to look at hosts and replicas",
+    )
+    for line in lines:
+        out.print(line, markup=False)

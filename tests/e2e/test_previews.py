@@ -1,0 +1,91 @@
+"""`make preview` of the shipped environments, as a newcomer runs it: no login, no plugins, no key."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.checkout import ROOT, private_checkout
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    with private_checkout(tmp_path_factory.mktemp("p")) as place:
+        place.stack = "staging"
+        yield place
+        place.stack = "dev"
+
+
+def tw(place, *args):
+    nobody = {k: v for k, v in os.environ.items() if not k.startswith("PULUMI_")}
+    nobody |= {
+        "HOME": str(place.root),
+        "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache"),
+    }
+    return subprocess.run(
+        [place.root / "tw", *args],
+        cwd=place.root,
+        env=nobody,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def files(place, stack):
+    folder = place.root / ".tradewind" / "preview" / stack
+    resources, cost = (json.loads((folder / f"{n}.json").read_text()) for n in ("resources", "cost"))
+    return resources, cost, (folder / "comment.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("stack", "clouds"), [("staging", {"aws"}), ("prod", {"aws", "gcp", "azure-native"})]
+)
+def test_a_shipped_environment_is_previewed_priced_and_judged_without_credentials(checkout, stack, clouds):
+    committed = (checkout.root / f"Pulumi.{stack}.yaml").read_bytes()
+    done = tw(checkout, "preview", "--stack", stack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no credentials: stand-ins for" in done.stdout
+    resources, cost, comment = files(checkout, stack)
+    assert {r["type"].partition(":")[0] for r in resources} >= clouds
+    assert {r["op"] for r in resources} == {"create"}
+    assert all(p["passed"] for p in cost["policies"])
+    assert (
+        cost["total"]["expected_usd_hour"]
+        < cost["total"]["worst_usd_hour"]
+        < cost["total"]["runaway_usd_hour"]
+    )
+    assert cost["total"]["idle_usd_month"] > 0
+    assert comment.startswith(f"<!-- tradewind preview {stack} -->")
+    assert (checkout.root / f"Pulumi.{stack}.yaml").read_bytes() == committed
+
+
+def test_the_policies_count_to_the_cent_what_the_plan_counts(checkout):
+    if not (checkout.root / ".tradewind" / "preview" / "staging" / "cost.json").exists():
+        tw(checkout, "preview", "--stack", "staging")
+    _, cost, _ = files(checkout, "staging")
+    figures = {f: cost["total"][f"{f}_usd_hour"] for f in ("expected", "worst", "runaway")}
+    limits = checkout.configured("limits")
+    checkout.configure(limits={f"{name}UsdHour": usd + 0.001 for name, usd in figures.items()})
+    assert tw(checkout, "preview", "--stack", "staging").returncode == 0
+    checkout.configure(limits={f"{name}UsdHour": usd - 0.001 for name, usd in figures.items()})
+    refused = tw(checkout, "preview", "--stack", "staging")
+    checkout.configure(limits=limits)
+    assert refused.returncode == 4
+    for name in figures:
+        assert f"cost-{name}: " in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_nothing_is_ever_deployed_with_stand_ins(checkout, command):
+    done = tw(checkout, command, "--stack", "staging")
+    assert done.returncode == 3
+    assert "can only be previewed from here: it needs your own Pulumi" in done.stderr
+    assert (ROOT / "docs" / "first-real-deployment.md").exists()

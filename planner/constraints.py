@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from catalog.load import Catalog
+from planner.quotas import Quotas
 from spec.errors import InputError, did_you_mean
 from spec.names import Market
 from spec.stack import StackConfig
@@ -15,6 +17,9 @@ MAX_REGIONS = 6
 """Each region needs a network of its own, and hundreds of groups make Pulumi's state slow."""
 
 _TOO_MANY_TO_LIST = 40
+
+ZONED_SUBNETS = frozenset({"aws"})
+"""Clouds in which a subnet is in one zone."""
 
 WITHOUT_PRICES = frozenset({"kubernetes"})
 """Clouds that a stack may name though the price table can't have them."""
@@ -30,6 +35,8 @@ class Constraints:
         max_price_usd_hour: of one instance.
         max_pools_per_service: in all markets together.
         max_regions: of the whole environment, because networks are.
+        quotas: of the accounts.
+        subnets: where the user's own network has to be used: by cloud and region, the zones that it has a subnet in.
 
     """
 
@@ -40,16 +47,30 @@ class Constraints:
     max_price_usd_hour: float | None = None
     max_pools_per_service: int = MAX_POOLS_PER_SERVICE
     max_regions: int = MAX_REGIONS
+    quotas: Quotas = field(default_factory=Quotas)
+    subnets: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: StackConfig) -> Constraints:
-        """Those of a stack's configuration."""
+        """Those of a stack's configuration. Raises InputError for a quota of something that nobody sells."""
         return cls(
             clouds=config.clouds,
             regions=config.regions,
             max_pools_per_service=config.max_pools_per_service,
             max_regions=config.max_regions,
+            quotas=Quotas.of(config.quotas),
+            subnets=_subnets(config),
         )
+
+
+def _subnets(config: StackConfig) -> dict[tuple[str, str], frozenset[str]]:
+    """Of networks that are there in clouds whose subnets are in a zone; elsewhere a subnet spans its region."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for place, chosen in config.network.items():
+        cloud, _, region = place.partition("/")
+        if chosen is not None and cloud in ZONED_SUBNETS:
+            found[cloud, region] = frozenset(chosen.subnets)
+    return found
 
 
 def check_constraints(constraints: Constraints, catalog: Catalog) -> None:

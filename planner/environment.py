@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import chain
 
 from catalog.load import Catalog
+from planner.age import age_notes
+from planner.check import check, check_secret_names
 from planner.constraints import Constraints
 from planner.fixed import Item, Prices, fixed_items
 from planner.layout import Layout, Place, Secret, layout, located, secrets_of
@@ -22,32 +25,45 @@ from spec.stack import StackConfig
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`layout`, `fixed` and `secrets`: of an environment in the clouds; None and empty on the local one."""
+    """`layout`, `fixed` and `secrets`: of an environment in the clouds; None and empty on the local one.
+
+    `notes`: what the user should know of the environment as a whole.
+    """
 
     plan: Plan
     layout: Layout | None = None
     fixed: tuple[Item, ...] = ()
     secrets: tuple[Secret, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def plan_stack(
-    specs: Sequence[ServiceSpec], catalog: Catalog, config: StackConfig, *, env: str, prices: Prices
+    specs: Sequence[ServiceSpec],
+    catalog: Catalog,
+    config: StackConfig,
+    *,
+    env: str,
+    prices: Prices,
+    today: date | None = None,
 ) -> Planned:
-    """`prices`: of hosts and the like. Raises InputError."""
-    planned = plan(specs, catalog, Constraints.of(config), env=env)
+    """`prices`: of hosts and the like. `today`: how old prices are is judged by it; None = not at all. Raises InputError."""
     if config.is_local:
-        return Planned(planned)
+        return Planned(plan(specs, catalog, Constraints.of(config), env=env))
+    check(config, specs, catalog, env=env)
+    planned = plan(specs, catalog, Constraints.of(config), env=env)
     placed = layout(planned, config, zones_of(catalog))
     services = tuple(
         replace(s, pools=tuple(located(pool, env) for pool in s.pools)) for s in planned.services
     )
     pools = list(chain.from_iterable(s.pools for s in services))
     secrets = secrets_of(placed, pools, config, specs)
+    check_secret_names(secrets, env)
     fixed = fixed_items(placed, secrets, config, prices)
     fixed_usd_hour = sum(i.usd_hour for i in fixed) + sum(e.usd_hour for e in config.external)
     cost = sum((s.cost for s in services), cost_of_fixed(fixed_usd_hour) + _hosted(config))
     whole = replace(planned, services=services, fixed_usd_hour=fixed_usd_hour, cost=cost)
-    return Planned(whole, placed, fixed, secrets)
+    notes = age_notes(pools, config.catalog, today, env=env) if today else ()
+    return Planned(whole, placed, fixed, secrets, notes)
 
 
 def zones_of(catalog: Catalog) -> Mapping[Place, tuple[str, ...]]:

@@ -76,6 +76,8 @@ def place_filters(
         found.append(_one_of("the file's `zone`", "are in", (option.zone,), lambda o: o.zone))
     if constraints.zones:
         found.append(_one_of("the zones", "are in", constraints.zones, lambda o: o.zone))
+    if constraints.subnets:
+        found.append(_has_subnet(constraints))
     found.append(
         Filter(
             "",
@@ -100,8 +102,29 @@ def _undriven(offer: Offer) -> str | None:
     return None
 
 
-def price_filters(market: Market, constraints: Constraints) -> tuple[Filter, ...]:
-    """Conditions on the price in one market."""
+def _has_subnet(constraints: Constraints) -> Filter:
+    def why_not(offer: Offer) -> str | None:
+        zones = constraints.subnets.get((offer.cloud, offer.region))
+        if zones is None or offer.zone in zones:
+            return None
+        return f"the network of tradewind:network.{offer.cloud}/{offer.region} has no subnet in {offer.zone}"
+
+    return Filter("the networks that are there", "are in a zone with a subnet", why_not)
+
+
+def market_filters(market: Market, constraints: Constraints, nodes: int) -> tuple[Filter, ...]:
+    """Conditions on what a market asks and gives."""
+    quotas = constraints.quotas
+    allowed = Filter(
+        "the quotas",
+        "are within the quotas",
+        lambda offer: quotas.why_not(offer, market, nodes),
+        lambda offer: float(offer.accelerator_count),
+    )
+    return (*_price_filters(market, constraints), *([allowed] if quotas.by_key else []))
+
+
+def _price_filters(market: Market, constraints: Constraints) -> tuple[Filter, ...]:
     words = market.replace("_", " ")
     known = Filter(
         "",

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from planner.constraints import ZONED_SUBNETS
 from planner.plan import Plan
 from spec import certificates
-from spec.clouds import EdgeSite, ExistingNetwork, Home
+from spec.clouds import EdgeSite, Home
 from spec.desired import Pool
-from spec.errors import InputError, did_you_mean
-from spec.names import cloud_name, edge_id
+from spec.errors import InputError
+from spec.names import cloud_name, edge_id, secret_name
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
 
@@ -94,17 +95,11 @@ class Layout:
 
 
 def layout(plan: Plan, config: StackConfig, zones: Mapping[Place, tuple[str, ...]]) -> Layout:
-    """`zones`: those that each region is known to have. Raises InputError when the settings leave something open."""
-    if config.home is None:
-        raise InputError("tradewind:home is missing: it says in which cloud and region the controller runs")
-    if not config.edges:
-        raise InputError("tradewind:edges is missing: it lists the regions in which callers' requests arrive")
+    """`zones`: those that each region is known to have. `config` has passed `planner.check`. Raises InputError."""
+    assert config.home is not None, "checked before"
     home = (config.home.cloud, config.home.region)
-    edges = tuple(
-        _edge(site, _zones(site, f"tradewind:edges[{n}]", config, zones))
-        for n, site in enumerate(config.edges)
-    )
-    home_zone = next(iter(_zones(config.home, "tradewind:home", config, zones)), None)
+    edges = tuple(_edge(site, _zones(site, config, zones)) for site in config.edges)
+    home_zone = next(iter(_zones(config.home, config, zones)), None)
     used: defaultdict[Place, set[str]] = defaultdict(set)
     pools = (p for s in plan.services for p in s.pools)
     for cloud, region, zone in (
@@ -119,21 +114,14 @@ def layout(plan: Plan, config: StackConfig, zones: Mapping[Place, tuple[str, ...
 
 
 def _zones(
-    site: Home | EdgeSite, field: str, config: StackConfig, known: Mapping[Place, tuple[str, ...]]
+    site: Home | EdgeSite, config: StackConfig, known: Mapping[Place, tuple[str, ...]]
 ) -> tuple[str, ...]:
     """Of a host's region; empty where its cloud has none to choose."""
     place = (site.cloud, site.region)
-    if known.get(place) or site.cloud not in ZONED:
-        return known.get(place, ())
     chosen = config.network.get("/".join(place))
-    if isinstance(chosen, ExistingNetwork):
-        return tuple(sorted(chosen.subnets))
-    regions = sorted(region for cloud, region in known if cloud == site.cloud)
-    hint = did_you_mean(site.region, regions) or f"There are: {', '.join(regions)}."
-    raise InputError(
-        f"{field}.region: no zone of {site.cloud}/{site.region} is known. {hint} "
-        "For another region, name a network of yours in `tradewind:network`, with its subnets by zone."
-    )
+    if chosen is not None and (site.cloud in ZONED_SUBNETS or not known.get(place)):
+        return tuple(sorted(chosen.subnets)) if site.cloud in ZONED else ()
+    return known.get(place, ())
 
 
 def _edge(site: EdgeSite, zones: tuple[str, ...]) -> EdgePlace:
@@ -188,6 +176,10 @@ class Secret:
     owner: str
     name: str
     given: bool = False
+
+    def stored_as(self, env: str) -> str:
+        """Its name in the store."""
+        return secret_name(self.cloud, env, self.owner, self.name)
 
 
 def secrets_of(

@@ -10,9 +10,10 @@ from planner.choose import Candidate, Region, candidates, choose
 from planner.constraints import Constraints, check_constraints
 from planner.filters import LOCAL
 from planner.plan import Plan, Row, ServicePlan
-from planner.pools import pool_of
+from planner.pools import most_machines, pool_of
 from planner.pricing import Cost, cost_of_fixed, cost_of_service
 from planner.rank import NoPlace, Place, Ranking, rank
+from spec.desired import Pool
 from spec.errors import InputError
 from spec.names import Market
 from spec.service import ServiceSpec
@@ -90,7 +91,7 @@ def _plan_service(
         max_regions=constraints.max_regions,
         opened=opened,
     )
-    pools = tuple(pool_of(service, c) for c in chosen)
+    pools = tuple(pool_of(service, c, constraints.quotas) for c in chosen)
     cost = cost_of_service(service.scaling, pools)
     shown = ranking.places if constraints.market else (*ranking.places, *ranking.elsewhere)
     done = ServicePlan(
@@ -105,10 +106,17 @@ def _plan_service(
             *service.not_acted_on,
             *service.assumed,
             *ranking.notes,
+            *_cut(service, pools),
             *_notes(service, ranking, chosen, cost),
         ),
     )
     return done, frozenset(c.region for c in chosen)
+
+
+def _cut(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:
+    for p in pools:
+        if p.max_size < most_machines(service):
+            yield f"{p.id}: at most {p.max_size} machines instead of {most_machines(service)}, by tradewind:quotas"
 
 
 def _wants_fallback(service: ServiceSpec) -> bool:

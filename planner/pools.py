@@ -12,6 +12,7 @@ from planner.choose import Candidate
 from planner.filters import LOCAL, POOL_KINDS
 from planner.fit import weights_bytes
 from planner.models import parameters_b
+from planner.quotas import Quotas
 from spec.desired import Pool, Prices
 from spec.names import Market, pool_id
 from spec.service import ServiceSpec
@@ -30,15 +31,16 @@ _BUCKETS = {"s3": "aws", "gs": "gcp", "az": "azure"}
 """Which cloud a bucket's URL scheme belongs to."""
 
 
-def pool_of(service: ServiceSpec, candidate: Candidate) -> Pool:
+def pool_of(service: ServiceSpec, candidate: Candidate, quotas: Quotas) -> Pool:
     """The pool of a candidate.
 
     Its price is the dearest of the instance types that it may launch, so that no figure is below what it can cost.
-    Its maximum is enough for all replicas of the service, surge included: capacity may end up in any one place.
+    Its maximum is enough for all replicas of the service, surge included: capacity may end up in any one place. Where the
+    account may have less, it is that.
     """
     offers = candidate.offers
     first, market = offers[0], candidate.best.market
-    replicas = service.scaling.max_replicas + service.scaling.surge
+    allowed = quotas.machines(first, market, service.num_nodes)
     gb = _weights_gb(service)
     return Pool(
         id=pool_id(
@@ -59,7 +61,7 @@ def pool_of(service: ServiceSpec, candidate: Candidate) -> Pool:
         accelerator_count=first.accelerator_count,
         instance_types=tuple(o.instance_type for o in offers),
         capacity_units=1 / service.num_nodes,
-        max_size=math.ceil(replicas * service.num_nodes),
+        max_size=most_machines(service) if allowed is None else min(most_machines(service), allowed),
         cold_start_s=LOCAL_START_S if first.cloud == LOCAL else MACHINE_START_S + gb / WEIGHTS_GB_PER_S,
         launch_usd=_launch_usd(service, first.cloud, gb),
         prices=Prices(
@@ -68,6 +70,11 @@ def pool_of(service: ServiceSpec, candidate: Candidate) -> Pool:
             as_of=_oldest(offers),
         ),
     )
+
+
+def most_machines(service: ServiceSpec) -> int:
+    """Of all replicas that the service may have at once."""
+    return math.ceil((service.scaling.max_replicas + service.scaling.surge) * service.num_nodes)
 
 
 def _dearest(offers: tuple[Offer, ...], market: Market) -> float | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from catalog.accelerators import UnknownAccelerator, resolve
 from catalog.load import Catalog, Offer
 from planner.constraints import Constraints, check_cloud, check_region, check_zone
-from planner.filters import LOCAL, Filter, first_obstacle, place_filters, price_filters
+from planner.filters import LOCAL, Filter, first_obstacle, market_filters, place_filters
 from planner.fit import Need, fit, need_of
 from planner.plan import LeftOut
 from spec.errors import InputError, did_you_mean
@@ -76,6 +76,7 @@ class _Alternative:
     what: str
     offers: tuple[tuple[int, Offer], ...]
     filters: tuple[Filter, ...]
+    nodes: int
     unsold: tuple[str, ...]
 
 
@@ -89,13 +90,13 @@ def rank(service: ServiceSpec, catalog: Catalog, constraints: Constraints) -> Ra
     for alternative in alternatives:
         market = alternative.market
         other = _other(market)
-        own_price, other_price = price_filters(market, constraints), price_filters(other, constraints)
+        own, others = (market_filters(m, constraints, service.num_nodes) for m in (market, other))
         for preference, offer in alternative.offers:
             reason = first_obstacle(alternative.filters, offer)
-            if reason is None and not first_obstacle(other_price, offer):
+            if reason is None and not first_obstacle(others, offer):
                 _add(elsewhere, preference, offer, other)
             if reason is None:
-                reason = first_obstacle(own_price, offer)
+                reason = first_obstacle(own, offer)
             if reason is None:
                 _add(places, preference, offer, market)
             else:
@@ -153,6 +154,7 @@ def _alternatives(
                 what=what,
                 offers=numbered,
                 filters=place_filters(option, constraints, need, service.num_nodes),
+                nodes=service.num_nodes,
                 unsold=_unsold(shapes, catalog),
             )
         )
@@ -247,7 +249,7 @@ def _funnel(alternative: _Alternative, offers: Sequence[Offer], constraints: Con
         return f"Nobody has {', nobody has '.join(alternative.unsold) or alternative.what}."
     said = [f"{_places(len(offers))} {'has' if len(offers) == 1 else 'have'} {alternative.what}"]
     left = list(offers)
-    for f in (*alternative.filters, *price_filters(alternative.market, constraints)):
+    for f in (*alternative.filters, *market_filters(alternative.market, constraints, alternative.nodes)):
         before, left = left, [o for o in left if f.why_not(o) is None]
         if not left:
             nearest = f" (the nearest: {f.why_not(min(before, key=f.distance))})" if f.distance else ""
@@ -261,14 +263,14 @@ def _funnel(alternative: _Alternative, offers: Sequence[Offer], constraints: Con
 def _ways_out(alternative: _Alternative, offers: Sequence[Offer], constraints: Constraints) -> Iterable[str]:
     """What would be left without each condition alone, or in the other market."""
     market = alternative.market
-    filters = (*alternative.filters, *price_filters(market, constraints))
+    filters = (*alternative.filters, *market_filters(market, constraints, alternative.nodes))
     for dropped in dict.fromkeys(f.name for f in filters if f.name):
         others = [f for f in filters if f.name != dropped]
         yield from _offered(
             f"Without {dropped}", [o for o in offers if not first_obstacle(others, o)], market
         )
     other = _other(market)
-    filters = (*alternative.filters, *price_filters(other, constraints))
+    filters = (*alternative.filters, *market_filters(other, constraints, alternative.nodes))
     words = f"In the other market, {other.replace('_', ' ')}"
     yield from _offered(words, [o for o in offers if not first_obstacle(filters, o)], other)
 

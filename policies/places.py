@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pulumi_policy import PolicyResource
 
+from catalog.age import earliest
 from catalog.load import UNKNOWN
 from planner.pricing import cost_of_service
 from policies.cost import Stack, usd
@@ -162,15 +163,9 @@ def _fresh(stack: Stack, days: float) -> Iterator[str]:
         if UNKNOWN in dates:
             yield f"{cloud}: prices without a date are in the table, and they may not be older than {days:g} days. ./tw catalog refresh"
             continue
-        age = max((today - _earliest(text)).days for text in dates)
+        age = max((today - earliest(text)).days for text in dates)
         if age > days:
             yield f"{cloud}: its oldest prices are {age} days old, at most {days:g} are allowed. ./tw catalog refresh"
-
-
-def _earliest(text: str) -> date:
-    """The first day that `2024`, `2024-05` or `2024-05-06` can mean: prices are as old as they may be."""
-    year, month, day = ([*map(int, text.split("-")), 1, 1])[:3]
-    return date(year, month, day)
 
 
 RULES = (

@@ -6,6 +6,7 @@ Everything here is plain: values of secrets stand in `tradewind:secrets` alone, 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -172,17 +173,47 @@ NetworkChoice = Annotated[ExistingNetwork | None, BeforeValidator(_choice)]
 
 
 class Addresses(Setting):
-    """`tradewind:addresses`: the private range of the environment, of which each region gets a /16."""
+    """`tradewind:addresses`: the private range of the environment, of which each region gets a /16.
+
+    `taken`: ranges of networks that the environment's own may be joined with, at an office or in another account.
+    """
 
     cidr: str = "10.0.0.0/8"
+    taken: tuple[str, ...] = ()
 
     @field_validator("cidr")
     @classmethod
     def _private(cls, value: str) -> str:
-        try:
-            network = ipaddress.IPv4Network(value)
-        except ValueError as e:
-            raise Wrong(f"must be a range of addresses like 10.64.0.0/12, not `{value}` ({e})") from None
+        network = _range(value)
         if not network.is_private or network.prefixlen > _SMALLEST_PREFIX:
             raise Wrong(f"must be a private range of at least a /16, not `{value}`")
         return value
+
+    @model_validator(mode="after")
+    def _apart(self) -> Addresses:
+        own, taken = ipaddress.IPv4Network(self.cidr), [_range(t) for t in self.taken]
+        if overlapping := [str(t) for t in taken if t.overlaps(own)]:
+            free = _largest_free(taken)
+            hint = (
+                f"Choose a `cidr` beside them, for instance {free}." if free else "No private range is left."
+            )
+            raise Wrong(f"gives {own} to the environment, which overlaps {' and '.join(overlapping)}", hint)
+        return self
+
+
+def _range(value: str) -> ipaddress.IPv4Network:
+    try:
+        return ipaddress.IPv4Network(value)
+    except ValueError as e:
+        raise Wrong(f"must be a range of addresses like 10.64.0.0/12, not `{value}` ({e})") from None
+
+
+def _largest_free(taken: Sequence[ipaddress.IPv4Network]) -> ipaddress.IPv4Network | None:
+    """The largest private range that overlaps none of them."""
+    for prefix in range(8, _SMALLEST_PREFIX + 1):
+        for whole in map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")):
+            if prefix >= whole.prefixlen:
+                for part in whole.subnets(new_prefix=prefix):
+                    if not any(part.overlaps(t) for t in taken):
+                        return part
+    return None

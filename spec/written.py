@@ -81,10 +81,7 @@ class Alternative(Part):
     cpus: Annotated[Amount | None, BeforeValidator(q.vcpus)] = None
     memory: Annotated[Amount | None, BeforeValidator(q.memory_gib)] = None
     use_spot: bool | None = None
-    disk_size: Annotated[
-        Annotated[int, BeforeValidator(q.disk_gib)] | None,
-        Later("disks have the size that the pool's template gives them"),
-    ] = None
+    disk_size: Annotated[int | None, BeforeValidator(q.disk_gib)] = None
     disk_tier: Annotated[str | None, Later("disks are of the cloud's standard tier")] = None
     labels: Annotated[
         dict[str, Annotated[str, BeforeValidator(q.header_value)]] | None,

@@ -129,7 +129,6 @@ def test_known_fields_that_nothing_acts_on_are_named_with_their_value(read):
         "file_mounts: {/models: s3://bucket/models",
         "resources.spot_recovery: failover",
         "resources.image_id: docker:vllm/vllm-openai",
-        "resources.disk_size: 512",
         "resources.disk_tier: best",
         "resources.labels: {team: a}",
         "service.replica_policy.spot_placer: dynamic_fallback",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +14,7 @@ from catalog.fixed import load_fixed
 from catalog.load import load
 from cli.context import Context
 from local.trace import Trace, TraceError
-from planner.environment import plan_stack
+from planner.environment import Planned, plan_stack
 from planner.plan import Plan, ServicePlan
 from planner.pricing import ZERO, Cost, cost_of_service
 from spec.desired import Pool
@@ -37,16 +38,23 @@ def specs_of(context: Context) -> tuple[ServiceSpec, ...]:
     return read_services([context.root / path for path in context.config.services])
 
 
-def plan_of(context: Context) -> Plan:
-    """The plan that the stack program will compute: same inputs, same function.
+def planned_of(context: Context) -> Planned:
+    """What the stack program will compute: same inputs, same function; and what is to be said of the prices' age.
 
     Raises InputError, also for what can be planned and not be brought up.
     """
-    config = context.config
-    planned = plan_stack(specs_of(context), load(), config, env=context.stack, prices=load_fixed()).plan
+    config, today = context.config, datetime.now(UTC).date()
+    planned = plan_stack(
+        specs_of(context), load(), config, env=context.stack, prices=load_fixed(), today=today
+    )
     if config.is_local:
-        _check_trace(context, planned)
+        _check_trace(context, planned.plan)
     return planned
+
+
+def plan_of(context: Context) -> Plan:
+    """The plan alone."""
+    return planned_of(context).plan
 
 
 def _check_trace(context: Context, planned: Plan) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from catalog.load import load
 from cli.context import Context
+from cli.money import Money, planned_of, print_table
 from cli.options import EnvOption, parse_env
 from planner.constraints import Constraints
 from planner.plan import LeftOut, Plan, Row, ServicePlan
@@ -52,6 +53,11 @@ def plan_files(
 ) -> None:
     """Show where services could run, what that costs and what is chosen. Changes nothing."""
     context = Context(stack=stack) if stack else None
+    asked = (files, cloud, region, env, spot is not None, max_price)
+    if context and not any(asked):
+        planned = planned_of(context)
+        _show(planned.plan, planned.notes, everything=everything, as_json=as_json)
+        return
     paths = files or ([context.root / f for f in context.config.services] if context else [])
     if not paths:
         raise InputError("name a service file, or a stack: `tw plan FILE`, `tw plan --stack dev`.")
@@ -68,10 +74,14 @@ def plan_files(
         replace(limits, max_price_usd_hour=max_price),
         env=stack or "none",
     )
+    _show(planned, (), everything=everything, as_json=as_json)
+
+
+def _show(planned: Plan, notes: Sequence[str], *, everything: bool, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(as_dict(planned), indent=1))
+        print(json.dumps({**as_dict(planned), "notes": list(notes)}, indent=1))
     else:
-        _print(planned, everything=everything)
+        _print(planned, notes, everything=everything)
 
 
 # ---------------------------------------------------------------- JSON: names that others rely on
@@ -135,16 +145,16 @@ def _cost(cost: Cost) -> dict[str, float]:
 # ---------------------------------------------------------------- for people
 
 
-def _print(planned: Plan, *, everything: bool) -> None:
+def _print(planned: Plan, notes: Sequence[str], *, everything: bool) -> None:
     from rich.console import Console
-
-    from cli.money import Money, print_table
 
     out = Console(highlight=False, soft_wrap=True)
     if not out.is_terminal:
         out.width = WIDTH_WITHOUT_TERMINAL
     for service in planned.services:
         _print_service(out, service, everything=everything)
+    if notes:
+        _print_lines(out, "notes", notes)
     print_table(out, Money(planned, compared=False))
 
 

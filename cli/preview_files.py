@@ -34,7 +34,14 @@ def marker(stack: str) -> str:
 
 
 def write(
-    folder: Path, stack: str, report: Report, money: Money, config: StackConfig, *, offline: bool
+    folder: Path,
+    stack: str,
+    report: Report,
+    money: Money,
+    config: StackConfig,
+    *,
+    notes: Sequence[str] = (),
+    offline: bool,
 ) -> None:
     """Writes the three files, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,7 +49,7 @@ def write(
     files = {
         "resources.json": json.dumps(resources(report), indent=1),
         "cost.json": json.dumps({**money.as_json(), "policies": judged}, indent=1),
-        "comment.md": comment(stack, report, money, judged, offline=offline),
+        "comment.md": comment(stack, report, money, judged, notes=notes, offline=offline),
     }
     for name, text in files.items():
         write_atomic(folder / name, f"{text}\n".encode())
@@ -68,7 +75,13 @@ def policies(report: Report, config: StackConfig) -> list[dict[str, Any]]:
 
 
 def comment(
-    stack: str, report: Report, money: Money, judged: Sequence[Mapping[str, Any]], *, offline: bool
+    stack: str,
+    report: Report,
+    money: Money,
+    judged: Sequence[Mapping[str, Any]],
+    *,
+    notes: Sequence[str] = (),
+    offline: bool,
 ) -> str:
     """Markdown of at most `COMMENT_LIMIT` characters."""
     head = [
@@ -78,6 +91,7 @@ def comment(
         *_table(money.header(), money.rows()),
         "",
         *_policy_lines(judged),
+        *(f"- note: {note}" for note in notes),
         "",
     ]
     if offline:

@@ -9,6 +9,7 @@ import json
 import shlex
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from local.files import write_atomic
 from local.processes import Registry
 from planner.plan import Plan
 from spec.errors import RefusedError
+from spec.secrets import how_to_set, missing
 
 if TYPE_CHECKING:
     from cli.events import Report
@@ -83,18 +85,19 @@ def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
     from cli.session import Session
 
     context = Context(stack)
-    plan = money.plan_of(context)
+    planned = money.planned_of(context)
     if context.config.is_local:
         secrets.ensure(context)
+    notes = (*planned.notes, *_missing_secrets(context))
     session = Session.open(context, mend=False)
     report = session.preview()
-    costs = money.Money(plan, session.expected_before())
+    costs = money.Money(planned.plan, session.expected_before())
     folder = context.root / ".tradewind" / "preview" / stack
-    preview_files.write(folder, stack, report, costs, context.config, offline=session.offline)
+    preview_files.write(folder, stack, report, costs, context.config, notes=notes, offline=session.offline)
     if as_json:
-        out.print_json(json.dumps(_as_json(report, costs)))
+        out.print_json(json.dumps({**_as_json(report, costs), "notes": list(notes)}))
     else:
-        _print_preview(session, report, costs)
+        _print_preview(session, report, costs, notes)
         out.print(f"left in {folder}: resources.json, cost.json, comment.md")
     _refuse(report)
 
@@ -132,7 +135,18 @@ def _refuse(report: Report) -> None:
         )
 
 
-def _print_preview(session: Session, report: Report, costs: money.Money) -> None:
+def _missing_secrets(context: Context) -> tuple[str, ...]:
+    """A preview may come before them, an update may not."""
+    if context.config.is_local:
+        return ()
+    lacking = missing(context.config, money.specs_of(context))
+    return tuple(
+        f"no value yet for {name} ({lacking[name]}): {command}"
+        for name, command in zip(sorted(lacking), how_to_set(lacking, context.stack), strict=True)
+    )
+
+
+def _print_preview(session: Session, report: Report, costs: money.Money, notes: Sequence[str]) -> None:
     if session.offline:
         out.print(
             f"no credentials: stand-ins for {', '.join(session.cli.backend.stood_in)}, and nothing is deployed as far "
@@ -142,6 +156,8 @@ def _print_preview(session: Session, report: Report, costs: money.Money) -> None
     if not out.is_terminal:
         out.width = WIDTH_WITHOUT_TERMINAL
     money.print_table(out, costs, pools=not session.context.config.is_local)
+    for note in notes:
+        out.print(f"note: {note}", markup=False)
 
 
 def _print_changes(report: Report) -> None:

@@ -85,8 +85,9 @@ def test_a_trace_without_a_zone_of_the_plan_is_said_with_both_ways_out(checkout)
 
 
 def test_a_stack_in_the_clouds_says_where_its_hosts_stand(checkout):
-    assert "tradewind:home is missing" in refusal(
-        checkout, clouds=["aws"], services=["services/qwen-7b.yaml"]
+    text = refusal(checkout, clouds=["aws"], services=["services/qwen-7b.yaml"])
+    assert (
+        "Pulumi.dev.yaml: tradewind:home: is missing: in which cloud and region the controller runs." in text
     )
 
 

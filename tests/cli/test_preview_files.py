@@ -48,8 +48,8 @@ def report(*, changes=1, violations=()):
 
 @pytest.fixture
 def left(tmp_path):
-    def write(of, *, before=None, offline=True):
-        preview_files.write(tmp_path, "prod", of, Money(PLAN, before), CONFIG, offline=offline)
+    def write(of, *, before=None, offline=True, notes=()):
+        preview_files.write(tmp_path, "prod", of, Money(PLAN, before), CONFIG, notes=notes, offline=offline)
         resources, cost = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("resources", "cost"))
         return resources, cost, (tmp_path / "comment.md").read_text()
 
@@ -120,6 +120,15 @@ def test_a_comment_of_thousands_of_resources_is_short_enough_and_says_how_many_i
 def test_it_is_said_where_a_preview_knew_nothing_of_the_clouds(left):
     assert "stand-ins took the place" in left(report(), offline=True)[2]
     assert "stand-ins" not in left(report(), offline=False)[2]
+
+
+def test_notes_stand_with_the_policies(left):
+    _, _, comment = left(report(), notes=["prices of aws are old"])
+    assert (
+        comment.index("**Policies**")
+        < comment.index("- note: prices of aws are old")
+        < comment.index("<details>")
+    )
 
 
 def test_no_change_is_said(left):

@@ -1,4 +1,4 @@
-"""One cloud of an environment, put together: a class per cloud with the same methods.
+"""One cloud of an environment, put together: a class per cloud.
 
 Each knows how its cloud's modules fit: what they must be declared after, and what they call the same things. The
 environment above knows only this.
@@ -6,6 +6,7 @@ environment above knows only this.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,18 @@ from typing import Any, Protocol
 
 import pulumi
 
-from components.cloud import Address, Foreign, HostArgs, Identity, Network, Pools, Scope, Store
+from components.cloud import (
+    Address,
+    Foreign,
+    HostArgs,
+    Identity,
+    Network,
+    NetworkArgs,
+    Pools,
+    PoolsArgs,
+    Scope,
+    Store,
+)
 from planner.layout import EdgePlace, Layout
 from spec.desired import Pool
 
@@ -50,64 +62,129 @@ class PartsArgs:
         return pulumi.ResourceOptions(parent=self.parent)
 
 
-class Parts(Protocol):
-    """Called by the environment in this order, each once."""
+class HasNetwork(Protocol):
+    """A component that has declared a network."""
 
+    @property
+    def network(self) -> Network:
+        """For machines of its region."""
+        ...
+
+
+class Parts(ABC):
+    """One cloud's. The environment calls these in this order, each once.
+
+    `store_place`: what machines need to find them, beside their names (see
+    `components.boot.cloud_init`). `audience`: of the tokens that this cloud takes from the controller of another one.
+    """
+
+    store_place: pulumi.Input[str]
     audience: str
-    """Of the tokens that this cloud takes from the controller of another one."""
 
-    @property
-    def store(self) -> Store:
-        """Bucket and secrets."""
-        ...
+    _networks_are: Callable[[str, NetworkArgs, pulumi.ResourceOptions], HasNetwork]
+    _pools_are: Callable[[PoolsArgs], Pools]
 
-    @property
-    def store_place(self) -> pulumi.Input[str]:
-        """What machines need to find bucket and secrets, beside their names: see `components.boot.cloud_init`."""
-        ...
+    def __init__(self, args: PartsArgs) -> None:
+        self._args = args
+        self._networks: dict[str, Network] = {}
+        self._identities: dict[str, Identity] = {}
+
+    # ------------------------------------------------------------ the same everywhere
 
     def addresses(self) -> Mapping[str, Address]:
         """Static addresses of this cloud's hosts, by the hosts' names; those of balancers are kept inside."""
-        ...
+        args = self._args
+        found: dict[str, Address] = {}
+        if args.home:
+            found["controller"] = self._address("controller", args.layout.home[1])
+        for edge in args.edges:
+            found |= {host.name: self._address(host.name, edge.region) for host in edge.hosts}
+            if edge.balanced:
+                self._address_balancer(edge)
+        return found
 
     def networks(self, callers: Mapping[str, pulumi.Input[str]]) -> None:
         """Every region's network. `callers`: as of `NetworkArgs`."""
-        ...
+        args, cloud = self._args, self._args.scope.cloud
+        for region in (r for r in args.layout.regions if r.cloud == cloud):
+            given = NetworkArgs(
+                scope=args.scope,
+                region=region.region,
+                zones=region.zones,
+                cidr=region.cidr,
+                callers=callers,
+                roles=self._roles(region.region),
+            )
+            made = type(self)._networks_are(f"{cloud}-{region.region}", given, args.child)  # noqa: SLF001  its own
+            self._networks[region.region] = made.network
 
-    def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:
-        """Who the controller is here; secrets are declared before. The identity of its host at home, else None."""
-        ...
+    def _roles(self, region: str) -> frozenset[str]:
+        """Of the machines that a region has."""
+        args = self._args
+        found = {
+            "replicas": any(pool.region == region for pool in args.pools),
+            "edges": any(edge.region == region for edge in args.edges),
+            "controller": args.layout.home == (args.scope.cloud, region),
+        }
+        return frozenset(role for role, there in found.items() if there)
 
-    def shown_to(self, audience: str) -> Foreign:
-        """At home: the controller as other clouds see it."""
-        ...
-
-    def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
-        """Who the replicas of each service are. `services`: by name, the sources of what each mounts."""
-        ...
+    def network(self, region: str) -> Network:
+        """One region's."""
+        return self._networks[region]
 
     def pools_with(
         self, user_data: Callable[[Pool], pulumi.Input[str]], disk_gib: Callable[[Pool], int]
     ) -> Pools:
         """The pools, which are declared one by one below their services."""
-        ...
+        return type(self)._pools_are(  # noqa: SLF001  its own
+            PoolsArgs(
+                scope=self._args.scope,
+                networks=self._networks,
+                identities=self._identities,
+                user_data=user_data,
+                disk_gib=disk_gib,
+            )
+        )
 
+    # ------------------------------------------------------------ each cloud's own
+
+    @property
+    @abstractmethod
+    def store(self) -> Store:
+        """Bucket and secrets."""
+
+    @abstractmethod
+    def _address(self, name: str, region: str) -> Address:
+        """A static address."""
+
+    @abstractmethod
+    def _address_balancer(self, edge: EdgePlace) -> None:
+        """Static addresses of the balancer of an edge."""
+
+    @abstractmethod
+    def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:
+        """Who the controller is here; secrets are declared before. The identity of its host at home, else None."""
+
+    @abstractmethod
+    def shown_to(self, audience: str) -> Foreign:
+        """At home: the controller as other clouds see it."""
+
+    @abstractmethod
+    def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
+        """Who the replicas of each service are; with the sources of its mounts."""
+
+    @abstractmethod
     def edge_identity(self) -> Identity:
         """Who edge hosts are."""
-        ...
 
-    def network(self, region: str) -> Network:
-        """One region's."""
-        ...
-
+    @abstractmethod
     def hosts(self, name: str, hosts: Sequence[HostArgs]) -> None:
         """The controller, or the edges of one region."""
-        ...
 
+    @abstractmethod
     def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
-        """The addresses that callers of an edge use."""
-        ...
+        """The addresses of the balancer that callers of an edge use; none where there is no balancer."""
 
+    @abstractmethod
     def driver(self) -> dict[str, Any]:
         """The controller's settings for this cloud, as `lb.config` knows them; values may be unknown in a preview."""
-        ...

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 
 from components.azure import subscription
-from components.cloud import Address, Foreign, HostArgs, Identity, Network, NetworkArgs, Pools, PoolsArgs
+from components.cloud import Address, Foreign, HostArgs, Identity
 from components.hosts.azure import AzureHosts, AzureHostsArgs, static_address
 from components.identity.azure import (
     AUDIENCE,
@@ -20,24 +20,25 @@ from components.identity.azure import (
     AzureReplicaArgs,
 )
 from components.network.azure import AzureNetwork
-from components.parts import PartsArgs
+from components.parts import Parts, PartsArgs
 from components.pools.azure import AzurePools
 from components.store.azure import AzureStore, AzureStoreArgs
 from planner.layout import EdgePlace
 
 
-class AzureParts:
+class AzureParts(Parts):
     """See `components.parts.Parts`."""
 
     audience = AUDIENCE
 
+    _networks_are = AzureNetwork
+    _pools_are = AzurePools
+
     def __init__(self, args: PartsArgs) -> None:
-        self._args = args
+        super().__init__(args)
         self._balancers: dict[str, Address] = {}
-        self._networks: dict[str, Network] = {}
-        self._identities: dict[str, Identity] = {}
         self._controller: AzureController | None = None
-        self.store = AzureStore(
+        self._store = AzureStore(
             "azure-store",
             AzureStoreArgs(
                 scope=args.scope,
@@ -49,17 +50,10 @@ class AzureParts:
         )
         self.store_place = self.store.vault_url
 
-    def addresses(self) -> Mapping[str, Address]:
+    @property
+    def store(self) -> AzureStore:
         """See Parts."""
-        args = self._args
-        found: dict[str, Address] = {}
-        if args.home:
-            found["controller"] = self._address("controller", args.layout.home[1])
-        for edge in args.edges:
-            found |= {host.name: self._address(host.name, edge.region) for host in edge.hosts}
-            if edge.balanced:
-                self._balancers[edge.id] = self._address(edge.id, edge.region)
-        return found
+        return self._store
 
     def _address(self, name: str, region: str) -> Address:
         return static_address(
@@ -70,18 +64,9 @@ class AzureParts:
             opts=self._args.child,
         )
 
-    def networks(self, callers: Mapping[str, pulumi.Input[str]]) -> None:
+    def _address_balancer(self, edge: EdgePlace) -> None:
         """See Parts."""
-        args = self._args
-        for region in (r for r in args.layout.regions if r.cloud == "azure"):
-            given = NetworkArgs(
-                scope=args.scope, region=region.region, zones=region.zones, cidr=region.cidr, callers=callers
-            )
-            self._networks[region.region] = AzureNetwork(f"azure-{region.region}", given, args.child).network
-
-    def network(self, region: str) -> Network:
-        """See Parts."""
-        return self._networks[region]
+        self._balancers[edge.id] = self._address(edge.id, edge.region)
 
     def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:  # noqa: ARG002  Azure signs for one audience
         """See Parts."""
@@ -101,20 +86,6 @@ class AzureParts:
         for service in services:
             given = AzureReplicaArgs(scope=self._args.scope, store=self.store, service=service)
             self._identities[service] = AzureReplica(f"azure-{service}", given, self._args.child).identity
-
-    def pools_with(
-        self, user_data: Callable[[Any], pulumi.Input[str]], disk_gib: Callable[[Any], int]
-    ) -> Pools:
-        """See Parts."""
-        return AzurePools(
-            PoolsArgs(
-                scope=self._args.scope,
-                networks=self._networks,
-                identities=self._identities,
-                user_data=user_data,
-                disk_gib=disk_gib,
-            )
-        )
 
     def edge_identity(self) -> Identity:
         """See Parts."""

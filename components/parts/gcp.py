@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import pulumi
 
-from components.cloud import Address, Foreign, HostArgs, Identity, Network, NetworkArgs, Pools, PoolsArgs
+from components.cloud import Address, Foreign, HostArgs, Identity
 from components.gcp import project
 from components.hosts.gcp import GcpHosts, GcpHostsArgs, static_address
 from components.identity.gcp import (
@@ -21,25 +21,26 @@ from components.identity.gcp import (
     federation_provider,
 )
 from components.network.gcp import GcpNetwork
-from components.parts import PartsArgs
+from components.parts import Parts, PartsArgs
 from components.pools.gcp import GcpPools
 from components.store.gcp import GcpStore, GcpStoreArgs
 from planner.layout import EdgePlace
 
 
-class GcpParts:
+class GcpParts(Parts):
     """See `components.parts.Parts`."""
 
+    _networks_are = GcpNetwork
+    _pools_are = GcpPools
+
     def __init__(self, args: PartsArgs) -> None:
-        self._args = args
+        super().__init__(args)
         self._provider = federation_provider(args.scope)
         self.audience = f"https:{self._provider}"
         self._balancers: dict[str, Address] = {}
-        self._networks: dict[str, Network] = {}
-        self._identities: dict[str, Identity] = {}
         self._controller: GcpController | None = None
         self._foreign_audience = ""
-        self.store = GcpStore(
+        self._store = GcpStore(
             "gcp-store",
             GcpStoreArgs(
                 scope=args.scope,
@@ -51,17 +52,10 @@ class GcpParts:
         )
         self.store_place = project(args.scope).project
 
-    def addresses(self) -> Mapping[str, Address]:
+    @property
+    def store(self) -> GcpStore:
         """See Parts."""
-        args = self._args
-        found: dict[str, Address] = {}
-        if args.home:
-            found["controller"] = self._address("controller", args.layout.home[1])
-        for edge in args.edges:
-            found |= {host.name: self._address(host.name, edge.region) for host in edge.hosts}
-            if edge.balanced:
-                self._balancers[edge.id] = self._address(edge.id, edge.region)
-        return found
+        return self._store
 
     def _address(self, name: str, region: str) -> Address:
         return static_address(
@@ -71,33 +65,9 @@ class GcpParts:
             opts=self._args.child,
         )
 
-    def networks(self, callers: Mapping[str, pulumi.Input[str]]) -> None:
+    def _address_balancer(self, edge: EdgePlace) -> None:
         """See Parts."""
-        args = self._args
-        for region in (r for r in args.layout.regions if r.cloud == "gcp"):
-            given = NetworkArgs(
-                scope=args.scope,
-                region=region.region,
-                zones=region.zones,
-                cidr=region.cidr,
-                callers=callers,
-                roles=self._roles(region.region),
-            )
-            self._networks[region.region] = GcpNetwork(f"gcp-{region.region}", given, args.child).network
-
-    def _roles(self, region: str) -> frozenset[str]:
-        """Of the machines that a region has."""
-        args = self._args
-        found = {
-            "replicas": any(pool.region == region for pool in args.pools),
-            "edges": any(edge.region == region for edge in args.edges),
-            "controller": args.layout.home == ("gcp", region),
-        }
-        return frozenset(role for role, there in found.items() if there)
-
-    def network(self, region: str) -> Network:
-        """See Parts."""
-        return self._networks[region]
+        self._balancers[edge.id] = self._address(edge.id, edge.region)
 
     def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:  # noqa: ARG002  Google signs for any audience
         """See Parts."""
@@ -120,20 +90,6 @@ class GcpParts:
                 scope=self._args.scope, store=self.store, service=service, mounted=tuple(sorted(buckets))
             )
             self._identities[service] = GcpReplica(f"gcp-{service}", given, self._args.child).identity
-
-    def pools_with(
-        self, user_data: Callable[[Any], pulumi.Input[str]], disk_gib: Callable[[Any], int]
-    ) -> Pools:
-        """See Parts."""
-        return GcpPools(
-            PoolsArgs(
-                scope=self._args.scope,
-                networks=self._networks,
-                identities=self._identities,
-                user_data=user_data,
-                disk_gib=disk_gib,
-            )
-        )
 
     def edge_identity(self) -> Identity:
         """See Parts."""

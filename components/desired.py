@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from planner.plan import Plan
-from spec.desired import Budget, Bundle, Desired, Edge, Service, dump
+from spec.desired import Budget, Bundle, Desired, Edge, External, Hosted, Service, dump
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
 
@@ -38,6 +38,8 @@ def desired_state(
         ),
         pools=tuple(pool for service in plan.services for pool in service.pools),
         edges=tuple(edges),
+        providers=tuple(Hosted.model_validate(p.model_dump() | {"url": p.url}) for p in config.providers),
+        external=tuple(External.model_validate(e.model_dump()) for e in config.external),
         budget=Budget(
             worst_usd_hour=config.limits.worst_usd_hour,
             usd_month=config.budget.usd_month,

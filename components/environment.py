@@ -18,11 +18,13 @@ import pulumi_tls as tls
 
 from components.boot import cloud_init, pointers
 from components.certificates import Certificates, CertificatesArgs
-from components.cloud import CONTROLLER_PORT, Address, HostArgs, Scope
+from components.cloud import CONTROLLER_PORT, Address, HostArgs, Identity, Scope
 from components.desired import desired_state
+from components.dns import Site
 from components.names import Names
 from components.parts import Parts, PartsArgs
 from components.parts.opened import open_parts, scopes
+from components.releases import Releases
 from components.service import Service, ServiceArgs
 from planner.environment import Planned
 from planner.fixed import EDGE_TYPES, controller_type
@@ -30,13 +32,11 @@ from planner.layout import EdgePlace, Layout
 from spec import certificates, desired
 from spec.bundle import BuiltBundle, build
 from spec.desired import Pool
-from spec.errors import OutsideError
 from spec.keys import hashed
 from spec.secrets import CALLER_KEY
 from spec.service import ServiceSpec
 from spec.snapshot import Keys
 from spec.stack import StackConfig
-from tools import archive
 
 DISK_GIB = 100
 """Of a replica's machine, unless the service asks for more."""
@@ -74,12 +74,13 @@ class Environment(pulumi.ComponentResource):
         self._networks(addresses)
         authority = self._secrets()
         self._identities()
-        archives = self._archives()
+        stores = {cloud: parts.store for cloud, parts in self._parts.items()}
+        self._releases = Releases(stores, self._roles(), self._child)
         self._pool_resources()
-        self._controller(addresses["controller"], archives)
-        sites = self._edges(addresses, archives)
+        self._controller(addresses["controller"])
+        sites = self._edges(addresses)
         names = Names.of(self, args.config, sites, self._scopes, args.secrets)
-        self._state(archives, names)
+        self._state(names)
         self.outputs = {
             "endpoint": names.endpoint,
             "edges": {site.id: site.address for site in sites},
@@ -179,32 +180,13 @@ class Environment(pulumi.ComponentResource):
                 )
         return made.authority
 
-    # ------------------------------------------------------------ what machines run
-
-    def _archives(self) -> dict[str, archive.Archive]:
-        """Each in the bucket of every cloud that has machines of its role."""
-        try:
-            built = {kind: archive.build(kind) for kind in archive.KINDS}
-        except archive.NoArchive as e:
-            raise OutsideError(str(e)) from None
-        for cloud, kind in self._roles():
-            of = built[kind]
-            self._parts[cloud].store.write(
-                f"{kind}-archive-{cloud}", of.key, pulumi.FileAsset(str(of.path)), self._child
-            )
-        return built
+    # ------------------------------------------------------------ pools
 
     def _roles(self) -> list[tuple[str, str]]:
+        """Clouds, and the roles of the machines that they have."""
         nodes = {(p.cloud, "node") for p in self._pools}
         edges = {(e.cloud, "edge") for e in self._layout.edges}
         return sorted({*nodes, *edges, (self._layout.home[0], "controller")})
-
-    def _pointer(self, cloud: str, kind: str, of: archive.Archive, settings: dict[str, Any]) -> None:
-        text = pulumi.Output.from_input(settings).apply(
-            lambda known: pointers.pointer(archive=of.key, sha256=of.sha256, settings=known)
-        )
-        key = pointers.pointer_key(kind)
-        self._parts[cloud].store.write(f"{kind}-pointer-{cloud}", key, text, self._child)
 
     def _pool_resources(self) -> None:
         """Below their services, so that the services' limits can be judged with them."""
@@ -240,7 +222,7 @@ class Environment(pulumi.ComponentResource):
 
     # ------------------------------------------------------------ hosts
 
-    def _controller(self, address: Address, archives: Mapping[str, archive.Archive]) -> None:
+    def _controller(self, address: Address) -> None:
         args, (cloud, region) = self._args, self._layout.home
         assert self._host_identity is not None, "the controller's host has an identity at home"
         settings = pointers.controller_settings(
@@ -251,7 +233,7 @@ class Environment(pulumi.ComponentResource):
             clouds={of: parts.driver() for of, parts in self._parts.items()},
             edges={e.cloud for e in self._layout.edges},
         )
-        self._pointer(cloud, "controller", archives["controller"], settings)
+        self._releases.point(cloud, "controller", settings)
         data = _text(cloud_init.controller, self._home, cloud=cloud, env=args.env, region=region)
         host = HostArgs(
             scope=self._scopes[cloud],
@@ -266,13 +248,13 @@ class Environment(pulumi.ComponentResource):
         )
         self._home.hosts("controller-host", [host])
 
-    def _edges(self, addresses: Mapping[str, Address], archives: Mapping[str, archive.Archive]) -> list[Any]:
+    def _edges(self, addresses: Mapping[str, Address]) -> list[Site]:
         """The edges as the environment's name leads to them."""
         controller = addresses["controller"].ip
         for cloud in sorted({e.cloud for e in self._layout.edges}):
             url = pulumi.Output.concat("https://", controller, f":{CONTROLLER_PORT}")
             settings = pointers.edge_settings(self._args.config, cloud=cloud, controller_url=url)
-            self._pointer(cloud, "edge", archives["edge"], settings)
+            self._releases.point(cloud, "edge", settings)
             identity = self._parts[cloud].edge_identity()
             for edge in (e for e in self._layout.edges if e.cloud == cloud):
                 hosts = [self._edge_host(edge, n, addresses, identity) for n in range(len(edge.hosts))]
@@ -280,7 +262,7 @@ class Environment(pulumi.ComponentResource):
         return [self._site(edge, addresses) for edge in self._layout.edges]
 
     def _edge_host(
-        self, edge: EdgePlace, number: int, addresses: Mapping[str, Address], identity: Any
+        self, edge: EdgePlace, number: int, addresses: Mapping[str, Address], identity: Identity
     ) -> HostArgs:
         host, parts = edge.hosts[number], self._parts[edge.cloud]
         data = _text(
@@ -304,19 +286,17 @@ class Environment(pulumi.ComponentResource):
             user_data=data,
         )
 
-    def _site(self, edge: EdgePlace, addresses: Mapping[str, Address]) -> Any:
-        from components.dns import Site
-
+    def _site(self, edge: EdgePlace, addresses: Mapping[str, Address]) -> Site:
         first, *more = self._parts[edge.cloud].callers_of(edge) or (addresses[edge.hosts[0].name].ip,)
         return Site(id=edge.id, cloud=edge.cloud, region=edge.region, address=first, more=tuple(more))
 
     # ------------------------------------------------------------ the state
 
-    def _state(self, archives: Mapping[str, archive.Archive], names: Names) -> None:
+    def _state(self, names: Names) -> None:
         """Bundles before the desired state that names them, in the bucket of every cloud that runs them."""
         args = self._args
         for cloud in sorted({p.cloud for p in self._pools}):
-            self._pointer(cloud, "node", archives["node"], {})
+            self._releases.point(cloud, "node", {})
         for cloud, built in self._bundles_by_cloud():
             # A changed bundle may have to go back: the controller removes the one before when nothing needs it.
             kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)

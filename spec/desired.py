@@ -165,6 +165,40 @@ class Edge(Wire):
     cloud: str = "local"
 
 
+class HostedModel(Wire):
+    """A provider's model; USD per million tokens."""
+
+    model: str
+    usd_per_million_input: Usd
+    usd_per_million_output: Usd
+    usd_per_million_cached_input: Usd | None = None
+
+
+class Hosted(Wire):
+    """A hosted provider. `models`: by the name that callers use; `key`: name of a secret of the edges."""
+
+    name: str
+    kind: str
+    url: str | None = None
+    region: str = ""
+    models: dict[str, HostedModel]
+    key: str | None = None
+    max_usd_hour: Usd | None = None
+    max_usd_month: Usd | None = None
+
+
+class External(Wire):
+    """An endpoint of an AI cloud that serves one service, at a price per hour."""
+
+    name: str
+    service: str
+    url: str
+    usd_hour: Usd
+    capacity_units: float = Field(1.0, gt=0)
+    key: str | None = None
+    health: str = "/v1/models"
+
+
 class Desired(Wire):
     """The plan as the controller reads it."""
 
@@ -175,7 +209,8 @@ class Desired(Wire):
     services: tuple[Service, ...]
     pools: tuple[Pool, ...]
     edges: tuple[Edge, ...] = ()
-    providers: tuple[dict[str, Any], ...] = ()
+    providers: tuple[Hosted, ...] = ()
+    external: tuple[External, ...] = ()
     budget: Budget = Budget()
     fixed_usd_hour: Usd = 0
     """What the environment costs beside its replicas: edges, controller, addresses."""

@@ -12,6 +12,7 @@ from components.pools.aws import AwsPools
 from spec.desired import Pool, Prices
 from spec.names import Market, PoolKind, pool_id
 from spec.stack import parse
+from tests.loop import set_loop
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -79,10 +80,7 @@ class Monitor(MockMonitor):
 def recorded(declare, recorder=None):
     """What `declare` declares; its exceptions come through."""
     recorder = recorder or Recorder()
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(recorder, project="tradewind", stack="prod", monitor=Monitor(recorder))
     pulumi.runtime.test(declare)()
     return recorder

@@ -1,7 +1,5 @@
 """An environment's Azure, declared without an engine and recorded as plain values."""
 
-import asyncio
-
 import pulumi
 from pulumi_azure_native import Provider
 
@@ -18,6 +16,7 @@ from components.store.azure import AzureStore, AzureStoreArgs
 from spec.desired import Pool, Prices
 from spec.names import Market, PoolKind, pool_id
 from spec.stack import parse
+from tests.loop import set_loop
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 TENANT = "00000000-0000-4000-8000-000000000002"
@@ -64,10 +63,7 @@ class Recorder(pulumi.runtime.Mocks):
 def recorded(declare):
     """What `declare` declares; its exceptions come through."""
     recorder = Recorder()
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(recorder, project="tradewind", stack="prod")
     pulumi.runtime.test(declare)()
     return recorder

@@ -1,7 +1,5 @@
 """An environment's Google Cloud, declared without an engine and recorded as plain values."""
 
-import asyncio
-
 import pulumi
 from pulumi_gcp import Provider
 
@@ -13,6 +11,7 @@ from components.store.gcp import GcpStore, GcpStoreArgs
 from spec.desired import Pool, Prices
 from spec.names import Market, PoolKind, pool_id
 from spec.stack import parse
+from tests.loop import set_loop
 
 PROJECT, NUMBER = "acme-llm", "123456789012"
 REGION, ZONES = "us-central1", ("us-central1-a", "us-central1-b")
@@ -58,10 +57,7 @@ class Recorder(pulumi.runtime.Mocks):
 def recorded(declare):
     """What `declare` declares; its exceptions come through."""
     recorder = Recorder()
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(recorder, project="tradewind", stack="prod")
     pulumi.runtime.test(declare)()
     return recorder

@@ -1,6 +1,5 @@
 """The authority and the secrets of certificates, as they are declared."""
 
-import asyncio
 import json
 
 import pulumi
@@ -11,6 +10,7 @@ from components.certificates import Certificates, CertificatesArgs
 from spec.certificates import NOT_ISSUED, parse_leaf
 from spec.desired import Pool, Prices
 from spec.names import Market, PoolKind
+from tests.loop import set_loop
 
 PEM = "-----BEGIN EC PRIVATE KEY-----\nthe authority's\n"
 
@@ -57,10 +57,7 @@ def pool(cloud, zone, kind=PoolKind.VM):
 @pytest.fixture(scope="module")
 def declared():
     recorder, stores = Recorder(), {"aws": RecordingStore(), "gcp": RecordingStore()}
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(recorder, project="tradewind", stack="prod")
 
     @pulumi.runtime.test

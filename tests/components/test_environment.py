@@ -1,6 +1,5 @@
 """What the components declare, recorded as plain values: the whole dev environment, without an engine."""
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from spec.keys import hashed
 from spec.read import read_services
 from spec.snapshot import Keys
 from spec.stack import load_stack
+from tests.loop import set_loop
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-tw-a-caller's-key"
@@ -51,10 +51,7 @@ def environment(host, *, services=("services/chat.yaml",)):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     recorder = Recorder()
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(recorder, project="tradewind", stack="dev")
     recorder.home = tmp_path_factory.mktemp("home")
 

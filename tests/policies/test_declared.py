@@ -1,6 +1,5 @@
 """The readers against the components whose resources they read, so that neither can change alone."""
 
-import asyncio
 from pathlib import Path
 
 import pulumi
@@ -17,6 +16,7 @@ from policies.cost import FIGURES
 from policies.resources import read
 from spec.desired import Pool, Prices, Scaling
 from spec.stack import LocalCloud
+from tests.loop import set_loop
 from tests.policies.stack import resource
 
 
@@ -49,10 +49,7 @@ class Monitor(MockMonitor, pulumi.runtime.Mocks):
 @pytest.fixture
 def monitor():
     monitor = Monitor()
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(monitor, monitor=monitor)
     return monitor
 

@@ -1,7 +1,5 @@
 """Owners of names outside of the clouds' own worlds, declared without an engine and recorded as plain values."""
 
-import asyncio
-
 import pulumi
 import pulumi_cloudflare
 from pulumi_gcp import Provider
@@ -9,6 +7,7 @@ from pulumi_gcp import Provider
 from components.cloud import Scope
 from components.dns import Site
 from spec.stack import parse
+from tests.loop import set_loop
 
 NAME = "llm.example.com"
 EAST = Site(
@@ -43,10 +42,7 @@ class Recorder(pulumi.runtime.Mocks):
 def recorded(declare):
     """What `declare` declares; its exceptions come through."""
     recorder = Recorder()
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except RuntimeError:  # Pulumi takes the thread's, which `asyncio.run` in another test has removed
-        asyncio.set_event_loop(asyncio.new_event_loop())
+    set_loop()
     pulumi.runtime.set_mocks(recorder, project="tradewind", stack="prod")
     pulumi.runtime.test(declare)()
     return recorder

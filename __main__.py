@@ -14,6 +14,7 @@ from spec import secrets, stack
 from spec.clouds import ENCRYPTED
 from spec.errors import TradewindError
 from spec.keys import read_keys
+from spec.lock import read_lock
 from spec.read import read_services
 
 ROOT = Path(__file__).resolve().parent
@@ -27,7 +28,8 @@ def main() -> None:
     given["secrets"] = {key: {"secure": ENCRYPTED} for key in values}
     config = stack.parse(given, file=f"Pulumi.{name}.yaml")
     specs = read_services([ROOT / path for path in config.services])
-    planned = plan_stack(specs, load(), config, env=name, prices=load_fixed())
+    lock = None if config.is_local else read_lock(ROOT, name)
+    planned = plan_stack(specs, load(), config, env=name, prices=load_fixed(), lock=lock)
     declare = on_this_computer if config.is_local else in_the_clouds
     for output, value in declare(name, config, specs, planned, values).items():
         pulumi.export(output, value)

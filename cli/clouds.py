@@ -14,12 +14,15 @@ from rich.console import Console
 from cli import money
 from cli.backend import providers_of
 from cli.context import Context
+from cli.guard import pools_that_go, refuse_busy
 from cli.repair import update_lock
+from cli.state import open_state
 from planner.plan import Plan
 from spec import secrets
 from spec.errors import OutsideError, RefusedError
 
 if TYPE_CHECKING:
+    from cli.events import Report
     from cli.session import Session
 
 out = Console(highlight=False, soft_wrap=True)
@@ -39,9 +42,18 @@ def up(context: Context, plan: Plan) -> None:
             raise RefusedError(
                 "refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in planned.refusals)
             )
+        _spare_busy_pools(session, planned)
         if planned.changes:
             session.up()
         _print_ready(context, session.outputs(), changed=bool(planned.changes))
+
+
+def _spare_busy_pools(session: Session, planned: Report) -> None:
+    """Raises RefusedError; the state bucket is asked only when a pool goes."""
+    going, home = pools_that_go(planned), session.context.config.home
+    url = session.outputs().get("state_url")
+    if going and home and url:
+        refuse_busy(going, open_state(url, home.region))
 
 
 def down(context: Context) -> None:

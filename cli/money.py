@@ -19,6 +19,7 @@ from planner.plan import Plan, ServicePlan
 from planner.pricing import ZERO, Cost, cost_of_service
 from spec.desired import Pool
 from spec.errors import InputError
+from spec.lock import read_lock
 from spec.read import read_services
 from spec.service import ServiceSpec
 
@@ -38,14 +39,17 @@ def specs_of(context: Context) -> tuple[ServiceSpec, ...]:
     return read_services([context.root / path for path in context.config.services])
 
 
-def planned_of(context: Context) -> Planned:
+def planned_of(context: Context, *, locked: bool = True) -> Planned:
     """What the stack program will compute: same inputs, same function; and what is to be said of the prices' age.
+
+    `locked`: with the pools of the stack's lock, where it has one; else with those that today's prices choose.
 
     Raises InputError, also for what can be planned and not be brought up.
     """
     config, today = context.config, datetime.now(UTC).date()
+    lock = read_lock(context.root, context.stack) if locked and not config.is_local else None
     planned = plan_stack(
-        specs_of(context), load(), config, env=context.stack, prices=load_fixed(), today=today
+        specs_of(context), load(), config, env=context.stack, prices=load_fixed(), lock=lock, today=today
     )
     if config.is_local:
         _check_trace(context, planned.plan)

@@ -14,12 +14,15 @@ from catalog.load import load
 from cli.context import Context
 from cli.money import Money, planned_of, print_table
 from cli.options import EnvOption, parse_env
+from local.files import write_atomic
 from planner.constraints import Constraints
+from planner.lock import renewed
 from planner.plan import LeftOut, Plan, Row, ServicePlan
 from planner.planner import plan
 from planner.pricing import Cost
 from planner.tables import Table, left_out_lines, optimizer_tables, pool_table
 from spec.errors import InputError
+from spec.lock import dump, lock_name, read_lock
 from spec.names import Market
 from spec.read import read_services
 
@@ -50,10 +53,16 @@ def plan_files(
     env: EnvOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Every place and every reason.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    lock: Annotated[
+        bool, typer.Option("--lock", help="Write pools.<stack>.lock: take the pools of today's prices.")
+    ] = False,
 ) -> None:
-    """Show where services could run, what that costs and what is chosen. Changes nothing."""
+    """Show where services could run, what that costs and what is chosen. Changes nothing but a lock, when asked to."""
     context = Context(stack=stack) if stack else None
     asked = (files, cloud, region, env, spot is not None, max_price)
+    if lock:
+        _lock(context, alone=not any(asked))
+        return
     if context and not any(asked):
         planned = planned_of(context)
         _show(planned.plan, planned.notes, everything=everything, as_json=as_json)
@@ -75,6 +84,24 @@ def plan_files(
         env=stack or "none",
     )
     _show(planned, (), everything=everything, as_json=as_json)
+
+
+def _lock(context: Context | None, *, alone: bool) -> None:
+    if context is None or not alone:
+        raise InputError(
+            "--lock is about the pools of a whole stack: `tw plan --stack prod --lock`, and nothing else."
+        )
+    if context.config.is_local:
+        raise InputError(f"stack `{context.stack}` runs on this computer, and is planned afresh each time")
+    path = context.root / lock_name(context.stack)
+    planned = planned_of(context, locked=False).plan
+    renew, lines = renewed(read_lock(context.root, context.stack), planned, load())
+    text = dump(renew, context.stack)
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        print(f"{path.name}: no change, {len(renew.pools)} pools")
+        return
+    write_atomic(path, text.encode())
+    print("\n".join((*lines, f"{path.name}: {len(renew.pools)} pools; commit it")))
 
 
 def _show(planned: Plan, notes: Sequence[str], *, everything: bool, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from cli import clouds, money, secrets
+from cli import money, secrets
 from cli.context import Context
 from cli.options import StackOption
 from local.files import write_atomic
@@ -58,6 +58,8 @@ def up(
     context = Context(stack)
     plan = money.plan_of(context)  # wrong input ends here, before anything is started
     if not context.config.is_local:
+        from cli import clouds
+
         clouds.up(context, plan)
         return
     with update_lock(context):
@@ -109,6 +111,8 @@ def down(stack: StackOption = "dev") -> None:
 
     context = Context(stack)
     if not context.config.is_local:
+        from cli import clouds
+
         clouds.down(context)
         return
     if not context.home.exists():
@@ -147,6 +151,8 @@ def _missing_secrets(context: Context) -> tuple[str, ...]:
 
 
 def _print_preview(session: Session, report: Report, costs: money.Money, notes: Sequence[str]) -> None:
+    from cli.preview_files import policies
+
     if session.offline:
         out.print(
             f"no credentials: stand-ins for {', '.join(session.cli.backend.stood_in)}, and nothing is deployed as far "
@@ -156,6 +162,8 @@ def _print_preview(session: Session, report: Report, costs: money.Money, notes: 
     if not out.is_terminal:
         out.width = WIDTH_WITHOUT_TERMINAL
     money.print_table(out, costs, pools=not session.context.config.is_local)
+    passed = {p["name"] for p in policies(report, session.context.config) if p["passed"]}
+    out.print(f"policies: {len(passed)} passed, {len({v.policy for v in report.violations})} broken")
     for note in notes:
         out.print(f"note: {note}", markup=False)
 

@@ -19,6 +19,7 @@ from planner.layout import Layout, Place, Secret, layout, located, secrets_of
 from planner.plan import Plan
 from planner.planner import plan
 from planner.pricing import Cost, cost_of_fixed, cost_of_hosted, hosted_usd_hour
+from spec.lock import Lock, lock_name, renew_command
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
 
@@ -44,13 +45,18 @@ def plan_stack(
     *,
     env: str,
     prices: Prices,
+    lock: Lock | None = None,
     today: date | None = None,
 ) -> Planned:
-    """`prices`: of hosts and the like. `today`: how old prices are is judged by it; None = not at all. Raises InputError."""
+    """What is declared. Raises InputError.
+
+    `prices`: of hosts and the like. `lock`: of an environment in the clouds; None = pools are as today's prices have it.
+    `today`: how old prices are is judged by it; None = not at all.
+    """
     if config.is_local:
         return Planned(plan(specs, catalog, Constraints.of(config), env=env))
     check(config, specs, catalog, env=env)
-    planned = plan(specs, catalog, Constraints.of(config), env=env)
+    planned = plan(specs, catalog, Constraints.of(config), env=env, lock=lock)
     placed = layout(planned, config, zones_of(catalog))
     services = tuple(
         replace(s, pools=tuple(located(pool, env) for pool in s.pools)) for s in planned.services
@@ -63,6 +69,8 @@ def plan_stack(
     cost = sum((s.cost for s in services), cost_of_fixed(fixed_usd_hour) + _hosted(config))
     whole = replace(planned, services=services, fixed_usd_hour=fixed_usd_hour, cost=cost)
     notes = age_notes(pools, config.catalog, today, env=env) if today else ()
+    if lock is None:
+        notes = (*notes, f"no {lock_name(env)}: prices choose the pools. {renew_command(env)} holds them")
     return Planned(whole, placed, fixed, secrets, notes)
 
 

@@ -9,12 +9,14 @@ from catalog.load import Catalog
 from planner.choose import Candidate, Region, candidates, choose
 from planner.constraints import Constraints, check_constraints
 from planner.filters import LOCAL
+from planner.lock import Held, check_lock, hold, wants_fallback
 from planner.plan import Plan, Row, ServicePlan
 from planner.pools import most_machines, pool_of
 from planner.pricing import Cost, cost_of_fixed, cost_of_service
 from planner.rank import NoPlace, Place, Ranking, rank
 from spec.desired import Pool
 from spec.errors import InputError
+from spec.lock import Lock
 from spec.names import Market
 from spec.service import ServiceSpec
 
@@ -26,21 +28,26 @@ def plan(
     *,
     env: str,
     fixed_usd_hour: float = 0.0,
+    lock: Lock | None = None,
 ) -> Plan:
-    """The plan of an environment.
+    """The plan of an environment. With a `lock` its pools are those, and prices only rank them.
 
     Same inputs, same plan; the order of the catalog's rows does not matter. The order of `services` does, a little:
     where `max_regions` is short, earlier services take regions first.
 
-    Raises InputError for names that the catalog does not know, and NoPlace when a service has no place at all.
+    Raises InputError for names that the catalog does not know and for a lock that does not fit, and NoPlace when a
+    service has no place at all.
     """
     check_constraints(constraints, catalog)
     _check_names(services)
+    if lock is not None:
+        check_lock(lock, [s.name for s in services], catalog, env=env)
     rankings = [rank(service, catalog, constraints) for service in services]
     opened = _needed_regions(services, rankings, constraints.max_regions)
     planned = []
     for service, ranking in zip(services, rankings, strict=True):
-        done, regions = _plan_service(service, ranking, constraints, opened)
+        held = None if lock is None else hold(lock, service, ranking, catalog, env=env)
+        done, regions = _plan_service(service, ranking, constraints, opened, held)
         opened |= regions
         planned.append(done)
     return Plan(
@@ -81,17 +88,24 @@ def _needed_regions(
 
 
 def _plan_service(
-    service: ServiceSpec, ranking: Ranking, constraints: Constraints, opened: frozenset[Region]
+    service: ServiceSpec,
+    ranking: Ranking,
+    constraints: Constraints,
+    opened: frozenset[Region],
+    held: Held | None,
 ) -> tuple[ServicePlan, frozenset[Region]]:
-    chosen = choose(
+    today = choose(
         candidates(ranking.places),
         candidates(p for p in (*ranking.places, *ranking.elsewhere) if p.market is Market.ON_DEMAND),
-        fallback=_wants_fallback(service),
+        fallback=wants_fallback(service),
         max_pools=constraints.max_pools_per_service,
         max_regions=constraints.max_regions,
         opened=opened,
     )
+    chosen = held.candidates if held else today
     pools = tuple(pool_of(service, c, constraints.quotas) for c in chosen)
+    if held:
+        pools = tuple(held.stated(p) for p in pools)
     cost = cost_of_service(service.scaling, pools)
     shown = ranking.places if constraints.market else (*ranking.places, *ranking.elsewhere)
     done = ServicePlan(
@@ -106,6 +120,7 @@ def _plan_service(
             *service.not_acted_on,
             *service.assumed,
             *ranking.notes,
+            *(held.notes([pool_of(service, c, constraints.quotas) for c in today]) if held else ()),
             *_cut(service, pools),
             *_notes(service, ranking, chosen, cost),
         ),
@@ -117,11 +132,6 @@ def _cut(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:
     for p in pools:
         if p.max_size < most_machines(service):
             yield f"{p.id}: at most {p.max_size} machines instead of {most_machines(service)}, by tradewind:quotas"
-
-
-def _wants_fallback(service: ServiceSpec) -> bool:
-    scaling = service.scaling
-    return scaling.dynamic_ondemand_fallback or scaling.base_ondemand_fallback_replicas > 0
 
 
 def _rows(places: Iterable[Place], chosen: Sequence[Candidate]) -> tuple[Row, ...]:
@@ -147,7 +157,7 @@ def _rows(places: Iterable[Place], chosen: Sequence[Candidate]) -> tuple[Row, ..
 
 def _notes(service: ServiceSpec, ranking: Ranking, chosen: Sequence[Candidate], cost: Cost) -> Iterable[str]:
     markets = {c.best.market for c in chosen}
-    if _wants_fallback(service) and Market.SPOT in markets and Market.ON_DEMAND not in markets:
+    if wants_fallback(service) and Market.SPOT in markets and Market.ON_DEMAND not in markets:
         yield "the on-demand fallback that the file asks for has no pool: no on-demand place meets the limits"
     budget = service.budget
     if budget.usd_month is not None and cost.expected_usd_month > budget.usd_month:

@@ -1,0 +1,63 @@
+"""A pool that holds replicas is not deleted: callers would lose them at once. Asked of the controller's last status.
+
+The stack program can't know, because it never asks what it deployed; so `tw up` asks, before an update that deletes or
+replaces pools. What can't be read counts as busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from cli.events import Report
+from lb.bucket import Bucket, BucketError, ObjectNotFound
+from policies.pools import POOLS
+from spec.errors import RefusedError
+from spec.status import ReplicaState, Status
+
+STALE_S = 600.0
+"""The controller writes its status every few seconds; after ten minutes without, it is not known what runs."""
+
+_ENDS_A_POOL = frozenset({"delete", "replace"})
+
+
+def pools_that_go(report: Report) -> tuple[str, ...]:
+    """Ids of pools that the update would delete, or delete and make anew."""
+    return tuple(c.name for c in report.changes if c.op.value in _ENDS_A_POOL and c.type in POOLS)
+
+
+def refuse_busy(going: Iterable[str], bucket: Bucket, *, now: float | None = None) -> None:
+    """Raises RefusedError where one of the pools holds replicas, or where that is not known."""
+    pools = set(going)
+    if not pools:
+        return
+    try:
+        status = Status.model_validate_json(asyncio.run(bucket.get("status.json")))
+    except ObjectNotFound:
+        return  # no controller ever ran, so nothing was ever launched
+    except (BucketError, ValidationError) as e:
+        raise RefusedError(_unknown(pools, f"its status can't be read: {str(e).splitlines()[0]}")) from None
+    busy: dict[str, int] = {}
+    for replica in (r for service in status.services for r in service.replicas):
+        if replica.pool in pools and replica.state is not ReplicaState.GONE:
+            busy[replica.pool] = busy.get(replica.pool, 0) + replica.nodes
+    if busy:
+        lines = "\n".join(f"  {pool}: {machines} machines" for pool, machines in sorted(busy.items()))
+        raise RefusedError(
+            f"refused: the update deletes pools that hold replicas:\n{lines}\n"
+            "Let them retire first (`state: retiring` in the lock: the controller drains them), and run this again when "
+            "they are empty."
+        )
+    age = (time.time() if now is None else now) - status.written_at
+    if age > STALE_S:
+        raise RefusedError(_unknown(pools, f"its status is {age / 60:.0f} minutes old"))
+
+
+def _unknown(pools: set[str], why: str) -> str:
+    return (
+        f"refused: the update deletes {len(pools)} pools, and whether they hold replicas is not known: {why}. See that the "
+        "controller runs. Where nothing is to be saved, `pulumi up` asks nobody."
+    )

@@ -1,0 +1,97 @@
+"""`tw plan --stack S --lock`: the one thing that changes an environment's set of pools."""
+
+import shutil
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli import money, plan
+from cli.context import ROOT, Context
+from spec.desired import PoolState
+from spec.errors import InputError, SpecError
+from spec.lock import read_lock
+
+
+@pytest.fixture
+def tw(tmp_path, monkeypatch):
+    """`tw plan` in a copy of what the staging environment is made of."""
+    for name in (
+        "Pulumi.yaml",
+        "Pulumi.staging.yaml",
+        "Pulumi.dev.yaml",
+        "pools.staging.lock",
+        "services/qwen-7b.yaml",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.setattr(plan, "Context", lambda stack: Context(stack, tmp_path))
+    app = typer.Typer()
+    plan.register(app)
+
+    def run(*words):
+        return CliRunner().invoke(app, list(words), catch_exceptions=True)
+
+    run.root = tmp_path
+    run.lock = tmp_path / "pools.staging.lock"
+    return run
+
+
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_the_committed_environments_have_a_lock_that_fits(stack):
+    planned, lock = money.planned_of(Context(stack)), read_lock(ROOT, stack)
+    assert {p.id for s in planned.plan.services for p in s.pools} == set(lock.pools)
+    assert {p.state for s in planned.plan.services for p in s.pools} == {PoolState.ACTIVE}
+    assert not [n for n in planned.notes if ".lock" in n]
+
+
+def test_an_environment_without_a_lock_is_told_how_to_get_one(tw):
+    tw.lock.unlink()
+    [note] = [n for n in money.planned_of(Context("staging", tw.root)).notes if "lock" in n]
+    assert note == (
+        "no pools.staging.lock: prices choose the pools. ./tw plan --stack staging --lock holds them"
+    )
+
+
+def test_a_lock_is_written_with_a_line_for_each_change(tw):
+    before = tw.lock.read_text()
+    assert tw("--stack", "staging", "--lock").output == "pools.staging.lock: no change, 8 pools\n"
+    tw.lock.write_text("".join(line for line in before.splitlines(keepends=True) if "use2-az3" not in line))
+    assert tw("--stack", "staging", "--lock").output == (
+        "+ qwen-7b.aws.use2-az3.L4x1.spot\npools.staging.lock: 8 pools; commit it\n"
+    )
+    assert tw.lock.read_text() == before
+
+
+def test_the_plan_shows_the_locked_pools_and_what_would_be_chosen_today(tw):
+    tw.lock.write_text(
+        "".join(line for line in tw.lock.read_text().splitlines(keepends=True) if "use2-az3" not in line)
+    )
+    shown = tw("--stack", "staging").output
+    assert "qwen-7b: 7 chosen pools" in shown
+    assert "by today's prices 1 others would be chosen, the cheapest qwen-7b.aws.use2-az3.L4x1.spot" in shown
+    assert "8 chosen pools" in tw("--stack", "staging", "--cloud", "aws").output, (
+        "a what-if is no stack's plan"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--lock",), "--lock is about the pools of a whole stack"),
+        (("--stack", "staging", "--cloud", "aws", "--lock"), "--lock is about the pools of a whole stack"),
+        (("--stack", "dev", "--lock"), "stack `dev` runs on this computer, and is planned afresh each time"),
+    ],
+)
+def test_only_the_whole_set_of_an_environment_is_locked(tw, words, said):
+    failed = tw(*words).exception
+    assert isinstance(failed, InputError)
+    assert said in str(failed)
+
+
+def test_a_lock_in_the_middle_of_a_merge_is_told_and_not_written_over(tw):
+    tw.lock.write_text("<<<<<<< HEAD\n" + tw.lock.read_text())
+    failed = tw("--stack", "staging", "--lock").exception
+    assert isinstance(failed, SpecError)
+    assert "git has the one before" in str(failed)
+    assert tw.lock.read_text().startswith("<<<<<<<")

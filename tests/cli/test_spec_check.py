@@ -14,7 +14,7 @@ from spec.errors import InputError
 
 GOOD = """\
 envs: {TOKEN: null}
-resources: {accelerators: L4:1, ports: 8000, disk_size: 100}
+resources: {accelerators: L4:1, ports: 8000, disk_tier: best}
 service: {readiness_probe: /health, replicas: 1}
 run: serve
 """
@@ -40,7 +40,7 @@ def test_a_good_file_is_ok_and_what_is_not_acted_on_is_said(check):
     assert result.exit_code == 0
     first, note = result.stdout.splitlines()
     assert first == "good.yaml: ok: service `good`"
-    assert "`resources.disk_size: 100` is not acted on yet" in note
+    assert "`resources.disk_tier: best` is not acted on yet" in note
 
 
 def test_problems_of_all_files_are_printed_one_a_line(check):

@@ -9,6 +9,7 @@ from tests.standins import Program
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 SCALE_SET = "azure-native:compute:VirtualMachineScaleSet"
+HOST = "azure-native:compute:VirtualMachine"
 EDITED = {"TAG": "two", "TEXT": "#cloud-config\n# two\n"}
 
 
@@ -31,7 +32,10 @@ def test_an_environment_in_azure_lives_its_whole_life_and_keeps_the_sizes_that_t
         program.live.set(SCALE_SET, live.id, "sku.capacity", 3)
     edited = program.up(**EDITED)
     assert "update" in edited
-    assert not {"create", "delete", "replace"} & edited.keys()
+    hosts = len(program.live.objects(HOST))
+    assert edited.get("replace") == hosts, "a host reads its user data once, and nothing else is made anew"
+    assert not {"create", "delete"} & edited.keys()
+    assert not program.live.journal("delete", SCALE_SET)
     assert set(sizes(program).values()) == {3}
     sent = program.live.journal("update", SCALE_SET)
     assert len(sent) == 4  # each scale set's template, when it was created and when it was edited

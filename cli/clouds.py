@@ -34,7 +34,7 @@ def up(context: Context, plan: Plan) -> None:
 
     with update_lock(context):
         session = Session.open(context, mend=False)
-        _needs_the_users_own(session)
+        needs_the_users_own(session)
         secrets.check(context.config, money.specs_of(context), env=context.stack)
         planned = session.preview()
         money.print_table(out, money.Money(plan, session.expected_before()))
@@ -62,12 +62,13 @@ def down(context: Context) -> None:
 
     with update_lock(context):
         session = Session.open(context, mend=False)
-        _needs_the_users_own(session)
+        needs_the_users_own(session)
         session.destroy()
     out.print(f"stack {context.stack}: everything is removed")
 
 
-def _needs_the_users_own(session: Session) -> None:
+def needs_the_users_own(session: Session) -> None:
+    """Raises OutsideError where stand-ins would answer."""
     if not session.offline:
         return
     context = session.context

@@ -35,6 +35,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 COMMANDS = (
     "up",
+    "drift",
     "plan",
     "spec",
     "catalog",

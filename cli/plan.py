@@ -106,7 +106,8 @@ def _lock(context: Context | None, *, alone: bool) -> None:
 
 def _show(planned: Plan, notes: Sequence[str], *, everything: bool, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({**as_dict(planned), "notes": list(notes)}, indent=1))
+        said = [*notes, *(f"{s.name}: {note}" for s in planned.services for note in s.notes)]
+        print(json.dumps({**as_dict(planned), "total": _cost(planned.cost), "notes": said}, indent=1))
     else:
         _print(planned, notes, everything=everything)
 

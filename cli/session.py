@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from pulumi import automation as auto
+from pulumi.automation.events import EngineEvent
 from rich.console import Console
 
 from cli import pulumi
@@ -101,6 +102,17 @@ class Session:
             self.stack.up(on_event=report)
         out.print(f"  done in {time.monotonic() - started:.1f} s")
         return report
+
+    def drift(self, collect: Callable[[EngineEvent], None]) -> None:
+        """Looks at every resource in its cloud, tells `collect`, and changes nothing. Raises OutsideError."""
+        report = Report()
+
+        def both(event: EngineEvent) -> None:
+            report(event)
+            collect(event)
+
+        with out.status("refresh ..."), _translated(report), self.cli.interruptible(_say):
+            self.stack.preview_refresh(on_event=both)
 
     def destroy(self) -> None:
         """Removes every resource and the stack itself. Raises OutsideError."""

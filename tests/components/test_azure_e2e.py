@@ -6,7 +6,7 @@ import pytest
 
 from tests.standins import Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 SCALE_SET = "azure-native:compute:VirtualMachineScaleSet"
 HOST = "azure-native:compute:VirtualMachine"

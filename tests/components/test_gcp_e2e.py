@@ -6,7 +6,7 @@ import pytest
 
 from tests.standins import Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 GROUP = "gcp:compute/instanceGroupManager:InstanceGroupManager"
 TEMPLATE = "gcp:compute/regionInstanceTemplate:RegionInstanceTemplate"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.standins import Program, types
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 PROGRAMS = Path(__file__).parent / "programs"
 HOST = {"aws": "aws:ec2/instance:Instance"}

@@ -6,7 +6,7 @@ import pytest
 
 from tests.standins import Program, types
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 RECORD = "gcp:dns/recordSet:RecordSet"
 BALANCER = "cloudflare:index/loadBalancer:LoadBalancer"

@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.checkout import ROOT, private_checkout
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")

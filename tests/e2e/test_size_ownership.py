@@ -12,7 +12,7 @@ import pytest
 
 from tests.standins import ROOT, Program
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 PROGRAMS = Path(__file__).parent / "programs"
 OUTSIDE = 3

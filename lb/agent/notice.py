@@ -16,9 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-POLL_S = 0.25
-"""Controllers ask agents twice a second; more often than that would help nobody."""
-
 _MOST_BYTES = 4096
 
 
@@ -27,7 +24,12 @@ class UnreadableNotice(Exception):
 
 
 class NoticeSource(Protocol):
-    """Where a cloud tells a machine of its preemption."""
+    """Where a cloud tells a machine of its preemption. `poll_s`: from one look to the next, as that cloud wants it."""
+
+    @property
+    def poll_s(self) -> float:
+        """Seconds."""
+        ...
 
     def preempt_at(self) -> float | None:
         """Epoch seconds of the announced end; None = none is announced. Raises UnreadableNotice."""
@@ -36,6 +38,9 @@ class NoticeSource(Protocol):
 
 class NoticeFile:
     """The local cloud's: `{"preempt_at": SECONDS}` in a file that appears when there is something to tell."""
+
+    poll_s = 0.25
+    """Controllers ask agents twice a second; more often than that would help nobody."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -55,7 +60,7 @@ class NoticeFile:
 
 
 class NoticeWatch:
-    """Asks a source until it has an answer, and tells it once."""
+    """Asks a source again and again, and tells each moment that is earlier than those before."""
 
     def __init__(
         self, source: NoticeSource, *, tell: Callable[[float], None], warn: Callable[[str], None]
@@ -64,13 +69,14 @@ class NoticeWatch:
         self._tell = tell
         self._warn = warn
         self._warned = ""
+        self._earliest = math.inf
 
     def start(self) -> None:
-        """Asks beside the caller, until there is an answer or the program ends."""
+        """Asks beside the caller, until the program ends."""
         threading.Thread(target=self._run, name="notice", daemon=True).start()
 
     def look(self) -> bool:
-        """Asks once; whether there was an answer, which has been told then. What is unreadable is warned of once."""
+        """Asks once; whether there was an answer, which has been told by then. What is unreadable is warned of once."""
         try:
             preempt_at = self._source.preempt_at()
         except UnreadableNotice as e:
@@ -80,12 +86,15 @@ class NoticeWatch:
             return False
         if preempt_at is None:
             return False
-        self._tell(preempt_at)
+        if preempt_at < self._earliest:
+            self._earliest = preempt_at
+            self._tell(preempt_at)
         return True
 
     def _run(self) -> None:
-        while not self.look():
-            time.sleep(POLL_S)
+        while True:
+            self.look()
+            time.sleep(self._source.poll_s)
 
 
 def _read(path: Path) -> bytes:

@@ -66,8 +66,9 @@ class StatusBoard:
         self._put(replace(self.status, note=text))
 
     def announce(self, preempt_at: float) -> None:
-        """The machine will be taken away at that moment (epoch seconds), whatever its phase."""
-        self._preempt_at = preempt_at
+        """The machine will be taken away at that moment (epoch seconds) or sooner, whatever its phase."""
+        with self._lock:
+            self._preempt_at = min(preempt_at, preempt_at if self._preempt_at is None else self._preempt_at)
 
     def as_json(self, *, instance_id: str, pool_id: str) -> dict[str, Any]:
         """The body of `GET /v1/node`."""

@@ -5,66 +5,62 @@ the role that the metadata service hands out is refused.
 """
 
 import contextlib
-import hashlib
 import json
-import threading
+import secrets
 import time
-from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from tests.clouds.sigv4 import Unsigned, service_of
+from tests.clouds.serving import Served, etag
+from tests.clouds.sigv4 import Skewed, Unsigned, service_of
 
 KEY = {"key_id": "ASIATESTING", "secret": "a secret of the role", "token": "a token of the role"}
 ROLE = "tw-test-role"
 _STAMP = "2026-01-01T00:00:00.000Z"
 
 
-class Aws:
-    """`objects` by key, `secrets` by name, `groups` by name: wanted size; `machines` by id: their addresses."""
+class Aws(Served):
+    """`objects` by key, `secrets` by name, `groups` by name: wanted size; `machines` by id: their addresses.
+
+    `metadata`: of the machine that asks, by path below `latest/`; None = there is none. `denied`: keys that the role may not read.
+    """
 
     def __init__(self, bucket="state", region="eu-west-1"):
         self.bucket, self.region = bucket, region
-        self.objects, self.changed, self.secrets = {}, {}, {}
         self.groups, self.machines, self.addresses = {}, {}, []
-        self.refused = []
-        self._lock = threading.Lock()
-        cloud = self
+        self.metadata, self.denied, self.public = {}, set(), set()
+        self.sessions, self.page_size = set(), 1000
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    def be(self, instance_id, *, pool=None, address="127.0.0.1", zone="euw1-az1", instance_type="g6.xlarge"):
+        """Answers as that machine's metadata service."""
+        document = {
+            "instanceId": instance_id,
+            "region": self.region,
+            "availabilityZone": f"{self.region}a",
+            "instanceType": instance_type,
+            "privateIp": address,
+            "accountId": "123456789012",
+        }
+        self.metadata |= {
+            "dynamic/instance-identity/document": json.dumps(document),
+            "meta-data/placement/availability-zone-id": zone,
+            "meta-data/public-ipv4": "203.0.113.7",
+            "meta-data/tags/instance/tradewind-pool": pool,
+        }
 
-            def handle_any(self):
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                headers = {k.lower(): v for k, v in self.headers.items()}
-                status, content, more = cloud.answer(self.command, self.path, headers, body)
-                self.send_response(status)
-                for name, value in more.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
+    def announce(self, at):
+        """The machine will be interrupted at that moment."""
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+        self.metadata["meta-data/spot/instance-action"] = json.dumps({"action": "terminate", "time": when})
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - the base class's names
+    @property
+    def store(self):
+        return self.region
 
-            def log_message(self, *_):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass  # a caller that hangs up is no news
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+    @property
+    def bucket_url(self):
+        return f"s3://{self.bucket}"
 
     @property
     def environment(self):
@@ -78,19 +74,19 @@ class Aws:
             "AWS_ALLOW_HTTP": "true",
         }
 
-    def put(self, key, content, *, at=None):
-        content = content if isinstance(content, bytes) else content.encode()
-        with self._lock:
-            self.objects[key], self.changed[key] = content, time.time() if at is None else at
-
     # ------------------------------------------------------------ requests
 
     def answer(self, method, target, headers, body):
         path = urlsplit(target).path
         if path.startswith("/latest/"):
             return self._metadata(method, path, headers)
+        if method == "GET" and "authorization" not in headers and self._is_public(path):
+            return self._s3(method, target, headers, body)
         try:
-            service = service_of(method, target, headers, body, **KEY)
+            service = service_of(method, target, headers, body, now=time.time() + self.skew_s, **KEY)
+        except Skewed as e:
+            self.refused.append((method, target, str(e)))
+            return 403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>", {}
         except Unsigned as e:
             self.refused.append((method, target, str(e)))
             return 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {}
@@ -106,9 +102,16 @@ class Aws:
 
     def _metadata(self, method, path, headers):
         if method == "PUT" and path == "/latest/api/token":
-            return 200, b"metadata-token", {"x-aws-ec2-metadata-token-ttl-seconds": "300"}
-        if headers.get("x-aws-ec2-metadata-token") != "metadata-token":
+            if not 1 <= int(headers.get("x-aws-ec2-metadata-token-ttl-seconds", "0")) <= 21600:
+                return 400, b"", {}
+            session = f"metadata-token-{secrets.token_hex(8)}"
+            self.sessions.add(session)
+            return 200, session.encode(), {"x-aws-ec2-metadata-token-ttl-seconds": "300"}
+        if headers.get("x-aws-ec2-metadata-token") not in self.sessions:
             return 401, b"", {}
+        found = self.metadata.get(path.removeprefix("/latest/"))
+        if found is not None:
+            return 200, found.encode(), {}
         rest = path.removeprefix("/latest/meta-data/iam/security-credentials/")
         if rest == "":
             return 200, ROLE.encode(), {}
@@ -131,38 +134,46 @@ class Aws:
         bucket, _, key = unquote(url.path).removeprefix("/").partition("/")
         if bucket != self.bucket:
             return 404, b"<Error><Code>NoSuchBucket</Code></Error>", {}
-        with self._lock:
+        with self.lock:
             if method == "PUT":
                 if headers.get("if-none-match") == "*" and key in self.objects:
                     return 412, b"<Error><Code>PreconditionFailed</Code></Error>", {}
                 self.objects[key], self.changed[key] = body, time.time()
-                return 200, b"", {"etag": _etag(body)}
+                return 200, b"", {"etag": etag(body)}
             if method == "DELETE":
                 self.objects.pop(key, None)
                 return 204, b"", {}
             if not key:
                 return 200, self._listing(parse_qs(url.query)), {"content-type": "application/xml"}
-            if key not in self.objects:
-                return 404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>", {}
-            found = self.objects[key]
-            changed = formatdate(self.changed[key], usegmt=True)
-        return 200, found, {"last-modified": changed, "etag": _etag(found)}
+        if key in self.denied:
+            return 403, b"<Error><Code>AccessDenied</Code></Error>", {}
+        missing = 404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>", {}
+        return self.read(key, headers) or missing
+
+    def _is_public(self, path):
+        return any(path.startswith(f"/{self.bucket}/{prefix}") for prefix in self.public)
 
     def _listing(self, query):
-        prefix, after = query.get("prefix", [""])[0], query.get("start-after", [""])[0]
+        prefix = query.get("prefix", [""])[0]
+        after = query.get("continuation-token", query.get("start-after", [""]))[0]
         found = sorted(k for k in self.objects if k.startswith(prefix) and k > after)
+        page, more = found[: self.page_size], found[self.page_size :]
         contents = "".join(
-            f"<Contents><Key>{escape(k)}</Key><LastModified>{_STAMP}</LastModified><ETag>{_etag(self.objects[k])}</ETag>"
+            f"<Contents><Key>{escape(k)}</Key><LastModified>{_STAMP}</LastModified><ETag>{escape(etag(self.objects[k]))}</ETag>"
             f"<Size>{len(self.objects[k])}</Size><StorageClass>STANDARD</StorageClass></Contents>"
-            for k in found
+            for k in page
         )
+        following = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
         return (
-            f"<ListBucketResult><Name>{self.bucket}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{len(found)}</KeyCount>"
-            f"<MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+            f'<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>{self.bucket}</Name>'
+            f"<Prefix>{escape(prefix)}</Prefix><KeyCount>{len(page)}</KeyCount><MaxKeys>1000</MaxKeys>"
+            f"<IsTruncated>{'true' if more else 'false'}</IsTruncated>{following}{contents}</ListBucketResult>"
         ).encode()
 
     def _secret(self, action, asked):
         name = asked["SecretId"]
+        if name in self.denied:
+            return _json(400, {"__type": "AccessDeniedException", "Message": "not authorized"})
         if name not in self.secrets:
             return _json(400, {"__type": "ResourceNotFoundException", "Message": f"no secret {name}"})
         if action == "PutSecretValue":
@@ -187,7 +198,7 @@ class Aws:
 
     def _SetDesiredCapacity(self, asked):  # noqa: N802
         name, size = asked["AutoScalingGroupName"], int(asked["DesiredCapacity"])
-        with self._lock:
+        with self.lock:
             self.groups[name] = size
             while sum(g == name for g, _ in self.machines.values()) < size and self.addresses:
                 self.machines[f"i-{len(self.machines):017x}"] = (name, self.addresses.pop(0))
@@ -220,7 +231,3 @@ def _result(action, content):
 
 def _json(status, value):
     return status, json.dumps(value).encode(), {"content-type": "application/x-amz-json-1.1"}
-
-
-def _etag(content):
-    return f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlsplit
 
 
@@ -9,8 +10,15 @@ class Unsigned(Exception):
     """The request has no signature, or not that of the key."""
 
 
-def service_of(method, target, headers, body, *, key_id, secret, token):
-    """The service that a request was signed for. Raises Unsigned."""
+class Skewed(Exception):
+    """It was signed at another time than now."""
+
+
+LATE_S = 900
+
+
+def service_of(method, target, headers, body, *, key_id, secret, token, now):
+    """The service that a request was signed for. `now`: epoch seconds. Raises Unsigned or Skewed."""
     given = headers.get("authorization", "")
     if not given.startswith("AWS4-HMAC-SHA256 "):
         raise Unsigned("no signature")
@@ -37,4 +45,7 @@ def service_of(method, target, headers, body, *, key_id, secret, token):
         key = hmac.digest(key, part.encode(), "sha256")
     if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), parts["Signature"]):
         raise Unsigned("the signature does not fit")
+    signed_at = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+    if abs(signed_at - now) > LATE_S:
+        raise Skewed(f"signed {signed_at - now:.0f} s from now")
     return service

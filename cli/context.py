@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import yaml
+
 from spec.errors import InputError
 from spec.stack import StackConfig, load_stack
 
@@ -49,6 +51,12 @@ class Context:
     def key_file(self) -> Path:
         """The API key that `tw up` made, mode 0600."""
         return self.home / "key"
+
+    @cached_property
+    def project(self) -> str:
+        """The name in Pulumi.yaml, which `pulumi new` has asked for."""
+        content = yaml.safe_load((self.root / "Pulumi.yaml").read_text(encoding="utf-8"))
+        return str(content["name"])
 
     @cached_property
     def config(self) -> StackConfig:

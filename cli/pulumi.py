@@ -191,10 +191,10 @@ def select(context: Context, cli: Cli) -> auto.Stack:
 
 def checkpoint(context: Context) -> Path:
     """The stack's state file in the private backend."""
-    return context.root / ".tradewind/backend/.pulumi/stacks/tradewind" / f"{context.stack}.json"
+    return context.root / ".tradewind/backend/.pulumi/stacks" / context.project / f"{context.stack}.json"
 
 
 def locks(context: Context) -> list[Path]:
     """Locks that an update holds, or that a killed one left, in the private backend."""
-    folder = context.root / ".tradewind/backend/.pulumi/locks/organization/tradewind" / context.stack
+    folder = context.root / ".tradewind/backend/.pulumi/locks/organization" / context.project / context.stack
     return list(folder.glob("*.json"))

@@ -1,7 +1,7 @@
-"""The stack's configuration (`tradewind:` in Pulumi.yaml and Pulumi.<stack>.yaml), typed.
+"""The stack's configuration (`tradewind:` in Pulumi.<stack>.yaml, and in Pulumi.yaml for all stacks), typed.
 
-The stack program takes the values from Pulumi, which fills in the defaults of Pulumi.yaml; the command line reads
-the same two files itself, so that `tw plan --stack dev` needs no engine. Both end in `parse`.
+The stack program takes the values from Pulumi; the command line reads the same two files itself, so that
+`tw plan --stack dev` needs no engine. Both end in `parse`.
 """
 
 from __future__ import annotations
@@ -172,18 +172,21 @@ def parse(values: Mapping[str, Any], *, file: str) -> StackConfig:
 
 
 def load_stack(root: Path, stack: str) -> StackConfig:
-    """Reads Pulumi.yaml's defaults and Pulumi.<stack>.yaml. Raises InputError or SpecError."""
+    """Reads Pulumi.<stack>.yaml, and Pulumi.yaml for what it leaves out. Raises InputError or SpecError."""
     path = root / f"Pulumi.{stack}.yaml"
     if not path.is_file():
         stacks = sorted(p.name[len("Pulumi.") : -len(".yaml")] for p in root.glob("Pulumi.*.yaml"))
         hint = did_you_mean(stack, stacks) or f"There are: {', '.join(stacks) or 'none'}."
         raise InputError(f"no stack `{stack}`: {path.name} does not exist. {hint}")
-    values = {
-        key.removeprefix(f"{NAMESPACE}:"): declared["default"]
-        for key, declared in _config(root / "Pulumi.yaml").items()
-        if isinstance(declared, dict) and "default" in declared
+    return parse({**_of_all_stacks(root / "Pulumi.yaml"), **_ours(path)}, file=path.name)
+
+
+def _of_all_stacks(path: Path) -> dict[str, Any]:
+    """As Pulumi has it in a project's file: the value itself, or a map with `value`."""
+    return {
+        name: given["value"] if isinstance(given, dict) and set(given) == {"value"} else given
+        for name, given in _ours(path).items()
     }
-    return parse({**values, **_ours(path)}, file=path.name)
 
 
 def _ours(path: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from spec.errors import InputError, OutsideError
 
 @pytest.fixture
 def context(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text("name: my-llm\n")
     return Context("dev", tmp_path)
 
 
@@ -47,7 +48,7 @@ def leave_state(context, **latest):
 
 
 def leave_lock(context, stack="dev"):
-    folder = context.root / ".tradewind/backend/.pulumi/locks/organization/tradewind" / stack
+    folder = context.root / ".tradewind/backend/.pulumi/locks/organization/my-llm" / stack
     folder.mkdir(parents=True)
     (folder / "5a1f.json").write_text("{}")
 

@@ -19,6 +19,7 @@ from pulumi import automation as auto
 from cli import pulumi
 from cli.context import Context
 from local import proctable
+from local.files import write_atomic
 from local.processes import Registry
 from spec.errors import InputError, OutsideError
 
@@ -49,11 +50,40 @@ def update_lock(context: Context) -> Generator[None]:
         yield
 
 
-def repair(context: Context, stack: auto.Stack) -> str | None:
-    """Mends what a killed command left; the update lock must be held. One line about what was done, or None."""
+def clear(context: Context) -> list[str]:
+    """Before a stack is selected: ends a Pulumi that still runs, and mends a state that it had no time to write.
+
+    The update lock must be held. What was done, in words.
+    """
     done = []
     if _end_leftovers(context):
         done.append("ended a Pulumi that was still running")
+    if _restore_checkpoint(context):
+        done.append("took back the state before the one that was being written")
+    return done
+
+
+def _restore_checkpoint(context: Context) -> bool:
+    """A kill in the middle of Pulumi's write may leave an empty file: the one before takes its place, or none does.
+
+    Without a state nothing is lost here: what runs is found by its name, and taken over or ended.
+    """
+    path = pulumi.checkpoint(context)
+    before = path.with_name(f"{path.name}.bak")
+    if not path.exists() or path.stat().st_size:
+        return False
+    if before.exists() and before.stat().st_size:
+        write_atomic(path, before.read_bytes())
+    else:
+        path.unlink()
+    return True
+
+
+def repair(context: Context, stack: auto.Stack, done: list[str]) -> str | None:
+    """Mends what a killed command left; the update lock must be held. One line about what was done, or None.
+
+    `done`: what `clear` did.
+    """
     if pulumi.locks(context):
         stack.cancel()
         done.append("released its lock")

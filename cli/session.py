@@ -19,7 +19,7 @@ from rich.console import Console
 from cli import pulumi
 from cli.context import Context
 from cli.events import VERBS, Report
-from cli.repair import repair
+from cli.repair import clear, repair
 from local.files import write_atomic
 from policies.config import policy_config
 from spec.errors import OutsideError
@@ -40,8 +40,9 @@ class Session:
         """Selects the stack. `mend`: what a killed command left is put in order first; needs the update lock."""
         cli = pulumi.command(context)
         with _translated(), cli.interruptible(_say):
+            cleared = clear(context) if mend else []
             stack = pulumi.select(context, cli)
-            if mend and (mended := repair(context, stack)):
+            if mend and (mended := repair(context, stack, cleared)):
                 out.print(mended)
         return cls(context, cli, stack)
 

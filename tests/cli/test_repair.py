@@ -37,7 +37,7 @@ class Stack:
 
 def mend(context):
     stack = Stack()
-    return repair.repair(context, stack), stack.asked
+    return repair.repair(context, stack, repair.clear(context)), stack.asked
 
 
 def leave_state(context, **latest):
@@ -214,3 +214,34 @@ def test_a_lock_on_a_folder_that_down_has_just_removed_is_not_held(context, monk
         repair.update_lock(context),
     ):
         pytest.fail("nobody else would see this lock")
+
+
+def test_a_state_that_a_kill_left_empty_is_the_one_before_again(context):
+    path = leave_state(context)
+    before = path.read_bytes()
+    path.with_name("dev.json.bak").write_bytes(before)
+    path.write_bytes(b"")
+    said, asked = mend(context)
+    assert (
+        said
+        == "repaired after an interrupted command: took back the state before the one that was being written"
+    )
+    assert asked == []
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("backup", [None, b""])
+def test_an_empty_state_without_one_before_makes_room_for_a_new_stack(context, backup):
+    path = leave_state(context)
+    path.write_bytes(b"")
+    if backup is not None:
+        path.with_name("dev.json.bak").write_bytes(backup)
+    repair.clear(context)
+    assert not path.exists()
+
+
+def test_a_state_that_is_damaged_but_not_empty_is_left_for_its_owner_to_decide(context):
+    path = leave_state(context)
+    path.write_bytes(b'{"version"')
+    assert repair.clear(context) == []
+    assert path.read_bytes() == b'{"version"'

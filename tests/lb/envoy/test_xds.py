@@ -164,7 +164,7 @@ def test_several_services_without_models_are_named_as_a_problem():
     assert xds.problems(snapshot(service("a"), service("b", models=("m",)))) == []
 
 
-hostile = st.text(min_size=1, max_size=40).filter(lambda n: n != names.NO_CLUSTER)
+hostile = st.text(min_size=1, max_size=40).filter(lambda n: n not in (names.NO_CLUSTER, names.AGENT_CLUSTER))
 
 
 @given(names_=st.lists(hostile, min_size=1, max_size=5, unique=True), model=hostile)

@@ -56,6 +56,7 @@ def test_a_shipped_environment_is_previewed_priced_and_judged_without_credential
     resources, cost, comment = files(checkout, stack)
     assert {r["type"].partition(":")[0] for r in resources} >= clouds
     assert {r["op"] for r in resources} == {"create"}
+    assert not [r["urn"] for r in resources if "pulumi:providers:" in r["urn"] and "::default" in r["urn"]]
     assert all(p["passed"] for p in cost["policies"])
     assert (
         cost["total"]["expected_usd_hour"]

@@ -26,10 +26,13 @@ def main() -> None:
     given = {key: value for key in stack.KEYS if (value := settings.get_object(key)) is not None}
     values: dict[str, str] = given.get("secrets", {})
     given["secrets"] = {key: {"secure": ENCRYPTED} for key in values}
-    config = stack.parse(given, file=f"Pulumi.{name}.yaml")
+    file = f"Pulumi.{name}.yaml"
+    of_a_part = "part" in given
+    config = stack.load_part(ROOT, given, file=file) if of_a_part else stack.parse(given, file=file)
+    env = config.env(name)
     specs = read_services([ROOT / path for path in config.services])
-    lock = None if config.is_local else read_lock(ROOT, name)
-    planned = plan_stack(specs, load(), config, env=name, prices=load_fixed(), lock=lock)
+    lock = None if config.is_local else read_lock(ROOT, env)
+    planned = plan_stack(specs, load(), config, env=env, prices=load_fixed(), lock=lock)
     declare = on_this_computer if config.is_local else in_the_clouds
     for output, value in declare(name, config, specs, planned, values).items():
         pulumi.export(output, value)
@@ -61,7 +64,8 @@ def in_the_clouds(
         secrets.check(config, specs, env=name)
     args = EnvironmentArgs(
         files=ROOT / ".tradewind" / "preview" / name / "files",
-        env=name,
+        env=config.env(name),
+        stack=name,
         config=config,
         specs=specs,
         planned=planned,

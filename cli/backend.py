@@ -64,8 +64,9 @@ def providers_of(context: Context) -> tuple[str, ...]:
     """Provider packages that the stack needs."""
     config = context.config
     clouds = {*config.clouds, *(e.cloud for e in config.edges), *([config.home.cloud] if config.home else [])}
-    owners = {"cloudflare"} if config.dns.owner == "cloudflare" else set()
-    found = {p for name in clouds | owners for p in PROVIDERS.get(name, ())}
+    here = {cloud for cloud in clouds if config.declares(cloud)}
+    owners = {"cloudflare"} if config.dns.owner == "cloudflare" and config.part is None else set()
+    found = {p for name in here | owners for p in PROVIDERS.get(name, ())}
     return tuple(sorted({*found, "tls"}))
 
 

@@ -51,7 +51,7 @@ def up(context: Context, plan: Plan) -> None:
 def _spare_busy_pools(session: Session, planned: Report) -> None:
     """Raises RefusedError; the state bucket is asked only when a pool goes."""
     going, home = pools_that_go(planned), session.context.config.home
-    url = session.outputs().get("state_url")
+    url = session.outputs(session.context.env).get("state_url")
     if going and home and url:
         refuse_busy(going, open_state(url, home.region))
 

@@ -38,6 +38,18 @@ class Context:
             raise InputError(f"--stack {self.stack}: that name is taken in .tradewind/; choose another")
 
     @property
+    def env(self) -> str:
+        """The environment that the stack is, or is a part of."""
+        return self.config.env(self.stack)
+
+    @property
+    def referred_to(self) -> tuple[str, ...]:
+        """Other stacks of the same environment, which this one asks for what they have declared."""
+        if self.config.part is not None:
+            return (self.config.part.of,)
+        return tuple(f"{self.stack}-{cloud}" for cloud in self.config.apart)
+
+    @property
     def home(self) -> Path:
         """All local state of the stack."""
         return self.root / ".tradewind" / self.stack

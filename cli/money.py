@@ -47,9 +47,9 @@ def planned_of(context: Context, *, locked: bool = True) -> Planned:
     Raises InputError, also for what can be planned and not be brought up.
     """
     config, today = context.config, datetime.now(UTC).date()
-    lock = read_lock(context.root, context.stack) if locked and not config.is_local else None
+    lock = read_lock(context.root, context.env) if locked and not config.is_local else None
     planned = plan_stack(
-        specs_of(context), load(), config, env=context.stack, prices=load_fixed(), lock=lock, today=today
+        specs_of(context), load(), config, env=context.env, prices=load_fixed(), lock=lock, today=today
     )
     if config.is_local:
         _check_trace(context, planned.plan)

@@ -93,10 +93,10 @@ def _lock(context: Context | None, *, alone: bool) -> None:
         )
     if context.config.is_local:
         raise InputError(f"stack `{context.stack}` runs on this computer, and is planned afresh each time")
-    path = context.root / lock_name(context.stack)
+    path = context.root / lock_name(context.env)
     planned = planned_of(context, locked=False).plan
-    renew, lines = renewed(read_lock(context.root, context.stack), planned, load())
-    text = dump(renew, context.stack)
+    renew, lines = renewed(read_lock(context.root, context.env), planned, load())
+    text = dump(renew, context.env)
     if path.exists() and path.read_text(encoding="utf-8") == text:
         print(f"{path.name}: no change, {len(renew.pools)} pools")
         return

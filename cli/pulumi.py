@@ -184,6 +184,9 @@ def select(context: Context, cli: Cli) -> auto.Stack:
     workspace = _Workspace(work_dir=str(backend.work_dir), env_vars=backend.env, pulumi_command=cli)
     if backend.users:
         return auto.Stack.create_or_select(context.stack, workspace)
+    for other in context.referred_to:  # a preview may be the first that is heard of it
+        if not _state_of(context, other).exists():
+            auto.Stack.create(other, workspace)
     if checkpoint(context).exists():
         return auto.Stack.select(context.stack, workspace)
     return auto.Stack.create(context.stack, workspace)
@@ -191,7 +194,11 @@ def select(context: Context, cli: Cli) -> auto.Stack:
 
 def checkpoint(context: Context) -> Path:
     """The stack's state file in the private backend."""
-    return context.root / ".tradewind/backend/.pulumi/stacks" / context.project / f"{context.stack}.json"
+    return _state_of(context, context.stack)
+
+
+def _state_of(context: Context, stack: str) -> Path:
+    return context.root / ".tradewind/backend/.pulumi/stacks" / context.project / f"{stack}.json"
 
 
 def locks(context: Context) -> list[Path]:

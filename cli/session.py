@@ -51,11 +51,11 @@ class Session:
         """Whether stand-ins take the place of the clouds' plugins."""
         return bool(self.cli.backend.stood_in)
 
-    def outputs(self) -> dict[str, Any]:
-        """Of the last update; secrets stay hidden."""
+    def outputs(self, stack: str | None = None) -> dict[str, Any]:
+        """Of the last update of this stack, or of another one of the environment; secrets stay hidden."""
         with _translated():
             raw = self.cli.run(
-                ["stack", "output", "--json", "--stack", self.context.stack],
+                ["stack", "output", "--json", "--stack", stack or self.context.stack],
                 str(self.cli.backend.work_dir),
                 self.cli.backend.env,
             ).stdout

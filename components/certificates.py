@@ -23,14 +23,14 @@ _HOURS_A_YEAR = 365 * 24
 
 @dataclass(frozen=True, kw_only=True)
 class CertificatesArgs:
-    """`home`: whose store keeps the authority's key. `edges`: clouds that have edge hosts.
+    """`home`: whose store keeps the authority's key; None = the authority is another stack's. `edges`: clouds with edge hosts.
 
     `public`: whether the controller issues what callers see (`tls: own_ca` and `acme`). `protect`: whether Pulumi
     refuses to delete the authority.
     """
 
     env: str
-    home: str
+    home: str | None
     stores: Mapping[str, Store]
     edges: Collection[str]
     pools: Sequence[Pool]
@@ -42,12 +42,28 @@ class CertificatesArgs:
 class Certificates(pulumi.ComponentResource):
     """`authority`: the authority's certificate in PEM, which is no secret: callers of `own_ca` edges trust it.
 
-    `authority_key`: its private key, a secret.
+    `authority_key`: its private key, a secret. Both None where the authority is another stack's.
     """
+
+    authority: pulumi.Output[str] | None = None
+    authority_key: pulumi.Output[str] | None = None
 
     def __init__(self, name: str, args: CertificatesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:certificates:Certificates", name, {}, opts)
         self._args, self._name = args, name
+        if args.home is not None:
+            self._authority(args.home)
+        for cloud in sorted(args.edges):
+            self._issued(cloud, certificates.EDGE_OWNER, certificates.LEAF)
+            if args.public:
+                self._issued(cloud, certificates.EDGE_OWNER, certificates.PUBLIC)
+        for pool in args.pools:
+            if pool.kind is PoolKind.VM:
+                self._issued(pool.cloud, certificates.pool_owner(pool.id), certificates.LEAF)
+        self.register_outputs({"authority": self.authority})
+
+    def _authority(self, home: str) -> None:
+        args, name = self._args, self._name
         # Losing it cuts every edge from every replica until all have new certificates, so it is not deleted by accident.
         kept = pulumi.ResourceOptions(parent=self, provider=args.provider, protect=args.protect)
         key = tls.PrivateKey(f"{name}-ca-key", algorithm="ECDSA", ecdsa_curve="P256", opts=kept)
@@ -63,19 +79,9 @@ class Certificates(pulumi.ComponentResource):
             opts=kept,
         )
         self.authority, self.authority_key = authority.cert_pem, key.private_key_pem
-        self._secret(
-            args.home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY_KEY, key.private_key_pem
-        )
-        self._secret(args.home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY, self.authority)
-        self._issued(args.home, certificates.CONTROLLER_OWNER, certificates.LEAF)
-        for cloud in sorted(args.edges):
-            self._issued(cloud, certificates.EDGE_OWNER, certificates.LEAF)
-            if args.public:
-                self._issued(cloud, certificates.EDGE_OWNER, certificates.PUBLIC)
-        for pool in args.pools:
-            if pool.kind is PoolKind.VM:
-                self._issued(pool.cloud, certificates.pool_owner(pool.id), certificates.LEAF)
-        self.register_outputs({"authority": self.authority})
+        self._secret(home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY_KEY, key.private_key_pem)
+        self._secret(home, certificates.CONTROLLER_OWNER, certificates.AUTHORITY, authority.cert_pem)
+        self._issued(home, certificates.CONTROLLER_OWNER, certificates.LEAF)
 
     def _issued(self, cloud: str, owner: str, name: str) -> None:
         self._secret(cloud, owner, name, certificates.NOT_ISSUED, renewed=True)

@@ -1,5 +1,8 @@
 """Everything of one environment in the clouds, in the order in which its parts need each other.
 
+An environment may be several stacks, each with the whole plan: then this declares the clouds of one, and asks the others for
+what it needs (`components.elsewhere`).
+
 Addresses come first, because every network lets in only these; secrets before identities, because rights name them;
 pools and hosts last. The update ends when all of it is declared: it never waits for machines.
 """
@@ -8,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,26 +19,27 @@ from typing import Any
 import pulumi
 import pulumi_tls as tls
 
+from components.audiences import audience
 from components.boot import cloud_init, pointers
 from components.certificates import Certificates, CertificatesArgs
 from components.cloud import CONTROLLER_PORT, Address, HostArgs, Identity, Scope
-from components.desired import desired_state
 from components.dns import Site
+from components.elsewhere import Elsewhere
 from components.names import Names
 from components.parts import Parts, PartsArgs
 from components.parts.opened import open_parts, scopes
 from components.releases import Releases
 from components.service import Service, ServiceArgs
+from components.state import write_bundles, write_desired, write_keys
 from planner.environment import Planned
 from planner.fixed import EDGE_TYPES, controller_type
 from planner.layout import EdgePlace, Layout
-from spec import certificates, desired
-from spec.bundle import BuiltBundle, build
+from spec import certificates
+from spec.bundle import build
 from spec.desired import Pool
-from spec.keys import hashed
+from spec.errors import InputError
 from spec.secrets import CALLER_KEY
 from spec.service import ServiceSpec
-from spec.snapshot import Keys
 from spec.stack import StackConfig
 
 DISK_GIB = 100
@@ -45,11 +49,13 @@ DISK_GIB = 100
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentArgs:
     """`planned` and `specs` are about the same services. `secrets`: values by name; those without one may be missing in
-    a preview only. `files`: a folder for what has to be uploaded from a file.
+    a preview only. `files`: a folder for what has to be uploaded from a file. `stack`: names its fragment of the desired
+    state; the environment's own, but for a part.
     """
 
     files: Path
     env: str
+    stack: str
     config: StackConfig
     specs: Sequence[ServiceSpec]
     planned: Planned
@@ -65,49 +71,66 @@ class Environment(pulumi.ComponentResource):
         assert args.planned.layout is not None, "an environment in the clouds has a layout"
         self._args, self._layout = args, args.planned.layout
         self._bundles = {spec.name: build(spec) for spec in args.specs}
-        self._pools = list(chain.from_iterable(s.pools for s in args.planned.plan.services))
         self._child = pulumi.ResourceOptions(parent=self)
+        self._elsewhere = Elsewhere(args.env, args.config, self._layout, self._child)
+        here = [cloud for cloud in self._layout.clouds if args.config.declares(cloud)]
+        pools = chain.from_iterable(s.pools for s in args.planned.plan.services)
+        self._pools = [p for p in pools if p.cloud in here]
+        self._edge_places = [e for e in self._layout.edges if e.cloud in here]
 
-        self._scopes = scopes(args.env, args.config, self._layout.clouds, self)
+        if not here:
+            raise InputError(
+                f"nothing of {args.env} is in the cloud of the stack {args.stack}; remove its part"
+            )
+        self._scopes = scopes(args.env, args.config, here, self)
         self._parts = {cloud: self._open(scope) for cloud, scope in self._scopes.items()}
         addresses = self._addresses()
         self._networks(addresses)
-        authority = self._secrets()
+        made = self._secrets()
         self._identities()
         stores = {cloud: parts.store for cloud, parts in self._parts.items()}
         self._releases = Releases(stores, self._roles(), self._child)
         self._pool_resources()
-        self._controller(addresses["controller"])
-        sites = self._edges(addresses)
+        if self._home is not None:
+            self._controller(self._home, addresses["controller"])
+        self._edges(addresses)
+        for cloud in sorted({p.cloud for p in self._pools}):
+            self._releases.point(cloud, "node", {})
+        write_bundles(self._bundles, self._pools, stores, self)
+        self.outputs: dict[str, Any] = {
+            "pools": [pool.id for pool in self._pools],
+            **(self._at_home(self._home, addresses, made) if self._home else self._as_part()),
+            **(self._shared(addresses) if self._elsewhere.clouds else {}),
+        }
+        judged = {"hosts": True, "tls": args.config.tls.mode, **_bought(args.config, home=bool(self._home))}
+        self.register_outputs({**self.outputs, **judged})
+
+    def _at_home(self, home: Parts, addresses: Mapping[str, Address], made: Certificates) -> dict[str, Any]:
+        """What an environment has once: its name and its state."""
+        args, sites = self._args, self._sites(addresses)
         names = Names.of(self, args.config, sites, self._scopes, args.secrets)
-        self._state(names)
-        self.outputs = {
+        self._write_desired(home, names)
+        if (key := args.secrets.get(CALLER_KEY)) is not None:
+            write_keys(key, home.store, self._child)
+        return {
             "endpoint": names.endpoint,
             "edges": {site.id: site.address for site in sites},
-            "pools": [pool.id for pool in self._pools],
-            "state_url": self._home.store.url,
-            "authority": authority,
+            "state_url": home.store.url,
+            "authority": made.authority,
             **({"cname": names.cname} if names.cname else {}),
         }
-        # What policies judge of it.
-        self.register_outputs(
-            {
-                **self.outputs,
-                "hosts": True,
-                "tls": args.config.tls.mode,
-                "providers": [
-                    {"name": p.name, "maxUsdHour": p.max_usd_hour, "maxUsdMonth": p.max_usd_month}
-                    for p in args.config.providers
-                ],
-                "external": [{"name": e.name, "usdHour": e.usd_hour} for e in args.config.external],
-            }
-        )
+
+    def _as_part(self) -> dict[str, Any]:
+        [parts] = self._parts.values()
+        self._write_desired(parts)
+        return {}
 
     # ------------------------------------------------------------ each cloud
 
     @property
-    def _home(self) -> Parts:
-        return self._parts[self._layout.home[0]]
+    def _home(self) -> Parts | None:
+        """None where another stack declares the controller's cloud."""
+        return self._parts.get(self._layout.home[0])
 
     def _open(self, scope: Scope) -> Parts:
         args = self._args
@@ -128,7 +151,7 @@ class Environment(pulumi.ComponentResource):
         found: dict[str, Address] = {}
         for parts in self._parts.values():
             found |= parts.addresses()
-        return found
+        return {**self._elsewhere.addresses(), **found}
 
     def _networks(self, addresses: Mapping[str, Address]) -> None:
         callers = {name: _only(address.ip) for name, address in sorted(addresses.items())}
@@ -137,11 +160,15 @@ class Environment(pulumi.ComponentResource):
 
     def _identities(self) -> None:
         """The controller's at home first: the other clouds are told who it is."""
-        home = self._layout.home[0]
-        others = [cloud for cloud in self._parts if cloud != home]
-        self._host_identity = self._home.controller(None, tuple(self._parts[c].audience for c in others))
-        for cloud in others:
-            self._parts[cloud].controller(self._home.shown_to(self._parts[cloud].audience), ())
+        home, env, config = self._layout.home[0], self._args.env, self._args.config
+        audiences = {c: audience(c, env, config) for c in self._layout.clouds if c != home}
+        if self._home is not None:
+            self._host_identity = self._home.controller(None, tuple(audiences.values()))
+            self._shown = {of: self._home.shown_to(of) for of in audiences.values()}
+        for cloud, parts in self._parts.items():
+            if cloud != home:
+                of = audiences[cloud]
+                parts.controller(self._shown[of] if self._home else self._elsewhere.foreign(of), ())
         mounted = {spec.name: [m.source for m in spec.file_mounts] for spec in self._args.specs}
         for cloud, parts in self._parts.items():
             here = sorted({p.service for p in self._pools if p.cloud == cloud})
@@ -149,15 +176,15 @@ class Environment(pulumi.ComponentResource):
 
     # ------------------------------------------------------------ secrets
 
-    def _secrets(self) -> pulumi.Output[str]:
-        """Certificates, tokens and what services and edges are given. The authority's certificate, which is no secret."""
-        args, config = self._args, self._args.config
-        edge_clouds = sorted({e.cloud for e in self._layout.edges})
+    def _secrets(self) -> Certificates:
+        """Certificates, tokens and what services and edges are given."""
+        args, config, home = self._args, self._args.config, self._layout.home[0]
+        edge_clouds = sorted({e.cloud for e in self._edge_places})
         made = Certificates(
             "certificates",
             CertificatesArgs(
                 env=args.env,
-                home=self._layout.home[0],
+                home=home if self._home else None,
                 stores={cloud: parts.store for cloud, parts in self._parts.items()},
                 edges=edge_clouds,
                 pools=self._pools,
@@ -167,26 +194,27 @@ class Environment(pulumi.ComponentResource):
             ),
             self._child,
         )
-        token = made.authority_key.apply(_token)
-        for cloud, owner in ((self._layout.home[0], "controller"), *((c, "edge") for c in edge_clouds)):
-            self._parts[cloud].store.secret(
-                certificates.TOKEN, owner=owner, value=token, opts=pulumi.ResourceOptions(parent=made)
-            )
+        below = pulumi.ResourceOptions(parent=made)
+        key = made.authority_key
+        self._token = self._elsewhere.token() if key is None else key.apply(_token)
+        owners = [*([(home, "controller")] if self._home else []), *((c, "edge") for c in edge_clouds)]
+        for cloud, owner in owners:
+            store = self._parts[cloud].store
+            store.secret(certificates.TOKEN, owner=owner, value=self._token, opts=below)
         for secret in args.planned.secrets:
-            if secret.given and secret.name in args.secrets:
+            if secret.given and secret.name in args.secrets and secret.cloud in self._parts:
                 store, value = self._parts[secret.cloud].store, args.secrets[secret.name]
-                store.secret(
-                    secret.name, owner=secret.owner, value=value, opts=pulumi.ResourceOptions(parent=made)
-                )
-        return made.authority
+                store.secret(secret.name, owner=secret.owner, value=value, opts=below)
+        return made
 
     # ------------------------------------------------------------ pools
 
     def _roles(self) -> list[tuple[str, str]]:
         """Clouds, and the roles of the machines that they have."""
         nodes = {(p.cloud, "node") for p in self._pools}
-        edges = {(e.cloud, "edge") for e in self._layout.edges}
-        return sorted({*nodes, *edges, (self._layout.home[0], "controller")})
+        edges = {(e.cloud, "edge") for e in self._edge_places}
+        home = {(self._layout.home[0], "controller")} if self._home else set()
+        return sorted({*nodes, *edges, *home})
 
     def _pool_resources(self) -> None:
         """Below their services, so that the services' limits can be judged with them."""
@@ -198,10 +226,13 @@ class Environment(pulumi.ComponentResource):
         }
         nodes = {spec.name: spec.num_nodes for spec in args.specs}
         for plan in args.planned.plan.services:
+            here = tuple(p for p in plan.pools if p.cloud in pools)
+            if not here:
+                continue
             Service(
                 plan.name,
                 ServiceArgs(
-                    plan=plan,
+                    plan=replace(plan, pools=here),
                     num_nodes=nodes[plan.name],
                     declare=lambda pool, opts: pools[pool.cloud].declare(pool, opts),
                 ),
@@ -222,43 +253,47 @@ class Environment(pulumi.ComponentResource):
 
     # ------------------------------------------------------------ hosts
 
-    def _controller(self, address: Address) -> None:
+    def _controller(self, home: Parts, address: Address) -> None:
         args, (cloud, region) = self._args, self._layout.home
+        own = {of: parts.driver() for of, parts in self._parts.items()}
         assert self._host_identity is not None, "the controller's host has an identity at home"
         settings = pointers.controller_settings(
             args.config,
             env=args.env,
             home=self._layout.home,
-            bucket=self._home.store.url,
-            clouds={of: parts.driver() for of, parts in self._parts.items()},
+            bucket=home.store.url,
+            clouds=self._elsewhere.drivers(own) if self._elsewhere.clouds else own,
             edges={e.cloud for e in self._layout.edges},
+            apart=self._elsewhere.apart() if self._elsewhere.clouds else None,
         )
         self._releases.point(cloud, "controller", settings)
-        data = _text(cloud_init.controller, self._home, cloud=cloud, env=args.env, region=region)
+        data = _text(cloud_init.controller, home, cloud=cloud, env=args.env, region=region)
         host = HostArgs(
             scope=self._scopes[cloud],
             name="controller",
             role="controller",
-            network=self._home.network(region),
+            network=home.network(region),
             zone=self._layout.home_zone,
             instance_type=controller_type(args.config, cloud),
             identity=self._host_identity,
             address=address,
             user_data=data,
         )
-        self._home.hosts("controller-host", [host])
+        home.hosts("controller-host", [host])
 
-    def _edges(self, addresses: Mapping[str, Address]) -> list[Site]:
-        """The edges as the environment's name leads to them."""
+    def _edges(self, addresses: Mapping[str, Address]) -> None:
         controller = addresses["controller"].ip
-        for cloud in sorted({e.cloud for e in self._layout.edges}):
+        for cloud in sorted({e.cloud for e in self._edge_places}):
             url = pulumi.Output.concat("https://", controller, f":{CONTROLLER_PORT}")
             settings = pointers.edge_settings(self._args.config, cloud=cloud, controller_url=url)
             self._releases.point(cloud, "edge", settings)
             identity = self._parts[cloud].edge_identity()
-            for edge in (e for e in self._layout.edges if e.cloud == cloud):
+            for edge in (e for e in self._edge_places if e.cloud == cloud):
                 hosts = [self._edge_host(edge, n, addresses, identity) for n in range(len(edge.hosts))]
                 self._parts[cloud].hosts(edge.id, hosts)
+
+    def _sites(self, addresses: Mapping[str, Address]) -> list[Site]:
+        """The edges as the environment's name leads to them, also those of other stacks."""
         return [self._site(edge, addresses) for edge in self._layout.edges]
 
     def _edge_host(
@@ -287,44 +322,54 @@ class Environment(pulumi.ComponentResource):
         )
 
     def _site(self, edge: EdgePlace, addresses: Mapping[str, Address]) -> Site:
-        first, *more = self._parts[edge.cloud].callers_of(edge) or (addresses[edge.hosts[0].name].ip,)
+        first, *more = self._callers_of(edge, addresses)
         return Site(id=edge.id, cloud=edge.cloud, region=edge.region, address=first, more=tuple(more))
 
-    # ------------------------------------------------------------ the state
+    def _callers_of(self, edge: EdgePlace, addresses: Mapping[str, Address]) -> Sequence[pulumi.Input[str]]:
+        if edge.cloud not in self._parts:
+            return self._elsewhere.callers_of(edge)
+        return self._parts[edge.cloud].callers_of(edge) or (addresses[edge.hosts[0].name].ip,)
 
-    def _state(self, names: Names) -> None:
-        """Bundles before the desired state that names them, in the bucket of every cloud that runs them."""
-        args = self._args
-        for cloud in sorted({p.cloud for p in self._pools}):
-            self._releases.point(cloud, "node", {})
-        for cloud, built in self._bundles_by_cloud():
-            # A changed bundle may have to go back: the controller removes the one before when nothing needs it.
-            kept = pulumi.ResourceOptions(parent=self, retain_on_delete=True)
-            sha256 = built.bundle.sha256
-            name = f"bundle-{sha256[:12]}-{cloud}"
-            self._parts[cloud].store.write(name, f"bundles/{sha256}.tar.gz", built.archive, kept)
-        wanted = desired_state(
-            args.planned.plan,
-            specs=args.specs,
-            bundles={service: b.bundle for service, b in self._bundles.items()},
-            edges=[
-                desired.Edge(id=e.id, endpoint=names.endpoint_of(e.id), cloud=e.cloud)
-                for e in self._layout.edges
-            ],
-            config=args.config,
-        )
-        store = self._home.store
-        store.write("desired", f"desired/{args.env}.json", desired.dump(wanted), self._child)
-        if (key := args.secrets.get(CALLER_KEY)) is not None:
-            keys = key.apply(lambda k: Keys(keys=(hashed(k, key_id="default"),)).model_dump_json())
-            store.write("keys", "keys.json", pulumi.Output.unsecret(keys), self._child)
-
-    def _bundles_by_cloud(self) -> list[tuple[str, BuiltBundle]]:
-        """Once per cloud and bundle, also where two services run the same."""
-        wanted = {
-            (p.cloud, self._bundles[p.service].bundle.sha256): self._bundles[p.service] for p in self._pools
+    def _shared(self, addresses: Mapping[str, Address]) -> dict[str, Any]:
+        """For the other stacks: see `components.elsewhere`."""
+        own = {name for edge in self._edge_places for host in edge.hosts for name in [host.name]}
+        own |= {"controller"} if self._home else set()
+        shared: dict[str, Any] = {
+            "addresses": {name: addresses[name].ip for name in sorted(own)},
+            "edges": {e.id: list(self._callers_of(e, addresses)) for e in self._edge_places},
         }
-        return [(cloud, built) for (cloud, _), built in sorted(wanted.items(), key=lambda item: item[0])]
+        if self._home is None:
+            [parts] = self._parts.values()
+            return {"shared": {**shared, "driver": parts.driver()}}
+        shown = {of: {"issuer": f.issuer, "subject": f.subject} for of, f in self._shown.items()}
+        return {"shared": {**shared, "shown": shown}, "token": pulumi.Output.secret(self._token)}
+
+    def _write_desired(self, parts: Parts, names: Names | None = None) -> None:
+        """Of a part, its fragment in its own cloud's bucket. `names`: of home, which knows all edges."""
+        args = self._args
+        write_desired(
+            args.stack,
+            args.planned.plan,
+            self._bundles,
+            {e.id: e for e in self._layout.edges} if names else {},
+            here=self._parts.keys(),
+            specs=args.specs,
+            config=args.config,
+            endpoint_of=names.endpoint_of if names else str,
+            store=parts.store,
+            opts=self._child,
+        )
+
+
+def _bought(config: StackConfig, *, home: bool) -> dict[str, Any]:
+    """Capacity of others, for policies; counted once, at home."""
+    providers, external = (config.providers, config.external) if home else ((), ())
+    return {
+        "providers": [
+            {"name": p.name, "maxUsdHour": p.max_usd_hour, "maxUsdMonth": p.max_usd_month} for p in providers
+        ],
+        "external": [{"name": e.name, "usdHour": e.usd_hour} for e in external],
+    }
 
 
 def _text(render: Any, parts: Parts, **facts: Any) -> pulumi.Input[str]:

@@ -124,6 +124,8 @@ class ControllerConfig(Written):
     home: HomeConfig | None = None
     """None = this computer."""
     clouds: CloudsConfig = CloudsConfig()
+    apart: dict[Literal["aws", "gcp", "azure"], str] = Field(default_factory=dict)
+    """Clouds that a stack of their own declares, and its name: its fragment of the desired state is in that cloud's bucket."""
     certificates: CertificatesConfig | None = None
     """None = everything is plain HTTP on this computer."""
 
@@ -133,6 +135,12 @@ class ControllerConfig(Written):
             raise ValueError(
                 "home: it must name the host's cloud, whose secrets hold the controller's certificate"
             )
+        for cloud in self.apart:
+            known = getattr(self.clouds, cloud)
+            if known is None or known.bucket is None:
+                raise ValueError(
+                    f"apart.{cloud}: clouds.{cloud} must name a bucket, which holds its fragment"
+                )
         return self
 
 

@@ -88,6 +88,13 @@ class EdgeSite(Setting):
     """Empty = a small one."""
 
 
+class Part(Setting):
+    """`tradewind:part`: that this stack declares one cloud of another environment, whose file has all other settings."""
+
+    of: str = Field(min_length=1)
+    cloud: CloudName
+
+
 class ExistingNetwork(Setting):
     """A network of the user's: its id, and the id of a subnet for each zone (AWS) or of the one for the region."""
 

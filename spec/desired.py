@@ -137,6 +137,8 @@ class Pool(Wire):
     launch_usd: Usd = 0
     prices: Prices
     state: PoolState = PoolState.ACTIVE
+    held: bool = False
+    """Whether nothing may be launched there now, because what declares it can't be read. The controller's own note."""
 
     @property
     def price_usd_hour(self) -> float | None:

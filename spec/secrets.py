@@ -14,20 +14,22 @@ CLOUDFLARE_TOKEN = "cloudflare-token"  # noqa: S105  a name
 
 
 def needed(config: StackConfig, specs: Sequence[ServiceSpec]) -> dict[str, str]:
-    """By name, what each is for."""
-    found = {CALLER_KEY: "callers show it to the edges"}
+    """By name, what each is for. Of an environment of several stacks, what the clouds of this one may need."""
+    found = {} if config.part else {CALLER_KEY: "callers show it to the edges"}
     for spec in specs:
         found |= dict.fromkeys(spec.secrets, f"{spec.file}: secrets")
-    for provider in config.providers:
-        if provider.key:
-            found[provider.key] = f"the key of the provider {provider.name}"
-    for external in config.external:
-        if external.key:
-            found[external.key] = f"the key of {external.name}"
+    if config.part is None or any(config.declares(edge.cloud) for edge in config.edges):
+        found |= _of_edges(config)
+    if config.dns.owner == "cloudflare" and config.part is None:
+        found[CLOUDFLARE_TOKEN] = "a token that may edit the zone at Cloudflare"
+    return found
+
+
+def _of_edges(config: StackConfig) -> dict[str, str]:
+    found = {p.key: f"the key of the provider {p.name}" for p in config.providers if p.key}
+    found |= {e.key: f"the key of {e.name}" for e in config.external if e.key}
     if config.tls.mode == "files":
         found |= {config.tls.cert: "the certificate that callers see", config.tls.key: "its key"}
-    if config.dns.owner == "cloudflare":
-        found[CLOUDFLARE_TOKEN] = "a token that may edit the zone at Cloudflare"
     return found
 
 

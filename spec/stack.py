@@ -23,12 +23,14 @@ from spec.clouds import (
     AwsAccount,
     AzureSubscription,
     CatalogAge,
+    CloudName,
     Dns,
     EdgeSite,
     Encrypted,
     GcpProject,
     Home,
     NetworkChoice,
+    Part,
     Quota,
     SecretName,
     Tls,
@@ -116,6 +118,9 @@ class StackConfig(Setting):
     gcp: GcpProject | None = None
     azure: AzureSubscription | None = None
     home: Home | None = None
+    apart: tuple[CloudName, ...] = ()
+    """Clouds that a stack of their own declares, `<env>-<cloud>`."""
+    part: Part | None = None
     edges: tuple[EdgeSite, ...] = ()
     addresses: Addresses = Addresses()
     network: dict[str, NetworkChoice] = Field(default_factory=dict)
@@ -140,6 +145,14 @@ class StackConfig(Setting):
             raise Wrong(f"has two entries named `{twice[0]}`", "Each needs a name of its own.")
         return entries
 
+    @field_validator("apart")
+    @classmethod
+    def _home_stays(cls, apart: tuple[CloudName, ...], others: ValidationInfo) -> tuple[CloudName, ...]:
+        home = others.data.get("home")
+        if home is not None and home.cloud in apart:
+            raise Wrong(f"names {home.cloud}, where the controller is", "That cloud stays in this stack.")
+        return apart
+
     @field_validator("tls")
     @classmethod
     def _name_can_be_proved(cls, tls: Tls, others: ValidationInfo) -> Tls:
@@ -151,11 +164,21 @@ class StackConfig(Setting):
             )
         return tls
 
+    def env(self, stack: str) -> str:
+        """The environment that a stack of this configuration belongs to; most are one stack."""
+        return self.part.of if self.part is not None else stack
+
+    def declares(self, cloud: str) -> bool:
+        """Whether this stack declares what is in that cloud."""
+        return cloud == self.part.cloud if self.part is not None else cloud not in self.apart
+
     @property
     def is_local(self) -> bool:
         """Whether everything of this stack runs on this machine."""
         return self.clouds == ("local",)
 
+
+_OF_A_PART = ("part", "secrets")
 
 KEYS = tuple(to_camel(name) for name in StackConfig.model_fields)
 """The config keys, without namespace, as users write them."""
@@ -178,7 +201,35 @@ def load_stack(root: Path, stack: str) -> StackConfig:
         stacks = sorted(p.name[len("Pulumi.") : -len(".yaml")] for p in root.glob("Pulumi.*.yaml"))
         hint = did_you_mean(stack, stacks) or f"There are: {', '.join(stacks) or 'none'}."
         raise InputError(f"no stack `{stack}`: {path.name} does not exist. {hint}")
-    return parse({**_of_all_stacks(root / "Pulumi.yaml"), **_ours(path)}, file=path.name)
+    ours = _ours(path)
+    if "part" in ours:
+        return load_part(root, ours, file=path.name)
+    return parse({**_of_all_stacks(root / "Pulumi.yaml"), **ours}, file=path.name)
+
+
+def load_part(root: Path, values: Mapping[str, Any], *, file: str) -> StackConfig:
+    """The configuration of a stack that is a part of another environment. Raises InputError or SpecError.
+
+    All settings are the environment's; of its own a part has what it is a part of, and its secrets.
+    """
+    own = parse({k: v for k, v in values.items() if k in _OF_A_PART}, file=file)
+    assert own.part is not None, "asked for with a part only"
+    whole = load_stack(root, own.part.of)
+    others = [
+        Problem(
+            file, f"{NAMESPACE}:{key}", "is not for a part.", hint=f"Set it in Pulumi.{own.part.of}.yaml."
+        )
+        for key in values
+        if key not in _OF_A_PART
+    ]
+    if own.part.cloud not in whole.apart:
+        message = f"is about {own.part.cloud}, which is not apart in Pulumi.{own.part.of}.yaml."
+        others.append(
+            Problem(file, f"{NAMESPACE}:part", message, hint=f"Add it there to `{NAMESPACE}:apart`.")
+        )
+    if others:
+        raise SpecError(others)
+    return whole.model_copy(update={"part": own.part, "secrets": own.secrets})
 
 
 def _of_all_stacks(path: Path) -> dict[str, Any]:

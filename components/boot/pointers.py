@@ -42,12 +42,13 @@ def controller_settings(
     env: str,
     home: tuple[str, str],
     bucket: str,
-    clouds: Mapping[str, Mapping[str, Any]],
+    clouds: Any,
     edges: Collection[str],
+    apart: Any = None,
 ) -> dict[str, Any]:
     """`lb.config.ControllerConfig`, whose values may be known later.
 
-    `home`: cloud and region of the host. `clouds`: the field of that name. `edges`: clouds with edge hosts.
+    `home`: cloud and region of the host. `clouds`, `apart`: the fields of these names, perhaps known later. `edges`: clouds with edge hosts.
     """
     issued = None if config.tls.mode == "files" else config.tls.mode
     return {
@@ -59,7 +60,8 @@ def controller_settings(
         "token_file": f"secret:{certificates.TOKEN}",
         "tick_s": TICK_S,
         "home": {"cloud": home[0], "region": home[1]},
-        "clouds": {name: dict(given) for name, given in clouds.items()},
+        "clouds": clouds,
+        **({} if apart is None else {"apart": apart}),
         "certificates": {
             "ca_file": f"secret:{certificates.AUTHORITY}",
             "ca_key_file": f"secret:{certificates.AUTHORITY_KEY}",

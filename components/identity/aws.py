@@ -82,7 +82,11 @@ class AwsController(pulumi.ComponentResource):
         self.identity: Identity | None = None
         self._issuer: pulumi.Input[str] | None = None
         statements = [
-            *grants.controller(_place(args.scope, args.store), home=args.foreign is None),
+            *grants.controller(
+                _place(args.scope, args.store),
+                home=args.foreign is None,
+                fragment=args.scope.config.part is not None,
+            ),
             *_proof(args.scope),
         ]
         if args.foreign is not None:

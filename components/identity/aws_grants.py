@@ -67,8 +67,11 @@ def edge(place: Place) -> list[Statement]:
     ]
 
 
-def controller(place: Place, *, home: bool) -> list[Statement]:
-    """Sizes of this environment's groups, assignments, edges' snapshots and certificates; at home also the state and its own secrets."""
+def controller(place: Place, *, home: bool, fragment: bool = False) -> list[Statement]:
+    """Sizes of this environment's groups, assignments, edges' snapshots and certificates; at home also the state and its own secrets.
+
+    `fragment`: whether a part of the desired state is in this bucket.
+    """
     written = place.objects("*") if home else place.objects("assignments/*", "edges/*")
     renewed = [
         place.secrets(certificates.EDGE_OWNER),
@@ -95,6 +98,7 @@ def controller(place: Place, *, home: bool) -> list[Statement]:
             ["*"],
         ),
         _allow("Objects", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], written),
+        *([_allow("Fragment", ["s3:GetObject"], place.objects("desired/*"))] if fragment else []),
         _allow("List", ["s3:ListBucket"], [f"arn:aws:s3:::{place.bucket}"]),
         _allow("Secrets", ["secretsmanager:GetSecretValue"], [*own, *renewed]),
         _allow("Renew", ["secretsmanager:PutSecretValue"], renewed),

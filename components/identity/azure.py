@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_azure_native import authorization, managedidentity
 
+from components.audiences import AZURE
 from components.azure import guid, role, subscription
 from components.cloud import Foreign, Identity, Network, Scope
 from components.network.azure import azure_region
@@ -20,9 +21,6 @@ from components.store.azure import AzureStore
 from spec import certificates
 from spec.errors import InputError
 from spec.names import cloud_name
-
-AUDIENCE = "api://AzureADTokenExchange"
-"""Fixed by Azure for tokens that its identities and others exchange."""
 
 # https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 _OBJECTS_READ = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"  # Storage Blob Data Reader
@@ -136,8 +134,8 @@ class AzureController(pulumi.ComponentResource):
 
     def shown_to(self, audience: str) -> Foreign:
         """The controller as another cloud sees it. Azure signs tokens for others for one audience only."""
-        if audience != AUDIENCE:
-            raise InputError(f"Azure signs tokens of its identities for {AUDIENCE}, not for {audience}")
+        if audience != AZURE:
+            raise InputError(f"Azure signs tokens of its identities for {AZURE}, not for {audience}")
         issuer = f"https://login.microsoftonline.com/{subscription(self._scope).tenant_id}/v2.0"
         return Foreign(issuer=issuer, subject=self.identity.principal, audience=audience)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_gcp import dns, iam, projects, secretmanager, serviceaccount, storage
 
+from components.audiences import GCP_PROVIDER, LONGEST_GCP_POOL, gcp_pool
 from components.cloud import Foreign, Identity, Scope
 from components.gcp import account_name, project
 from components.store.gcp import GcpStore
@@ -46,9 +47,6 @@ _PROOF = (
     "dns.resourceRecordSets.list",
 )
 """What proving a name to an ACME authority takes, in the one zone: rights of Cloud DNS don't end at a record."""
-
-_LONGEST_POOL = 32
-_PROVIDER = "home"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +122,8 @@ class GcpController(pulumi.ComponentResource):
             made.on_secrets(_SECRETS_READ, certificates.CONTROLLER_OWNER)
         else:
             made.on_objects(_OBJECTS_WRITE, "assignments/", "edges/", lists=True)
+        if args.scope.config.part is not None:
+            made.on_objects(_OBJECTS_READ, "desired/", what="fragment")
         renewed = [owner for owner in args.store.secrets if _is_renewed(owner)]
         made.on_secrets(_SECRETS_READ, *renewed)
         made.on_secrets(_SECRETS_WRITE, *renewed)
@@ -155,8 +155,8 @@ class GcpController(pulumi.ComponentResource):
         env, of = self._scope.env, project(self._scope)
         pool = iam.WorkloadIdentityPool(
             f"{self._name}-home",
-            workload_identity_pool_id=pool_name(env),
-            display_name=f"Tradewind {env}"[:_LONGEST_POOL],
+            workload_identity_pool_id=gcp_pool(env),
+            display_name=f"Tradewind {env}"[:LONGEST_GCP_POOL],
             description="The controller, whose host is in another cloud",
             opts=self._opts,
         )
@@ -164,7 +164,7 @@ class GcpController(pulumi.ComponentResource):
         iam.WorkloadIdentityPoolProvider(
             f"{self._name}-home",
             workload_identity_pool_id=pool.workload_identity_pool_id,
-            workload_identity_pool_provider_id=_PROVIDER,
+            workload_identity_pool_provider_id=GCP_PROVIDER,
             attribute_mapping={"google.subject": "assertion.sub"},
             attribute_condition=subject.apply(lambda text: f"assertion.sub == {_quoted(text)}"),
             oidc=iam.WorkloadIdentityPoolProviderOidcArgs(
@@ -186,18 +186,6 @@ class GcpController(pulumi.ComponentResource):
         )
 
 
-def pool_name(env: str) -> str:
-    """Of the workload identity pool: 4 to 32 of a-z, 0-9 and -."""
-    return cloud_name(env, "home", limit=_LONGEST_POOL)
-
-
-def federation_provider(scope: Scope) -> str:
-    """The full name of the provider that believes the controller of another cloud: known before it is there."""
-    number = project(scope).project_number
-    pool = f"projects/{number}/locations/global/workloadIdentityPools/{pool_name(scope.env)}"
-    return f"//iam.googleapis.com/{pool}/providers/{_PROVIDER}"
-
-
 # ---------------------------------------------------------------- what they share
 
 
@@ -216,7 +204,7 @@ class _Made:
         self.identity = Identity(attach=made.email, principal=made.member)
         self.account, self.number = made.name, made.unique_id
 
-    def on_objects(self, role: str, *prefixes: str, lists: bool = False) -> None:
+    def on_objects(self, role: str, *prefixes: str, lists: bool = False, what: str = "objects") -> None:
         """A role for objects whose keys begin so; no prefix = for all. `lists`: also lists the whole bucket's keys.
 
         A list asks for the bucket, which is no object, so a condition about keys is false for it.
@@ -229,7 +217,7 @@ class _Made:
                 parts.insert(0, 'resource.type == "storage.googleapis.com/Bucket"')
             condition = storage.BucketIAMMemberConditionArgs(title="keys", expression=" || ".join(parts))
         storage.BucketIAMMember(
-            f"{self._name}-objects",
+            f"{self._name}-{what}",
             bucket=self._store.made,
             role=role,
             member=self.identity.principal,

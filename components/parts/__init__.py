@@ -75,11 +75,10 @@ class Parts(ABC):
     """One cloud's. The environment calls these in this order, each once.
 
     `store_place`: what machines need to find them, beside their names (see
-    `components.boot.cloud_init`). `audience`: of the tokens that this cloud takes from the controller of another one.
+    `components.boot.cloud_init`).
     """
 
     store_place: pulumi.Input[str]
-    audience: str
 
     _networks_are: Callable[[str, NetworkArgs, pulumi.ResourceOptions], HasNetwork]
     _pools_are: Callable[[PoolsArgs], Pools]

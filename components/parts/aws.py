@@ -28,8 +28,6 @@ from planner.layout import EdgePlace
 class AwsParts(Parts):
     """See `components.parts.Parts`."""
 
-    audience = "sts.amazonaws.com"
-
     _networks_are = AwsNetwork
     _pools_are = AwsPools
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pulumi
 
+from components import audiences
 from components.azure import subscription
 from components.cloud import Address, Foreign, HostArgs, Identity
 from components.hosts.azure import AzureHosts, AzureHostsArgs, static_address
 from components.identity.azure import (
-    AUDIENCE,
     AzureController,
     AzureControllerArgs,
     AzureEdge,
@@ -28,8 +28,6 @@ from planner.layout import EdgePlace
 
 class AzureParts(Parts):
     """See `components.parts.Parts`."""
-
-    audience = AUDIENCE
 
     _networks_are = AzureNetwork
     _pools_are = AzurePools
@@ -79,7 +77,7 @@ class AzureParts(Parts):
     def shown_to(self, audience: str) -> Foreign:
         """See Parts. Whatever another cloud would like to be shown, Azure signs for one audience only."""
         assert self._controller is not None, "the controller is declared first"
-        return self._controller.shown_to(AUDIENCE if audience else audience)
+        return self._controller.shown_to(audiences.AZURE if audience else audience)
 
     def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
         """See Parts."""

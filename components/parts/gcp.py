@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pulumi
 
+from components.audiences import gcp_provider
 from components.cloud import Address, Foreign, HostArgs, Identity
 from components.gcp import project
 from components.hosts.gcp import GcpHosts, GcpHostsArgs, static_address
@@ -18,7 +19,6 @@ from components.identity.gcp import (
     GcpEdgeArgs,
     GcpReplica,
     GcpReplicaArgs,
-    federation_provider,
 )
 from components.network.gcp import GcpNetwork
 from components.parts import Parts, PartsArgs
@@ -35,8 +35,7 @@ class GcpParts(Parts):
 
     def __init__(self, args: PartsArgs) -> None:
         super().__init__(args)
-        self._provider = federation_provider(args.scope)
-        self.audience = f"https:{self._provider}"
+        self._provider = gcp_provider(args.scope.env, args.scope.config)
         self._balancers: dict[str, Address] = {}
         self._controller: GcpController | None = None
         self._foreign_audience = ""

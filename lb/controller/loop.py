@@ -51,6 +51,7 @@ class Controller:
         metrics: Metrics,
         tick_s: float,
         machine_buckets: Mapping[str, Bucket] | None = None,
+        apart: Mapping[str, str] | None = None,
     ) -> None:
         self._bucket = bucket
         self._lease = lease
@@ -72,6 +73,7 @@ class Controller:
             traffic=self._traffic,
             wake=self._wake.set,
             machine_buckets=machine_buckets or {},
+            apart=apart or {},
         )
         self._term: Term | None = None
         self._stopping = False

@@ -52,6 +52,7 @@ async def _run(config: ControllerConfig, token: str) -> None:
         clock=clock,
         drivers=clouds.drivers,
         machine_buckets=clouds.buckets,
+        apart={**config.apart},
         client=replicas,
         publisher=publisher,
         metrics=metrics,

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import structlog
@@ -40,6 +40,7 @@ from lb.lease import Lease
 from lb.metrics import Metrics
 from lb.observe.clouds import CloudObserver
 from lb.observe.desired import DesiredReader, DesiredReading
+from lb.observe.fragments import FragmentsReader
 from lb.observe.keys import KeysReader
 from lb.observe.replicas import Watcher
 from lb.observe.traffic import Traffic
@@ -74,6 +75,8 @@ class Parts:
     wake: Callable[[], None]
     machine_buckets: Mapping[str, Bucket] = field(default_factory=dict)
     """Of clouds whose machines read another bucket than the state bucket."""
+    apart: Mapping[str, str] = field(default_factory=dict)
+    """Clouds that a stack of their own declares, and its name."""
 
 
 class Term:
@@ -94,7 +97,7 @@ class Term:
             metrics=parts.metrics,
             on_done=parts.wake,
         )
-        self._desired = DesiredReader(parts.bucket, parts.stack)
+        self._desired = self._reader(None)
         self._keys = KeysReader(parts.bucket)
         self._wishes = WishReader(parts.bucket, parts.clock)
         self._bundles = BundleKeeper((parts.bucket, *parts.machine_buckets.values()), parts.clock)
@@ -118,7 +121,7 @@ class Term:
     async def begin(self) -> None:
         """Recovers the memory, and starts to publish under the new epoch. Raises BucketError."""
         recovered = await self._journal.begin(self._epoch)
-        self._desired = DesiredReader(self._parts.bucket, self._parts.stack, recovered.desired)
+        self._desired = self._reader(recovered.desired)
         if recovered.at is not None:
             memory = recovered.memory.resumed(written_at=recovered.at, now=self._now())
             self._decision = Decision((), memory)
@@ -126,6 +129,11 @@ class Term:
             self._lost_since = await self._unremembered_since()
         self._parts.publisher.begin(self._epoch)
         log.info("term begins", epoch=self._epoch, replicas=len(self._decision.memory.replicas))
+
+    def _reader(self, last: Desired | None) -> FragmentsReader:
+        parts = self._parts
+        fragments = {c: DesiredReader(parts.machine_buckets[c], stack) for c, stack in parts.apart.items()}
+        return FragmentsReader(DesiredReader(parts.bucket, parts.stack, last), fragments, last)
 
     async def _unremembered_since(self) -> float | None:
         """Since when earlier leaders spent money that no journal tells of; None when this leader is the first."""
@@ -155,14 +163,16 @@ class Term:
             count_events(self._parts.metrics, desired, observed, self._decision.memory, decision)
             self._starts.learn(desired, self._decision.memory, decision.memory)
             self._reading, self._decision = reading, decision  # what is told must fit together
-            self.reasons.say(decision, tick=self._journal.tick, at=now)
+            told = replace(decision, reasons=(*decision.reasons, *reading.waits))
+            self.reasons.say(told, tick=self._journal.tick, at=now)
             self._publish()
             if written:
                 await self._wishes.remove(decision.memory.wishes)
             await self._executor.carry_out(decision.commands, {p.id: p for p in desired.pools})
             await self._write_snapshots()
             if self._bundles.due and written and observed.frozen is None:
-                await self._bundles.prune(needed(desired, decision.memory, observed.assignments))
+                used = needed(desired, decision.memory, observed.assignments)
+                await self._bundles.prune(used | reading.coming)
         self._parts.metrics.frozen.set(observed.frozen is not None)
         self._parts.metrics.journal_bytes.set(self._journal.bytes)
 

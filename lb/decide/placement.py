@@ -130,6 +130,8 @@ def _obstacle(tick: Tick, pool: Pool) -> str | None:
     memory = tick.pool_memory[pool.id]
     if pool.state is PoolState.RETIRING:
         return "retiring"
+    if pool.held:
+        return "the stack that declares it can't be read"
     if pool.id not in tick.seen:
         return "not observed"
     if not tick.open(pool.id):

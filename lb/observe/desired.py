@@ -11,10 +11,16 @@ from spec.desired import SCHEMA, Desired, UnusableDesired, parse
 
 @dataclass(frozen=True, slots=True)
 class DesiredReading:
-    """The last usable desired state, and why it is not the present one. None, None = never seen."""
+    """The last usable desired state, and why it is not the present one. None, None = never seen.
+
+    `waits`: what is not as desired yet, because the stack of another cloud is behind. `coming`: hashes of bundles that are
+    named somewhere, and may be needed soon.
+    """
 
     desired: Desired | None
     frozen: str | None
+    waits: tuple[str, ...] = ()
+    coming: frozenset[str] = frozenset()
 
 
 class DesiredReader:

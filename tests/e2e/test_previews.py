@@ -68,6 +68,26 @@ def test_a_shipped_environment_is_previewed_priced_and_judged_without_credential
     assert (checkout.root / f"Pulumi.{stack}.yaml").read_bytes() == committed
 
 
+def test_an_environment_of_several_stacks_is_previewed_stack_by_stack(checkout):
+    path = checkout.root / "Pulumi.prod.yaml"
+    whole = path.read_text()
+    path.write_text(whole.replace("config:\n", "config:\n  tradewind:apart: [azure]\n", 1))
+    part = "config: {'tradewind:part': {of: prod, cloud: azure}, 'pulumi:disable-default-providers': ['*']}\n"
+    (checkout.root / "Pulumi.prod-azure.yaml").write_text(part)
+    try:
+        found = {}
+        for stack in ("prod", "prod-azure"):
+            done = tw(checkout, "preview", "--stack", stack)
+            assert done.returncode == 0, done.stdout + done.stderr
+            resources, cost, _ = files(checkout, stack)
+            found[stack] = {r["type"].partition(":")[0] for r in resources} & {"aws", "gcp", "azure-native"}
+            assert all(p["passed"] for p in cost["policies"])
+        assert found == {"prod": {"aws", "gcp"}, "prod-azure": {"azure-native"}}
+        assert (checkout.root / "Pulumi.prod-azure.yaml").read_text() == part
+    finally:
+        path.write_text(whole)
+
+
 def test_the_policies_count_to_the_cent_what_the_plan_counts(checkout):
     if not (checkout.root / ".tradewind" / "preview" / "staging" / "cost.json").exists():
         tw(checkout, "preview", "--stack", "staging")

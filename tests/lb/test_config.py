@@ -37,6 +37,15 @@ def test_all_problems_are_told_with_their_fields(tmp_path):
     assert "Did you mean `port`?" in text
 
 
+def test_a_cloud_with_a_stack_of_its_own_has_a_bucket_for_its_fragment(tmp_path):
+    gcp = {"project": "acme-llm", "regions": ["us-central1"]}
+    apart = {"gcp": "prod-gcp"}
+    with pytest.raises(SpecError, match=r"apart\.gcp: clouds\.gcp must name a bucket"):
+        read_config(write(tmp_path / "c.json", clouds={"gcp": gcp}, apart=apart))
+    known = {"gcp": {**gcp, "bucket": "gs://tw-prod"}}
+    assert read_config(write(tmp_path / "c.json", clouds=known, apart=apart)).apart == apart
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null"])
 def test_what_is_no_config_is_told(tmp_path, text):
     path = tmp_path / "c.json"

@@ -227,3 +227,67 @@ def test_acme_needs_a_zone_in_which_the_name_is_proved(owner):
     assert "route53, cloud_dns and cloudflare" in str(e.value)
     zone = {"owner": "cloudflare", "name": "llm.example.com", "zone": "z"}
     assert parse({"tls": {"mode": "acme"}, "dns": zone}, file="Pulumi.prod.yaml").tls.mode == "acme"
+
+
+WHOLE = """\
+config:
+  tradewind:clouds: [aws, azure]
+  tradewind:home: {cloud: aws, region: us-east-1}
+  tradewind:apart: [azure]
+  tradewind:secrets: {caller-key: {secure: x}}
+"""
+PART = "config: {'tradewind:part': {of: prod, cloud: azure}, 'tradewind:secrets': {openai: {secure: y}}}"
+
+
+@pytest.fixture
+def split(project):
+    """An environment of two stacks, and a way to write the part's file."""
+
+    def write(part=PART, whole=WHOLE):
+        root = project("config: {}")
+        (root / "Pulumi.prod.yaml").write_text(whole)
+        (root / "Pulumi.prod-azure.yaml").write_text(part)
+        return root
+
+    return write
+
+
+def test_a_part_has_the_settings_of_its_environment_and_secrets_of_its_own(split):
+    root = split()
+    whole, part = load_stack(root, "prod"), load_stack(root, "prod-azure")
+    assert (whole.env("prod"), part.env("prod-azure")) == ("prod", "prod")
+    assert [whole.declares(c) for c in ("aws", "azure")] == [True, False]
+    assert [part.declares(c) for c in ("aws", "azure")] == [False, True]
+    assert (set(whole.secrets), set(part.secrets)) == ({"caller-key"}, {"openai"})
+    assert part.clouds == whole.clouds
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (
+            "config: {'tradewind:part': {of: prod, cloud: azure}, 'tradewind:limits': {worstUsdHour: 1}}",
+            WHOLE,
+            "Pulumi.prod-azure.yaml: tradewind:limits: is not for a part. Set it in Pulumi.prod.yaml.",
+        ),
+        (
+            "config: {'tradewind:part': {of: prod, cloud: gcp}}",
+            WHOLE,
+            (
+                "Pulumi.prod-azure.yaml: tradewind:part: is about gcp, which is not apart in Pulumi.prod.yaml. "
+                "Add it there to `tradewind:apart`."
+            ),
+        ),
+        ("config: {'tradewind:part': {of: prdo, cloud: azure}}", WHOLE, "Did you mean `prod`?"),
+        (
+            PART,
+            WHOLE.replace("[azure]", "[aws]"),
+            "Pulumi.prod.yaml: tradewind:apart: names aws, where the controller is",
+        ),
+        ("config: {'tradewind:part': {of: prod}}", WHOLE, "tradewind:part.cloud: is missing."),
+    ],
+)
+def test_a_part_that_does_not_fit_its_environment_is_told_the_way_out(split, part, whole, said):
+    with pytest.raises(InputError) as e:
+        load_stack(split(part, whole), "prod-azure")
+    assert said in str(e.value)

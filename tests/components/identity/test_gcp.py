@@ -3,8 +3,9 @@
 import pulumi
 import pytest
 
+from components.audiences import gcp_provider
 from components.cloud import Foreign
-from components.identity.gcp import GcpEdge, GcpEdgeArgs, federation_provider
+from components.identity.gcp import GcpEdge, GcpEdgeArgs
 from tests.components.gcp_world import NUMBER, controller, network, recorded, replica, scope, store
 
 READS, WRITES = "roles/secretmanager.secretAccessor", "roles/secretmanager.secretVersionManager"
@@ -21,9 +22,9 @@ AWS = Foreign(
 )
 
 
-def declare_all(files, foreign=None, mounted=()):
+def declare_all(files, foreign=None, mounted=(), **config):
     def declare():
-        of = scope()
+        of = scope(**config)
         network(of)
         kept = store(of, files)
         for owner in OWNERS:
@@ -48,9 +49,9 @@ def on_secrets(recorder, whose):
     }
 
 
-def on_objects(recorder, whose):
+def on_objects(recorder, whose, what="objects"):
     """Role, and the keys by their prefixes with what else the condition lets through."""
-    grant = recorder.of("BucketIAMMember")[f"{whose}-objects"]
+    grant = recorder.of("BucketIAMMember")[f"{whose}-{what}"]
     expression = grant.get("condition", {}).get("expression", "")
     clauses = [clause for clause in expression.split(" || ") if clause]
     return grant["role"], {clause.rpartition("/objects/")[2].rstrip('")') or clause for clause in clauses}
@@ -106,6 +107,11 @@ def test_a_controller_of_another_cloud_writes_assignments_and_snapshots_and_read
     assert keys - {"assignments/", "edges/"} == {'resource.type == "storage.googleapis.com/Bucket'}
 
 
+def test_a_controller_of_another_cloud_reads_the_fragment_of_a_cloud_with_a_stack_of_its_own(tmp_path):
+    part = declare_all(tmp_path, AWS, part={"of": "prod", "cloud": "gcp"})
+    assert on_objects(part, "controller", "fragment") == ("roles/storage.objectViewer", {"desired/"})
+
+
 def test_the_controllers_own_role_makes_and_deletes_no_group_and_no_machine_but_through_its_group(declared):
     permissions = set(declared.one("IAMCustomRole")["permissions"])
     assert "compute.instanceGroupManagers.update" in permissions
@@ -135,7 +141,7 @@ def test_the_provider_is_named_before_it_is_there(tmp_path):
 
     def declare():
         of = scope()
-        found["name"] = federation_provider(of)
+        found["name"] = gcp_provider(of.env, of.config)
         controller(of, store(of, tmp_path), AWS)
 
     declared = recorded(declare)

@@ -247,9 +247,20 @@ def test_a_controller_elsewhere_writes_assignments_snapshots_and_certificates_an
     assert may(from_azure, "s3:PutObject", f"{objects}/edges/e.json")
     assert not may(from_azure, "s3:PutObject", f"{objects}/bundles/ab.tar.gz")
     assert not may(from_azure, "s3:GetObject", f"{objects}/lease/1.json")
+    assert not may(from_azure, "s3:GetObject", f"{objects}/desired/prod.json")
     assert not may(from_azure, "secretsmanager:GetSecretValue", secret("controller", "ca-key"))
     assert may(from_azure, "secretsmanager:PutSecretValue", secret("pool-chat.aws.z.L4x1.spot", "leaf"))
     assert not from_azure.of("InstanceProfile")
+
+
+def test_a_controller_elsewhere_reads_the_fragment_of_a_cloud_with_a_stack_of_its_own():
+    foreign = Foreign(
+        issuer="https://sts.windows.net/tenant/", subject="principal", audience="api://tradewind"
+    )
+    part = controller(foreign=foreign, config={"part": {"of": "prod", "cloud": "aws"}})
+    objects = f"arn:aws:s3:::{bucket(part)}"
+    assert may(part, "s3:GetObject", f"{objects}/desired/prod-aws.json")
+    assert not may(part, "s3:PutObject", f"{objects}/desired/prod-aws.json")
 
 
 def test_google_is_known_to_iam_and_its_audience_is_the_one_that_was_asked_for():

@@ -6,6 +6,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
+from components import audiences
 from components.cloud import Foreign
 from components.parts import PartsArgs
 from components.parts.aws import AwsParts
@@ -22,7 +23,7 @@ EDGE = EdgePlace(
 )
 AT_HOME = Layout(("aws", REGION), ZONES[0], (Region("aws", REGION, ZONES, "10.1.0.0/16"),), (EDGE,))
 AWAY = Layout(("gcp", "us-central1"), "a", AT_HOME.regions, (EDGE,))
-GOOGLE = Foreign(issuer="https://accounts.google.com", subject="1", audience=AwsParts.audience)
+GOOGLE = Foreign(issuer="https://accounts.google.com", subject="1", audience=audiences.AWS)
 
 
 def assembled(layout, *, foreign=None, use=lambda parts, addresses: None):

@@ -3,6 +3,7 @@
 import pulumi
 import pytest
 
+from components.audiences import audience
 from components.cloud import Foreign
 from components.parts import PartsArgs
 from components.parts.gcp import GcpParts
@@ -37,7 +38,9 @@ def assembled(tmp_path, layout, *, away=False, use=lambda parts, addresses: None
         )
         addresses = parts.addresses()
         parts.networks({name: f"192.0.2.{n}/32" for n, name in enumerate(sorted(addresses))})
-        shown = Foreign(issuer="https://issuer", subject="arn:role", audience=parts.audience)
+        shown = Foreign(
+            issuer="https://issuer", subject="arn:role", audience=audience("gcp", scope().env, scope().config)
+        )
         parts.controller(shown if away else None, ())
         parts.replicas({"chat": ["gs://weights/llama", "s3://elsewhere/x", "gs://weights/other"]})
         use(parts, addresses)

@@ -444,6 +444,18 @@ def test_a_retiring_pool_is_left_without_ever_falling_below_the_target():
     assert len(world.machines) == 2
 
 
+def test_a_held_pool_keeps_what_it_has_and_gets_nothing_more():
+    world = settled()
+    pools = [a_pool(zone).model_copy(update={"held": True}) for zone in ZONES]
+    world.desired = a_desired([a_service(replicas=4)], pools)
+    world.tick()
+    for _ in range(20):
+        world.tick()
+        assert world.ready() == 2
+    assert len(world.machines) == 2
+    assert any("the stack that declares it can't be read" in reason for reason in world.last.reasons)
+
+
 def test_a_retiring_pool_is_left_even_without_surge():
     world = settled(a_desired([a_service(surge=0)]))
     pools = [a_pool(ZONES[0], state=PoolState.RETIRING), a_pool(ZONES[1]), a_pool(ZONES[2])]

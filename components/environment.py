@@ -95,7 +95,7 @@ class Environment(pulumi.ComponentResource):
             self._controller(self._home, addresses["controller"])
         self._edges(addresses)
         for cloud in sorted({p.cloud for p in self._pools}):
-            self._releases.point(cloud, "node", {})
+            self._releases.point(cloud, "node", pointers.node_settings())
         write_bundles(self._bundles, self._pools, stores, self)
         self.outputs: dict[str, Any] = {
             "pools": [pool.id for pool in self._pools],

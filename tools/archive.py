@@ -37,12 +37,12 @@ _OURS = {
     "edge": _ROOMS,
     "controller": _ROOMS,
 }
-_OF_EVERY_KIND = frozenset({"fetch.py", "host_secrets.py"})
+_OF_EVERY_KIND = frozenset({"fetch.py", "common.sh", "healthy.py", "settings.py"})
 _SUFFIXES = frozenset({".py", ".lua", ".html", ".css", ".js"})
 _BOOT = "components/boot"
-_HOSTS = frozenset({"common.sh", "healthy.py", "settings.py", "update.py"})
-"""Scripts of the hosts: nodes are not updated while they run, their engine would not survive it."""
-_UNITS = {"edge": ("edge", "envoy", "update"), "controller": ("controller", "update"), "node": ()}
+_HOSTS = frozenset({"host_secrets.py", "update.py"})
+"""Not of nodes: they are not updated while they run, for their engine would not survive it, and read secrets themselves."""
+_UNITS = {"edge": ("edge", "envoy", "update"), "controller": ("controller", "update"), "node": ("node",)}
 
 
 class NoArchive(Exception):

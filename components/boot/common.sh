@@ -1,4 +1,4 @@
-# What controller and edge hosts do alike. Sourced by the role's script, which sets `role` before.
+# What all hosts do alike. Sourced by the role's script, which sets `role` before.
 # TRADEWIND_ROOT: a folder in the place of /, for a host that is tried without being root.
 set -euo pipefail
 root=${TRADEWIND_ROOT:-}
@@ -17,7 +17,7 @@ prepare() {
     [ -n "$root" ] || chown tradewind:tradewind "$state"
     exec 9>"$state/lock"
     flock 9 # the start of the machine and an update may come together
-    "$python" "$release/boot/host_secrets.py"
+    [ "$role" = node ] || "$python" "$release/boot/host_secrets.py" # a node's agent asks for its own
     "$python" "$release/boot/settings.py"
 }
 

@@ -19,7 +19,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ ROOT = Path(os.environ.get("TRADEWIND_ROOT") or "/")
 HOME = ROOT / "opt/tradewind"
 CURRENT = HOME / "current"
 TIMEOUT_S = 30
+_late_s = 0.0  # of this machine's clock, as AWS says when it refuses a signature for that
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
@@ -105,7 +106,10 @@ def aws(
     token = ask(f"{base}/latest/api/token", ttl, method="PUT").read().decode()
     roles, shown = f"{base}/latest/meta-data/iam/security-credentials/", {"x-aws-ec2-metadata-token": token}
     mine = json.load(ask(roles + ask(roles, shown).read().decode().split()[0], shown))
-    parts, now = urllib.parse.urlsplit(url), time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    parts, now = (
+        urllib.parse.urlsplit(url),
+        time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(time.time() + _late_s)),
+    )
     hashed = hashlib.sha256(body or b"").hexdigest()
     headers = {**headers, "host": parts.netloc, "x-amz-content-sha256": hashed, "x-amz-date": now}
     headers["x-amz-security-token"] = mine["Token"]
@@ -142,11 +146,15 @@ def ask(
     url: str, headers: dict[str, str], body: bytes | None = None, method: str | None = None
 ) -> HTTPResponse:
     """The open answer of one HTTP request; raises OSError, which says what was asked."""
+    global _late_s  # noqa: PLW0603 - there is one clock
     request = urllib.request.Request(url, body, headers, method=method)  # noqa: S310 - ours, or the cloud's
     try:
         return _open(request, timeout=TIMEOUT_S)
     except urllib.error.HTTPError as e:
-        raise OSError(f"{url.partition('?')[0]}: {e.code} {e.read(300).decode(errors='replace')}") from None
+        said = e.read(300).decode(errors="replace")
+        if "RequestTimeTooSkewed" in said:
+            _late_s = parsedate_to_datetime(e.headers["date"]).timestamp() - time.time()
+        raise OSError(f"{url.partition('?')[0]}: {e.code} {said}") from None
     except urllib.error.URLError as e:
         raise OSError(f"{url.partition('?')[0]}: {e.reason}") from None
 

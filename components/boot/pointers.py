@@ -1,6 +1,6 @@
 """What hosts run, as the objects that name it: an archive, and the settings of the role's service.
 
-The settings are those of `lb.config` and `lb.edge.config`. `secret:`, `state:` and `host:` stand for what only the host knows
+The settings are those of `lb.config`, `lb.edge.config` and `lb.agent.config`. `secret:`, `state:`, `run:`, `release:` and `host:` stand for what only the host knows
 (`components/boot/settings.py` fills it in), so that all hosts of a role share one pointer.
 """
 
@@ -10,13 +10,15 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from components.cloud import CONTROLLER_PORT, EDGE_PORT
+from components.cloud import CONTROLLER_PORT, EDGE_PORT, REPLICA_PORT
 from spec import certificates
 from spec.secrets import CLOUDFLARE_TOKEN
 from spec.stack import StackConfig
 
 EDGE_AGENT_PORT = 9445
 """On loopback: health and metrics of an edge's agent."""
+NODE_AGENT_PORT = 9446
+"""On loopback of a replica's machine: its agent, which others reach through the machine's Envoy."""
 TICK_S = 5.0
 """Clouds limit how often one may look."""
 
@@ -34,6 +36,25 @@ def pointer(*, archive: str, sha256: str, settings: Mapping[str, Any] | None = N
     return json.dumps(
         {"archive": archive, "sha256": sha256, "settings": dict(settings or {})}, indent=1, sort_keys=True
     )
+
+
+def node_settings() -> dict[str, Any]:
+    """`lb.agent.config.CloudNode`, the same for all replicas' machines of all clouds."""
+    facts = ("cloud", "env", "region", "service", "bucket", "store")
+    return {
+        "schema": 1,
+        **{name: f"host:{name}" for name in facts},
+        "pool_id": "host:pool",
+        "work_dir": "state:node",
+        "run_dir": "run:node",
+        "agent_port": NODE_AGENT_PORT,
+        "sidecar": {
+            "address": "0.0.0.0",  # noqa: S104 - callers with certificates alone; the firewall lets in nobody else
+            "port": REPLICA_PORT,
+            "envoy": "release:site/envoy/_bin/envoy",
+            "user": "tradewind",
+        },
+    }
 
 
 def controller_settings(

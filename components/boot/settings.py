@@ -1,7 +1,8 @@
 """A release's settings as the config file of its service: what the stack can't know is filled in here.
 
-`secret:NAME` stands for the file of a secret, `state:NAME` for a place that survives a restart of the machine, and
-`host:FIELD` for a fact of `host.json`. So a pointer is the same for all hosts of a role.
+`secret:NAME` stands for the file of a secret, `state:NAME` for a place that survives a restart of the machine, `run:NAME`
+for one that never reaches a disk, `release:NAME` for a file of this release, and `host:FIELD` for a fact of `host.json`
+(null where it has none). So a pointer is the same for all hosts of a role.
 
     python3 settings.py   writes /etc/tradewind/<role>.json
 """
@@ -40,10 +41,12 @@ def filled_in(settings: dict[str, Any], host: fetch.Host) -> dict[str, Any]:
     folders = {
         "secret": fetch.ROOT / "run/tradewind/secrets",
         "state": fetch.ROOT / "var/lib/tradewind",
+        "run": fetch.ROOT / "run/tradewind",
+        "release": RELEASE,
     }
 
     def replace(kind: str, rest: str) -> Any:
-        return host[rest] if kind == "host" else str(folders[kind] / rest)
+        return host.get(rest) if kind == "host" else str(folders[kind] / rest)
 
     return _walk(settings, replace)
 
@@ -55,7 +58,7 @@ def _walk(value: Any, replace: Any) -> Any:
         return [_walk(inner, replace) for inner in value]
     if isinstance(value, str):
         kind, colon, rest = value.partition(":")
-        if colon and kind in ("secret", "state", "host"):
+        if colon and kind in ("secret", "state", "run", "release", "host"):
             return replace(kind, rest)
     return value
 

@@ -8,76 +8,85 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lb.agent import assignment, guard
 from lb.agent.assignment import Assignment, Gang, UnusableAssignment
 from lb.agent.bundle import Bundle, BundleError, BundleStore
+from lb.agent.clouds.protocol import CloudError
 from lb.agent.config import NodeConfig
-from lb.agent.engine import Process, environment, read_secrets, refuse_image
-from lb.agent.fetch import BucketError, FolderBucket
+from lb.agent.engine import Process, environment, port_of
+from lb.agent.fetch import BucketError
+from lb.agent.secrets import SecretSource
 from lb.agent.status import Phase, StatusBoard
+from lb.agent.steps import Launch, Prepare, Running, Step
 
 _RETRY_FIRST_S = 1.0
 _RETRY_MOST_S = 60.0
 
 
-class Running(Protocol):
-    """A started script; see engine.Process."""
+class Reads(Protocol):
+    """See `fetch.FolderBucket.read`; a machine in a cloud has `bucket.Follower`."""
 
-    def poll(self) -> int | None:
-        """Its exit code, None while it runs."""
-        ...
-
-    def stop(self) -> None:
-        """Ends it."""
-        ...
-
-
-class Launch(Protocol):
-    """Starts `setup` or `run` of a bundle; raises OSError when that is not possible."""
-
-    def __call__(self, script: str, *, bundle: Bundle, env: Mapping[str, str]) -> Running:
-        """Returns what it has started."""
+    def read(self, key: str, *, limit: int) -> bytes:
+        """The whole object; raises BucketError."""
         ...
 
 
 @dataclass
 class _Started:
-    """What runs on the machine now."""
+    """What runs on the machine now. `kept`: programs of earlier steps that stay; `rest`: steps that follow."""
 
     bundle: Bundle
-    phase: Phase
-    process: Running
-    env: Mapping[str, str]
     gang: Gang | None
+    step: Step
+    process: Running
+    rest: list[Step]
+    kept: list[Running] = field(default_factory=list)
 
     def is_for(self, wanted: Assignment) -> bool:
         """Whether it is what is wanted; one that runs by itself does not care for a gang."""
         return self.bundle.sha256 == wanted.bundle and self.gang == _gang_of(self.bundle, wanted)
 
+    def stop(self) -> None:
+        """Ends all of it, what came last first."""
+        for process in (self.process, *reversed(self.kept)):
+            process.stop()
+
 
 class Agent:
-    """One machine's agent. Everything happens in `step`, in the caller's thread."""
+    """One machine's agent. Everything happens in `step`, in the caller's thread.
+
+    Args:
+        prepare: the steps before `setup`.
+        on_engine: hears where an engine listens that starts, and None when there is none any more; may raise OSError.
+
+    """
 
     def __init__(
         self,
         config: NodeConfig,
         *,
-        bucket: FolderBucket,
+        bucket: Reads,
         store: BundleStore,
+        secrets: SecretSource,
         board: StatusBoard,
         launch: Launch,
         base_env: Mapping[str, str],
+        prepare: Prepare = lambda _bundle: [],
+        on_engine: Callable[[int | None], None] = lambda _port: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._bucket = bucket
         self._store = store
+        self._secrets = secrets
         self._board = board
         self._launch = launch
         self._base_env = base_env
+        self._prepare = prepare
+        self._on_engine = on_engine
         self._clock = clock
         self._target: Assignment | None = None
         self._started: _Started | None = None
@@ -102,23 +111,26 @@ class Agent:
             self._board.note("")
 
     def watch(self) -> None:
-        """The part of a step that needs no bucket: sees whether `setup` or `run` has ended."""
+        """The part of a step that needs no bucket: sees how far the present step is, and whether it has ended."""
         started = self._started
-        code = started.process.poll() if started else None
-        if started is None or code is None:
+        if started is None:
             return
-        self._started = None
-        if started.phase is Phase.SETUP and code == 0:
-            started.bundle.mark_setup_done()
-            self._start(started.bundle, Phase.RUNNING, started.bundle.run, started.env, started.gang)
-            return
-        what = "setup" if started.phase is Phase.SETUP else "the engine"
-        self._board.enter(
-            Phase.FAILED,
-            bundle=started.bundle.sha256,
-            exit_code=code,
-            message=f"{what} has ended with exit code {code}; its output is in {self._config.engine_log}",
-        )
+        code, now = started.process.poll(), started.step
+        if code is None and now.ready is not None and now.ready():
+            started.kept.append(started.process)
+            self._next(started)
+        elif code is None:
+            if said := now.progress():
+                self._board.enter(now.phase, bundle=started.bundle.sha256, message=said)
+        elif code == 0 and now.ready is None and started.rest:
+            now.done()
+            self._next(started)
+        else:
+            self._fail(
+                started,
+                f"{now.what} has ended with exit code {code}; its output is in {self._config.engine_log}",
+                code,
+            )
 
     def shut_down(self) -> None:
         """Ends the engine; the agent does nothing afterwards."""
@@ -136,19 +148,20 @@ class Agent:
     def _switch(self, wanted: Assignment) -> None:
         started, sha256 = self._started, wanted.bundle
         if started and started.is_for(wanted):  # taken back before the other one ran
-            self._board.enter(started.phase, bundle=sha256)
+            self._board.enter(started.step.phase, bundle=sha256)
             return
         if not started:
             self._board.enter(Phase.FETCHING, bundle=sha256)
         try:
             bundle = self._store.get(sha256)
-            refuse_image(bundle)
-            secrets = read_secrets(bundle, self._config.secrets_dir)
+            port = port_of(bundle, self._config)
+            steps = self._prepare(bundle)
+            secrets = self._secrets.of(bundle)
         except BundleError as e:
             self._retry_at = None
             self._board.enter(Phase.FAILED, bundle=sha256, message=str(e))
             return
-        except (BucketError, OSError) as e:
+        except (BucketError, CloudError, OSError) as e:
             self._retry_at = self._clock() + self._retry_after_s
             self._board.note(f"bundle {sha256[:12]}: {_why(e)}; trying again in {self._retry_after_s:g} s")
             self._retry_after_s = min(2 * self._retry_after_s, _RETRY_MOST_S)
@@ -160,33 +173,66 @@ class Agent:
             why = f"its replica is {bundle.num_nodes} machines, and the others are not there yet"
             self._board.enter(Phase.WAITING, bundle=sha256, message=why)
             return
-        env = environment(self._base_env, config=self._config, bundle=bundle, secrets=secrets, gang=gang)
-        if bundle.setup.strip() and not bundle.setup_done:
-            self._start(bundle, Phase.SETUP, bundle.setup, env, gang)
-        else:
-            self._start(bundle, Phase.RUNNING, bundle.run, env, gang)
+        env = environment(
+            self._base_env, config=self._config, bundle=bundle, port=port, secrets=secrets, gang=gang
+        )
+        self._begin(bundle, gang, [*steps, *self._own_steps(bundle, port, env)])
 
-    def _start(
-        self, bundle: Bundle, phase: Phase, script: str, env: Mapping[str, str], gang: Gang | None
-    ) -> None:
+    def _own_steps(self, bundle: Bundle, port: int, env: Mapping[str, str]) -> list[Step]:
+        def run() -> Running:
+            self._on_engine(port)
+            return self._launch(bundle.run, bundle=bundle, env=env)
+
+        setup = Step(
+            phase=Phase.SETUP,
+            what="setup",
+            start=lambda: self._launch(bundle.setup, bundle=bundle, env=env),
+            done=bundle.mark_setup_done,
+        )
+        engine = Step(phase=Phase.RUNNING, what="the engine", start=run)
+        return [engine] if bundle.setup_done or not bundle.setup.strip() else [setup, engine]
+
+    def _begin(self, bundle: Bundle, gang: Gang | None, steps: list[Step]) -> None:
+        process = self._start(bundle, steps[0])
+        if process is not None:
+            self._started = _Started(bundle, gang, steps[0], process, steps[1:])
+
+    def _next(self, started: _Started) -> None:
+        step, *rest = started.rest
+        process = self._start(started.bundle, step)
+        if process is None:
+            self._started = None
+            for kept in reversed(started.kept):
+                kept.stop()
+        else:
+            started.step, started.rest, started.process = step, rest, process
+
+    def _start(self, bundle: Bundle, step: Step) -> Running | None:
+        """Starts a step; None when that fails, which has been told then."""
         try:
-            process = self._launch(script, bundle=bundle, env=env)
-        except OSError as e:
-            self._board.enter(
-                Phase.FAILED, bundle=bundle.sha256, message=f"{phase} can't be started: {_why(e)}"
-            )
-            return
-        self._started = _Started(bundle, phase, process, env, gang)
-        self._board.enter(phase, bundle=bundle.sha256)
-        if phase is Phase.RUNNING:
+            process = step.start()
+        except (OSError, BundleError) as e:
+            why = f"{step.what} can't be started: {_why(e)}"
+            self._board.enter(Phase.FAILED, bundle=bundle.sha256, message=why)
+            return None
+        self._board.enter(step.phase, bundle=bundle.sha256)
+        if step.phase is Phase.RUNNING:
             self._store.prune({bundle.sha256, self._last_good or bundle.sha256})
             self._last_good = bundle.sha256
+        return process
+
+    def _fail(self, started: _Started, why: str, code: int) -> None:
+        self._started = None
+        for kept in reversed(started.kept):
+            kept.stop()
+        self._board.enter(Phase.FAILED, bundle=started.bundle.sha256, exit_code=code, message=why)
 
     def _stop_what_runs(self) -> None:
         if self._started:
             self._board.enter(Phase.STOPPING, bundle=self._started.bundle.sha256)
-            self._started.process.stop()
+            self._started.stop()
             self._started = None
+            self._on_engine(None)
 
 
 def _gang_of(bundle: Bundle, wanted: Assignment) -> Gang | None:
@@ -200,15 +246,25 @@ def launcher(config: NodeConfig) -> Launch:
     """The real Launch of a machine."""
 
     def launch(script: str, *, bundle: Bundle, env: Mapping[str, str]) -> Running:
-        log = config.engine_log
-        what = "run" if script == bundle.run else "setup"
-        guard.BoundedLog(log).write(f"{guard.HEADING}bundle {bundle.sha256[:12]}: {what} starts\n".encode())
-        return Process(script, cwd=bundle.workdir, env=env, log=log, grace_s=config.grace_s - _AGENT_MARGIN_S)
+        announce(config, bundle, "run" if script == bundle.run else "setup")
+        return Process(
+            ["bash", "-c", script],
+            cwd=bundle.workdir,
+            env=env,
+            log=config.engine_log,
+            grace_s=config.grace_s - AGENT_MARGIN_S,
+        )
 
     return launch
 
 
-_AGENT_MARGIN_S = 1.0
+def announce(config: NodeConfig, bundle: Bundle, what: str) -> None:
+    """The line of the log that begins what a program prints."""
+    line = f"{guard.HEADING}bundle {bundle.sha256[:12]}: {what} starts\n"
+    guard.BoundedLog(config.engine_log).write(line.encode())
+
+
+AGENT_MARGIN_S = 1.0
 """What agent and guard need, beyond the grace of the engine, to be gone within their own."""
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from lb.agent.fetch import FolderBucket
+from lb.agent.fetch import Downloads
 
 SCHEMA = 1
 MAX_ARCHIVE_BYTES = 256 << 20
@@ -50,6 +50,7 @@ class Bundle:
     secrets: tuple[str, ...]
     num_gpus: int | None
     num_nodes: int = 1
+    port: int | None = None
 
     @property
     def workdir(self) -> Path:
@@ -75,7 +76,7 @@ class BundleStore:
 
     """
 
-    def __init__(self, folder: Path, bucket: FolderBucket, *, check: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, bucket: Downloads, *, check: Callable[[], None]) -> None:
         self._folder = folder
         self._bucket = bucket
         self._check = check
@@ -215,6 +216,7 @@ def _read_manifest(sha256: str, root: Path) -> Bundle:
         secrets=tuple(raw.get("secrets") or ()),
         num_gpus=raw.get("num_gpus"),
         num_nodes=raw.get("num_nodes") or 1,
+        port=raw.get("port"),
     )
 
 
@@ -227,6 +229,7 @@ def _check_types(raw: dict[str, Any], where: str) -> None:
         "secrets": (list, type(None)),
         "num_gpus": (int, type(None)),
         "num_nodes": (int, type(None)),
+        "port": (int, type(None)),
     }
     for name, kinds in wanted.items():
         if not isinstance(raw.get(name), kinds):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lb.agent import guard
@@ -20,15 +20,17 @@ _GUARD_MARGIN_S = 0.5
 
 
 class Process:
-    """One running script with everything that it has started. Start it from the agent's main thread only."""
+    """One running program with everything that it has started. Start it from the agent's main thread only."""
 
-    def __init__(self, script: str, *, cwd: Path, env: Mapping[str, str], log: Path, grace_s: float) -> None:
+    def __init__(
+        self, argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, grace_s: float
+    ) -> None:
         self._grace_s = max(grace_s, 0.0)
         reader, self._lifeline = os.pipe()
         command = [sys.executable, "-I", guard.__file__, str(reader), str(log), str(self._grace_s)]
         try:
             self._guard = subprocess.Popen(
-                [*command, "bash", "-c", script],
+                [*command, *argv],
                 cwd=cwd,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
@@ -42,7 +44,7 @@ class Process:
             os.close(reader)
 
     def poll(self) -> int | None:
-        """The script's exit code (128 + n for signal n) once all of it is gone; None while it runs."""
+        """The program's exit code (128 + n for signal n) once all of it is gone; None while it runs."""
         code = self._guard.poll()
         if code is None:
             return None
@@ -78,6 +80,7 @@ def environment(
     *,
     config: NodeConfig,
     bundle: Bundle,
+    port: int,
     secrets: Mapping[str, str],
     gang: Gang | None,
 ) -> dict[str, str]:
@@ -91,7 +94,7 @@ def environment(
         **base,
         **bundle.envs,
         **secrets,
-        "TRADEWIND_PORT": str(config.port),
+        "TRADEWIND_PORT": str(port),
         "SKYPILOT_NUM_GPUS_PER_NODE": str(1 if gpus is None else gpus),
         "SKYPILOT_NODE_RANK": str(gang.rank),
         "SKYPILOT_NODE_IPS": "\n".join(gang.ips),
@@ -100,31 +103,14 @@ def environment(
     }
 
 
-def read_secrets(bundle: Bundle, folder: Path | None) -> dict[str, str]:
-    """The values of the bundle's secrets; raises BundleError that names one that this machine does not have."""
-    values = {}
-    for name in bundle.secrets:
-        if folder is None:
-            raise BundleError(
-                f"the secret {name} is wanted, but this machine has no secrets (node.json: secrets_dir)"
-            )
-        if "/" in name or name.startswith("."):
-            raise BundleError(f"{name!r} is not the name of a secret")
-        try:
-            values[name] = (folder / name).read_text(encoding="utf-8").removesuffix("\n")
-        except (OSError, UnicodeDecodeError) as e:
-            reason = "not there" if isinstance(e, FileNotFoundError) else e
-            raise BundleError(f"the secret {name} can't be read from {folder}: {reason}") from e
-    return values
-
-
-def refuse_image(bundle: Bundle) -> None:
-    """Raises BundleError when the bundle wants to run in a container: the agent runs commands."""
-    if bundle.image:
-        raise BundleError(
-            f"the bundle wants the image {bundle.image}, and this machine runs commands, not containers; "
-            "leave `image_id` out, or start the container in `run` (docker run ...)"
-        )
+def port_of(bundle: Bundle, config: NodeConfig) -> int:
+    """Where the engine is to listen: the machine's port for it, or the bundle's own. Raises BundleError."""
+    port = config.port or bundle.port
+    if port is None:
+        raise BundleError("the bundle does not say on which port its engine listens")
+    if port in (config.agent_port, config.sidecar_port):
+        raise BundleError(f"port {port} is taken on every machine: choose another one in `resources.ports`")
+    return port
 
 
 def _collect_orphans() -> None:

@@ -1,10 +1,10 @@
-"""The only door to the state bucket. A folder now; another kind of bucket is another class with these two methods."""
+"""The door to the state bucket. A folder of the local cloud here; those of clouds are in `lb.agent.bucket`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from lb.agent.config import ConfigError
@@ -14,6 +14,14 @@ _CHUNK = 1024 * 1024
 
 class BucketError(Exception):
     """The bucket did not give the object; trying again later may help."""
+
+
+class Downloads(Protocol):
+    """Gives large objects."""
+
+    def download(self, key: str, to: IO[bytes], *, progress: Callable[[bytes], None]) -> None:
+        """See FolderBucket."""
+        ...
 
 
 class FolderBucket:

@@ -10,17 +10,28 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lb.agent import api, config, guard
+from lb.agent import api, config, guard, machine
 from lb.agent.agent import Agent, launcher
 from lb.agent.bundle import BundleStore
+from lb.agent.clouds.protocol import CloudError
+from lb.agent.config import CloudNode, NodeConfig
+from lb.agent.container import refuse_image
 from lb.agent.fetch import open_bucket
+from lb.agent.files import PrivateFolder
+from lb.agent.leaving import SETTLED_S, Approval, Quiet
 from lb.agent.notice import NoticeFile, NoticeSource, NoticeWatch
-from lb.agent.status import Status, StatusBoard
+from lb.agent.secrets import FolderSecrets
+from lb.agent.sidecar.leaf import Leaf
+from lb.agent.sidecar.process import Sidecar
+from lb.agent.status import Phase, Status, StatusBoard
 
 _POLL_S = 1.0
+_IDENTITY_AGAIN_S = 5.0
 
 
 class _Stop(Exception):
@@ -28,10 +39,10 @@ class _Stop(Exception):
 
 
 class _Signals:
-    """SIGTERM and SIGINT as a flag, and SIGCHLD as a reason to look; both end a wait at once."""
+    """SIGTERM and SIGINT as a count, and SIGCHLD as a reason to look; all end a wait at once."""
 
     def __init__(self) -> None:
-        self.stop = False
+        self.stops = 0
         self._reader, writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(writer, False)
@@ -41,7 +52,7 @@ class _Signals:
         signal.signal(signal.SIGCHLD, lambda _signum, _frame: None)
 
     def _on_stop(self, _signum: int, _frame: Any) -> None:
-        self.stop = True
+        self.stops += 1
 
     def wait(self, seconds: float) -> None:
         """Returns after that time, or earlier when a signal comes."""
@@ -50,7 +61,7 @@ class _Signals:
 
     def check(self) -> None:
         """Raises _Stop once the agent shall end."""
-        if self.stop:
+        if self.stops:
             raise _Stop
 
 
@@ -58,61 +69,172 @@ def main(config_path: Path) -> int:
     """Runs until SIGTERM; returns the exit code. Problems of the configuration are one line and 1."""
     try:
         node = config.load(config_path)
-        bucket = open_bucket(node.bucket)
         signals = _Signals()
-        board = StatusBoard(now=time.time, on_change=_log_status)
-        api.serve(
-            address=node.address,
-            port=node.agent_port,
-            status=lambda: board.as_json(instance_id=node.instance_id, pool_id=node.pool_id),
-        )
-        node.work_dir.mkdir(parents=True, exist_ok=True)
+        board = StatusBoard(now=time.time, on_change=_log_status, on_remark=_log_remark)
+        try:
+            if isinstance(node, CloudNode):
+                _in_cloud(node, signals, board)
+            else:
+                _here(node, signals, board)
+        except OSError as e:
+            raise config.ConfigError(f"{config_path}: {e.filename or 'work_dir'}: {e.strerror or e}") from e
+    except _Stop:
+        return 0
     except config.ConfigError as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
-    except OSError as e:
-        print(f"error: {config_path}: work_dir: {e}", file=sys.stderr)
-        return 1
-    guard.become_subreaper()
+    return 0
+
+
+def _here(node: NodeConfig, signals: _Signals, board: StatusBoard) -> None:
+    """A machine of the local cloud: its engine is reached directly."""
+    bucket = open_bucket(node.bucket)
+    _serve(node, board, active=lambda: None)
     if node.notice_file is not None:
         _watch_notice(NoticeFile(node.notice_file), board)
-    _log("started", instance_id=node.instance_id, pool_id=node.pool_id, pid=os.getpid())
     agent = Agent(
         node,
         bucket=bucket,
         store=BundleStore(node.work_dir / "bundles", bucket, check=signals.check),
+        secrets=FolderSecrets(node.secrets_dir),
         board=board,
         launch=launcher(node),
+        prepare=refuse_image,
         base_env=os.environ,
     )
-    _loop(agent, signals)
-    _log("stopped", instance_id=node.instance_id)
-    return 0
+    _live(node, agent, signals, watch=agent.watch)
 
 
-def _watch_notice(source: NoticeSource, board: StatusBoard) -> None:
+def _in_cloud(given: CloudNode, signals: _Signals, board: StatusBoard) -> None:
+    """A machine of a real cloud: its engine and this agent are reached through an Envoy with certificates."""
+    found = _identified(given, signals)
+    node, folder = found.config, PrivateFolder(given.run_dir / "sidecar", owner=given.sidecar.user)
+    folder.make()
+    leaf = Leaf(found.leaf, read=found.cloud.secret, folder=folder, note=partial(board.remark, "leaf"))
+    sidecar = Sidecar(
+        given.sidecar,
+        folder=folder,
+        log=node.work_dir / "envoy.log",
+        agent_port=node.agent_port,
+        leaf=leaf,
+        note=partial(board.remark, "envoy"),
+    )
+    quiet = Quiet(sidecar.active)
+    approval = Approval(Quiet(sidecar.active))
+    _serve(node, board, active=sidecar.active)
+    for source in found.cloud.notices(lambda said: _log("cloud", said=said)):
+        _watch_notice(source, board, approval)
+    leaf.start()
+    found.assignment.start()
+    agent = Agent(
+        node,
+        bucket=found.assignment,
+        store=BundleStore(node.work_dir / "bundles", found.bucket, check=signals.check),
+        secrets=found.secrets,
+        board=board,
+        launch=launcher(node),
+        prepare=refuse_image,
+        base_env=os.environ,
+        on_engine=sidecar.point_at,
+    )
+
+    def watch() -> None:
+        sidecar.watch()
+        agent.watch()
+
+    try:
+        _live(node, agent, signals, watch=watch, drain=lambda: _drain(node, board, quiet, signals, watch))
+    finally:
+        sidecar.stop()
+
+
+def _identified(given: CloudNode, signals: _Signals) -> machine.Machine:
+    """Waits until the cloud says who this machine is: nothing can be done before, and nobody can be told."""
+    cloud, said = machine.open_cloud(given), ""
+    while True:
+        try:
+            return machine.identified(given, cloud)
+        except CloudError as e:
+            if str(e) != said:
+                said = str(e)
+                _log("waiting", why=said)
+        signals.wait(_IDENTITY_AGAIN_S)
+        signals.check()
+
+
+def _serve(node: NodeConfig, board: StatusBoard, *, active: Callable[[], int | None]) -> None:
+    def status() -> dict[str, Any]:
+        told = board.as_json(instance_id=node.instance_id, pool_id=node.pool_id)
+        return told | {"active_requests": active()}
+
+    api.serve(address=node.agent_address, port=node.agent_port, status=status)
+    node.work_dir.mkdir(parents=True, exist_ok=True)
+
+
+def _watch_notice(source: NoticeSource, board: StatusBoard, approval: Approval | None = None) -> None:
     def tell(preempt_at: float) -> None:
         board.announce(preempt_at)
+        if approval is not None:
+            approval.heard()
         _log("preemption announced", preempt_at=preempt_at)
 
-    NoticeWatch(source, tell=tell, warn=lambda why: _log("notice unreadable", error=why)).start()
+    NoticeWatch(
+        source,
+        tell=tell,
+        warn=lambda why: _log("notice unreadable", error=why),
+        drained=lambda: approval is not None and approval.given(),
+    ).start()
 
 
-def _loop(agent: Agent, signals: _Signals) -> None:
+# ---------------------------------------------------------------- its life
+
+
+def _live(
+    node: NodeConfig,
+    agent: Agent,
+    signals: _Signals,
+    *,
+    watch: Callable[[], None],
+    drain: Callable[[], None] = lambda: None,
+) -> None:
+    guard.become_subreaper()
+    _log("started", instance_id=node.instance_id, pool_id=node.pool_id, pid=os.getpid())
     next_step = time.monotonic()
-    while not signals.stop:
+    while not signals.stops:
         try:
+            watch()
             if time.monotonic() >= next_step:
                 next_step = time.monotonic() + _POLL_S
                 agent.step()
-            else:
-                agent.watch()
         except _Stop:
             break
         except Exception:  # noqa: BLE001 -- the outermost loop: a defect in one step must not take the engine down
             _log("defect", traceback=traceback.format_exc())
         signals.wait(next_step - time.monotonic())
+    drain()
     agent.shut_down()
+    _log("stopped", instance_id=node.instance_id)
+
+
+def _drain(
+    node: NodeConfig, board: StatusBoard, quiet: Quiet, signals: _Signals, watch: Callable[[], None]
+) -> None:
+    """A machine that is shut down tells so, and answers what it was asked before that.
+
+    Google shuts a machine down in the moment of its notice, so that this is the only time there is. A second signal
+    means at once.
+    """
+    end = time.monotonic() + node.drain_s
+    board.announce(time.time() + node.drain_s)
+    _log("draining", within_s=node.drain_s)
+    while (
+        board.status.phase is Phase.RUNNING
+        and time.monotonic() < end
+        and quiet.look() < SETTLED_S
+        and signals.stops == 1
+    ):
+        watch()
+        signals.wait(0.2)
 
 
 def _log_status(status: Status) -> None:
@@ -124,6 +246,10 @@ def _log_status(status: Status) -> None:
         message=status.message,
         note=status.note,
     )
+
+
+def _log_remark(about: str, text: str) -> None:
+    _log("remark", about=about, text=text)
 
 
 def _log(event: str, **fields: Any) -> None:

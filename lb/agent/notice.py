@@ -35,6 +35,10 @@ class NoticeSource(Protocol):
         """Epoch seconds of the announced end; None = none is announced. Raises UnreadableNotice."""
         ...
 
+    def approve(self) -> None:
+        """Lets the cloud go on at once with an end that it would wait with. Raises UnreadableNotice."""
+        ...
+
 
 class NoticeFile:
     """The local cloud's: `{"preempt_at": SECONDS}` in a file that appears when there is something to tell."""
@@ -44,6 +48,9 @@ class NoticeFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+
+    def approve(self) -> None:
+        """Nothing: the local cloud keeps to the moment that it has named."""
 
     def preempt_at(self) -> float | None:
         """See NoticeSource."""
@@ -60,14 +67,23 @@ class NoticeFile:
 
 
 class NoticeWatch:
-    """Asks a source again and again, and tells each moment that is earlier than those before."""
+    """Asks a source again and again, and tells each moment that is earlier than those before.
+
+    `drained`: whether an announced end may come at once.
+    """
 
     def __init__(
-        self, source: NoticeSource, *, tell: Callable[[float], None], warn: Callable[[str], None]
+        self,
+        source: NoticeSource,
+        *,
+        tell: Callable[[float], None],
+        warn: Callable[[str], None],
+        drained: Callable[[], bool] = lambda: False,
     ) -> None:
         self._source = source
         self._tell = tell
         self._warn = warn
+        self._drained = drained
         self._warned = ""
         self._earliest = math.inf
 
@@ -79,6 +95,8 @@ class NoticeWatch:
         """Asks once; whether there was an answer, which has been told by then. What is unreadable is warned of once."""
         try:
             preempt_at = self._source.preempt_at()
+            if preempt_at is not None and self._drained():
+                self._source.approve()
         except UnreadableNotice as e:
             if str(e) != self._warned:
                 self._warned = str(e)

@@ -16,6 +16,9 @@ class Phase(StrEnum):
 
     WAITING = "waiting"
     FETCHING = "fetching"
+    COPYING = "copying"
+    MOUNTING = "mounting"
+    PULLING = "pulling"
     SETUP = "setup"
     RUNNING = "running"
     FAILED = "failed"
@@ -40,9 +43,17 @@ class Status:
 class StatusBoard:
     """The present Status, and an announced preemption: the agent's threads write them, the HTTP threads read them."""
 
-    def __init__(self, *, now: Callable[[], float], on_change: Callable[[Status], None]) -> None:
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        on_change: Callable[[Status], None],
+        on_remark: Callable[[str, str], None] = lambda _about, _text: None,
+    ) -> None:
         self._now = now
         self._on_change = on_change
+        self._on_remark = on_remark
+        self._remarks: dict[str, str] = {}
         self._lock = threading.Lock()
         self._status = Status(Phase.WAITING, now(), message="no assignment has been read yet")
         self._preempt_at: float | None = None
@@ -65,6 +76,14 @@ class StatusBoard:
         """Says what goes wrong beside the phase; an empty text takes it back."""
         self._put(replace(self.status, note=text))
 
+    def remark(self, about: str, text: str) -> None:
+        """Says what is wrong with a part of the machine, whatever its phase; an empty text takes it back."""
+        with self._lock:
+            changed = self._remarks.get(about, "") != text
+            self._remarks[about] = text
+        if changed:
+            self._on_remark(about, text)
+
     def announce(self, preempt_at: float) -> None:
         """The machine will be taken away at that moment (epoch seconds) or sooner, whatever its phase."""
         with self._lock:
@@ -81,7 +100,7 @@ class StatusBoard:
             "bundle": s.bundle,
             "exit_code": s.exit_code,
             "since": s.since,
-            "message": "; ".join(filter(None, (s.message, s.note))),
+            "message": "; ".join(filter(None, (s.message, s.note, *self._remarks.values()))),
             "preempt_at": self._preempt_at,
         }
 

@@ -80,7 +80,7 @@ def _start(root, unit):
 def _end(path):
     number = _running(path)
     if number is not None:
-        for child in _below(number):  # systemd ends all that a service has started
+        for child in below(number):  # systemd ends all that a service has started
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
         os.kill(number, signal.SIGTERM)
@@ -92,7 +92,7 @@ def _end(path):
     path.unlink(missing_ok=True)
 
 
-def _below(number):
+def below(number):
     """Its children and theirs."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
@@ -102,6 +102,11 @@ def _below(number):
     for one in found:
         found += [child for child, parent in parents.items() if parent == one]
     return found[1:]
+
+
+def alive(number):
+    """Whether there is such a process, and no zombie."""
+    return _started(number) is not None
 
 
 def _running(path):

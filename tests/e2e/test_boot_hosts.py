@@ -3,16 +3,10 @@
 import contextlib
 import hashlib
 import os
-import platform
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from components.boot import cloud_init, pointers
 from lb.mutual import believing
@@ -25,6 +19,7 @@ from spec.stack import parse
 from spec.status import Status
 from tests.clouds import systemd
 from tests.clouds.aws import Aws
+from tests.clouds.booting import PYTHON, Host, until
 from tests.clouds.machine import Machine
 from tests.lb.certificates.authority import authority_pems
 from tests.lb.world import a_desired, a_pool, a_service
@@ -34,79 +29,12 @@ from tools import archive
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ENV, REGION, KEY, GROUP = "test", "eu-west-1", "sk-tw-a-callers-key", "tw-test-chat"
-PYTHON = ".".join(platform.python_version_tuple()[:2])
 CONFIG = parse(
     {"home": {"cloud": "aws", "region": REGION}, "tls": {"mode": "own_ca"}}, file="Pulumi.test.yaml"
 )
 POOL = a_pool("euw1-az1", cloud="aws").model_copy(
     update={"kind": PoolKind.VM, "region": REGION, "resource": {"group": GROUP}}
 )
-
-
-def until(check, what, limit_s=45.0):
-    end = time.monotonic() + limit_s
-    while not (found := check()):
-        assert time.monotonic() < end, f"not within {limit_s:g} s: {what()}"
-        time.sleep(0.1)
-    return found
-
-
-class Host:
-    """A prefix in which user data was carried out, as cloud-init does it, and its services."""
-
-    def __init__(self, folder, user_data, cloud):
-        self.root, self.cloud = folder, cloud
-        bin_ = folder / "bin"
-        bin_.mkdir(parents=True)
-        systemd.install(bin_)
-        told = yaml.safe_load(user_data)
-        for file in told["write_files"]:
-            path = folder / file["path"].removeprefix("/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file["content"])
-        base = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PYTHON", "VIRTUAL"))}
-        self.environment = {
-            **inherited,
-            **cloud.environment,
-            "PATH": f"{bin_}:{os.environ['PATH']}",
-            "TRADEWIND_ROOT": str(folder),
-            "TRADEWIND_PYTHON": str(base),
-        }
-        self.python, self.boots = base, []
-
-    def boot(self):
-        """What the boot unit runs; it ends by itself."""
-        log = (self.root / "boot.log").open("ab")
-        program = str(self.root / "opt/tradewind/fetch.py")
-        with log:
-            boot = subprocess.Popen(
-                [str(self.python), program],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.boots.append(boot)
-        return boot
-
-    def said(self):
-        """Everything that it has printed."""
-        units = ("controller", "edge", "envoy", "update")
-        logs = [f"--- {u}\n{systemd.output(self.root, f'tradewind-{u}')}" for u in units]
-        log = self.root / "boot.log"
-        return (log.read_text() if log.exists() else "") + "\n".join(logs)
-
-    def current(self):
-        return (self.root / "opt/tradewind/current").resolve().name
-
-    def close(self):
-        for boot in self.boots:
-            if boot.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(boot.pid, signal.SIGKILL)
-            boot.wait()
-        systemd.end_all(self.root)
 
 
 class World:
@@ -125,7 +53,9 @@ class World:
         self.edge = self._host("edge", cloud_init.edge(**common, edge_id="edge-test-1", number=1))
 
     def _host(self, name, user_data):
-        host = Host(self.folder / name, user_data, self.cloud)
+        host = Host(
+            self.folder / name, user_data, self.cloud, units=("controller", "edge", "envoy", "update")
+        )
         self.stack.callback(host.close)
         return host
 

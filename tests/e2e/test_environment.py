@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pulumi.automation import ConfigValue
 
+from components.boot import pointers
 from tests.standins import ROOT, Program, types
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -49,11 +50,14 @@ class Environment(Program):
             )
 
 
-def desired(program, kind):
+def object_named(program, key):
+    """An object of the state bucket in AWS, as it was written."""
     [found] = [
-        o for o in program.live.objects() if o.type == kind and "desired/probe.json" in str(o.properties)
+        o.properties
+        for o in program.live.objects()
+        if o.type == "aws:s3/bucketObjectv2:BucketObjectv2" and o.properties["key"] == key
     ]
-    return found.properties
+    return json.loads(found["content"])
 
 
 def test_an_environment_of_one_cloud_comes_up_rests_and_goes_away_whole(tmp_path):
@@ -67,10 +71,14 @@ def test_an_environment_of_one_cloud_comes_up_rests_and_goes_away_whole(tmp_path
     there = types(program.live)
     assert there["aws:ec2/instance:Instance"] == 2
     assert there["aws:autoscaling/group:Group"] == 8
-    state = json.loads(desired(program, "aws:s3/bucketObjectv2:BucketObjectv2")["content"])
+    state = object_named(program, "desired/probe.json")
     groups = {o.properties["name"] for o in program.live.objects() if o.type == "aws:autoscaling/group:Group"}
     assert {pool["resource"]["group"] for pool in state["pools"]} == groups, (
         "the driver finds what was declared"
+    )
+    node = object_named(program, "hosts/node.json")
+    assert node["settings"] == pointers.node_settings(), (
+        "without them a replica's machine can't start its agent"
     )
     assert KEY not in str([o.properties for o in program.live.objects() if "secret" not in o.type.lower()])
     checkpoint = next((tmp_path / "backend").rglob("probe.json")).read_text()

@@ -201,6 +201,9 @@ class InstanceAction:
     def __init__(self, imds: Imds) -> None:
         self._imds = imds
 
+    def approve(self) -> None:
+        """Nothing: AWS keeps to the moment that it has named."""
+
     def preempt_at(self) -> float | None:
         """See NoticeSource."""
         found = _noticed(self._imds, "meta-data/spot/instance-action")
@@ -213,6 +216,9 @@ class _Rebalance:
     note: Callable[[str], None]
     poll_s: float = 30.0
     _noted: bool = False
+
+    def approve(self) -> None:
+        """Nothing: there is no end."""
 
     def preempt_at(self) -> float | None:
         """Never a moment: AWS says only that this machine is likelier than others to be ended."""

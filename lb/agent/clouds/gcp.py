@@ -102,6 +102,9 @@ class _Value:
         self._path = path
         self._etag = ""
 
+    def approve(self) -> None:
+        """Nothing: Google does not wait."""
+
     def read(self) -> str:
         """The present value; after the first time, only once it is another one or the wait is over. Raises UnreadableNotice."""
         wait = (

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from components.boot import cloud_init, pointers
+from lb.agent.config import CloudNode
 
 UNITS = sorted((Path(pointers.__file__).parent / "units").glob("*.service"))
 
@@ -39,13 +40,24 @@ def test_a_service_comes_back_whatever_it_died_of_and_is_started_with_the_machin
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
-@pytest.mark.parametrize("path", [p for p in UNITS if "update" not in p.stem], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [p for p in UNITS if p.stem not in ("tradewind-update", "tradewind-node")], ids=lambda p: p.stem
+)
 def test_what_others_reach_has_no_rights_that_it_does_not_need(path):
     service = read(path)["Service"]
     assert service["User"] == "tradewind"
     assert service["ProtectSystem"] == "strict"
     assert service["NoNewPrivileges"] == "yes"
     assert service.get("AmbientCapabilities", "") == ("CAP_NET_BIND_SERVICE" if "envoy" in path.stem else "")
+
+
+def test_a_replicas_machine_ends_in_order_and_what_others_reach_there_has_no_rights():
+    """Its agent is root, for `setup` installs whatever an engine needs; callers reach its Envoy alone."""
+    service = read(next(p for p in UNITS if p.stem == "tradewind-node"))["Service"]
+    assert service["KillMode"] == "mixed"
+    assert float(service["TimeoutStopSec"]) > CloudNode.drain_s + CloudNode.grace_s
+    assert "PYTHONPATH" not in str(service["Environment"])  # engines inherit it
+    assert pointers.node_settings()["sidecar"]["user"] == "tradewind"
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
@@ -61,5 +73,5 @@ def test_systemd_understands_every_unit(tmp_path):
         (tmp_path / name).write_text(whole.replace("/usr/bin/python3", sys.executable))
     command = ["systemd-analyze", "verify", *map(str, sorted(tmp_path.iterdir()))]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    assert len(rendered) == 5
+    assert len(rendered) == 6
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,8 @@ import pytest
 from lb.agent import agent as agent_module
 from lb.agent.agent import Agent
 from lb.agent.bundle import BundleStore
+from lb.agent.container import refuse_image
+from lb.agent.secrets import FolderSecrets
 from lb.agent.status import StatusBoard
 from tests.lb.agent.machine import archive
 
@@ -39,8 +41,10 @@ class Machine:
             type(self.node)(**{**vars(self.node), **node}),
             bucket=self.bucket.door,
             store=BundleStore(self.node.work_dir / "bundles", self.bucket.door, check=lambda: None),
+            secrets=FolderSecrets(node.get("secrets_dir", self.node.secrets_dir)),
             board=self.board,
             launch=self.launch,
+            prepare=refuse_image,
             base_env={"PATH": "/bin"},
             clock=lambda: self.clock,
         )
@@ -310,7 +314,7 @@ def test_shutting_down_ends_the_engine(machine):
 def test_the_agent_leaves_itself_time_beside_the_grace_of_the_engine():
     from lb.agent import engine
 
-    assert agent_module._AGENT_MARGIN_S > engine._GUARD_MARGIN_S
+    assert agent_module.AGENT_MARGIN_S > engine._GUARD_MARGIN_S
 
 
 def test_going_back_to_the_bundle_before_fetches_nothing_and_sets_nothing_up_again(machine):

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from lb.agent.config import ConfigError, load
+from components.boot import pointers
+from lb.agent.config import CloudNode, ConfigError, load
 from lb.agent.fetch import BucketError, FolderBucket, open_bucket
 
 NODE = {
@@ -77,3 +79,54 @@ def test_an_object_that_is_missing_or_too_large_is_an_error_of_the_bucket(tmp_pa
         FolderBucket(tmp_path).read("large", limit=4)
     with pytest.raises(BucketError, match="not there"):
         door.read("missing", limit=4)
+
+
+IN_CLOUD = {
+    "schema": 1,
+    "cloud": "aws",
+    "env": "prod",
+    "region": "eu-west-1",
+    "service": "chat",
+    "pool_id": None,
+    "bucket": "s3://state",
+    "store": "eu-west-1",
+    "work_dir": "/var/lib/tradewind/node",
+    "run_dir": "/run/tradewind/node",
+    "agent_port": 9446,
+    "sidecar": {"address": "0.0.0.0", "port": 9443, "envoy": "/opt/envoy", "user": "tradewind"},
+}
+
+
+def test_a_machine_in_a_cloud_is_described_without_what_only_its_cloud_knows(tmp_path):
+    node = load(write(tmp_path, IN_CLOUD))
+    assert isinstance(node, CloudNode)
+    assert (node.pool_id, node.poll_s, node.drain_s) == (None, 5.0, 25)
+    assert (str(node.sidecar.envoy), node.sidecar.user) == ("/opt/envoy", "tradewind")
+
+
+def test_the_stacks_settings_describe_one(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[3] / "components/boot"))
+    import settings
+
+    host = {name: f"the {name}" for name in ("env", "region", "service", "bucket", "store")}
+    filled = settings.filled_in(pointers.node_settings(), {**host, "cloud": "gcp", "role": "node"})
+    node = load(write(tmp_path, filled))
+    assert isinstance(node, CloudNode)
+    assert (node.cloud, node.service, node.pool_id) == ("gcp", "the service", None)
+    assert (node.sidecar.port, node.agent_port) == (9443, 9446)
+    assert node.sidecar.envoy.parts[-4:] == ("site", "envoy", "_bin", "envoy")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (IN_CLOUD | {"sidecar": None}, "sidecar: None"),
+        (IN_CLOUD | {"sidecar": {"address": "0.0.0.0", "port": 0, "envoy": "/e"}}, "sidecar.port: 0"),
+        (IN_CLOUD | {"store": None}, "store: None"),
+        (IN_CLOUD | {"drain_s": 0}, "drain_s: 0"),
+    ],
+)
+def test_what_is_wrong_with_it_is_named_too(tmp_path, content, said):
+    with pytest.raises(ConfigError) as e:
+        load(write(tmp_path, content))
+    assert said in str(e.value)

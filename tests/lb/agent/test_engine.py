@@ -21,7 +21,11 @@ def start(tmp_path):
     def run(script, *, grace_s=3.0, **env):
         started.append(
             Process(
-                script, cwd=tmp_path, env={**os.environ, **env}, log=tmp_path / "engine.log", grace_s=grace_s
+                ["bash", "-c", script],
+                cwd=tmp_path,
+                env={**os.environ, **env},
+                log=tmp_path / "engine.log",
+                grace_s=grace_s,
             )
         )
         return started[-1]

@@ -19,7 +19,7 @@ from cli.repair import update_lock
 from cli.state import open_state
 from planner.plan import Plan
 from spec import secrets
-from spec.errors import OutsideError, RefusedError
+from spec.errors import OutsideError
 
 if TYPE_CHECKING:
     from cli.events import Report
@@ -38,10 +38,7 @@ def up(context: Context, plan: Plan) -> None:
         secrets.check(context.config, money.specs_of(context), env=context.stack)
         planned = session.preview()
         money.print_table(out, money.Money(plan, session.expected_before()))
-        if planned.refusals:
-            raise RefusedError(
-                "refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in planned.refusals)
-            )
+        planned.refuse()
         _spare_busy_pools(session, planned)
         if planned.changes:
             session.up()

@@ -6,6 +6,7 @@ The controller goes on ready and leading while an edge's Envoy is dead and every
 from __future__ import annotations
 
 from cli.context import Context
+from lb.envoy.names import READY_PATH
 from local.processes import Registry
 from spec.status import Status
 
@@ -32,7 +33,7 @@ def _silent(endpoint: str) -> str | None:
     import httpx
 
     try:
-        answer = httpx.get(f"{endpoint}/edge/ready", timeout=LIMIT_S, trust_env=False)
+        answer = httpx.get(f"{endpoint}{READY_PATH}", timeout=LIMIT_S, trust_env=False)
     except httpx.TimeoutException:
         return f"{endpoint} does not answer within {LIMIT_S:g} s"
     except httpx.HTTPError as e:

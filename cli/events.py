@@ -13,6 +13,8 @@ from typing import Any
 
 from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata
 
+from spec.errors import RefusedError
+
 SYMBOLS = {
     OpType.CREATE: "+",
     OpType.UPDATE: "~",
@@ -103,6 +105,12 @@ class Report:
     def refusals(self) -> list[Violation]:
         """The violations that must stop an update."""
         return [v for v in self.violations if v.mandatory]
+
+    def refuse(self) -> None:
+        """Raises RefusedError with everything that must stop an update."""
+        if self.refusals:
+            told = "\n".join(f"  {v.policy}: {v.message}" for v in self.refusals)
+            raise RefusedError(f"refused by policy:\n{told}")
 
     def _step(self, metadata: StepEventMetadata) -> None:
         self.steps.append(Step(metadata.op.value, metadata.urn, metadata.type))

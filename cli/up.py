@@ -21,7 +21,6 @@ from cli.options import StackOption
 from local.files import write_atomic
 from local.processes import Registry
 from planner.plan import Plan
-from spec.errors import RefusedError
 from spec.secrets import how_to_set, missing
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def up(
         key = secrets.ensure(context)
         session = Session.open(context)
         planned = session.preview()
-        _refuse(planned)
+        planned.refuse()
         if planned.changes:
             session.up()
         _leave_for_scripts(context, key)
@@ -101,7 +100,7 @@ def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
     else:
         _print_preview(session, report, costs, notes)
         out.print(f"left in {folder}: resources.json, cost.json, comment.md")
-    _refuse(report)
+    report.refuse()
 
 
 def down(stack: StackOption = "dev") -> None:
@@ -130,13 +129,6 @@ def down(stack: StackOption = "dev") -> None:
                 shared.unlink()
         shutil.rmtree(context.home, ignore_errors=True)
     out.print(f"stack {stack}: everything is removed")
-
-
-def _refuse(report: Report) -> None:
-    if report.refusals:
-        raise RefusedError(
-            "refused by policy:\n" + "\n".join(f"  {v.policy}: {v.message}" for v in report.refusals)
-        )
 
 
 def _missing_secrets(context: Context) -> tuple[str, ...]:
@@ -173,11 +165,11 @@ def _print_changes(report: Report) -> None:
         out.print("no change")
     if len(report.changes) > LISTED_AT_MOST:
         _print_counts(report)
-        return
-    for c in report.changes:
-        out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/]")
-        for line in c.diff:
-            out.print(f"      {line}", markup=False)
+    else:
+        for c in report.changes:
+            out.print(f"  {c.symbol} {c.name} [dim]{c.type}[/]")
+            for line in c.diff:
+                out.print(f"      {line}", markup=False)
     for v in report.violations:
         out.print(f"  {'refused' if v.mandatory else 'note'}: {v.policy}: {v.message}", markup=False)
 
@@ -187,8 +179,6 @@ def _print_counts(report: Report) -> None:
     counts = Counter((c.symbol, c.type) for c in report.changes)
     for (symbol, kind), number in sorted(counts.items(), key=lambda item: (item[0][1], item[0][0])):
         out.print(f"  {symbol} {number:4} [dim]{kind}[/]")
-    for v in report.violations:
-        out.print(f"  {'refused' if v.mandatory else 'note'}: {v.policy}: {v.message}", markup=False)
 
 
 def _as_json(report: Report, costs: money.Money) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from cli.log_lines import Secrets, quoted
 from cli.options import StackOption, there
 from cli.status import alive, how_many, read_status
 from lb.agent.guard import HEADING
+from lb.envoy.names import READY_PATH
 from spec.desired import Desired, UnusableDesired, parse
 from spec.errors import OutsideError
 from spec.status import ReplicaState, RolloutPhase, RolloutStatus, ServiceStatus, Status
@@ -274,7 +275,7 @@ def _edge_lacks(context: Context, found: Status) -> str | None:
 
     for endpoint in sorted({s.endpoint for s in found.services if s.endpoint and s.desired}):
         try:
-            answer = httpx.get(f"{endpoint}/edge/ready", timeout=2, trust_env=False)
+            answer = httpx.get(f"{endpoint}{READY_PATH}", timeout=2, trust_env=False)
             if answer.is_success and context.key_file.is_file():
                 key = {"Authorization": f"Bearer {context.key_file.read_text().strip()}"}
                 answer = httpx.get(f"{endpoint}/v1/models", headers=key, timeout=5, trust_env=False)

@@ -14,7 +14,7 @@ from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
 
 from policies.cost import Stack
-from policies.values import plain
+from policies.values import plain, walk
 
 Config = Mapping[str, Any]
 """Parameters of a policy, as `tradewind:policies` gives them."""
@@ -68,22 +68,13 @@ def type_of(urn: str) -> str:
 
 def at(props: Any, path: str, default: Any = None) -> Any:
     """The plain value at a dotted path, or the default. Raises UnknownValueError for that value only."""
-    found = props
-    for part in path.split("."):
-        if not isinstance(found, Mapping) or not has(found, part):
-            return default
-        found = found[part]
-    value = plain(found)
+    value = plain(walk(props, path))
     return default if value is None else value
 
 
 def items(props: Any, path: str) -> list[Any]:
     """The items of a list at a path, each still able to say that it is unknown; empty when there is none."""
-    found = props
-    for part in path.split("."):
-        if not isinstance(found, Mapping) or not has(found, part):
-            return []
-        found = found[part]
+    found = walk(props, path)
     return list(found) if isinstance(found, Sequence) and not isinstance(found, str) else []
 
 

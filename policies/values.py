@@ -10,19 +10,27 @@ class Unpriceable(ValueError):
     """Why a resource's cost can't be told."""
 
 
-def given(props: Mapping[str, Any], key: str, otherwise: str | None = None) -> Any:
+def walk(props: Any, path: str) -> Any:
+    """What is at a dotted path, still able to say that it is unknown; None where nothing is.
+
+    Raises UnknownValueError for what is on the way, whatever is unknown beside it.
+    """
+    found = props
+    for part in path.split("."):
+        if not isinstance(found, Mapping) or part not in set(found):  # `in` alone would ask for the value
+            return None
+        found = found[part]
+    return found
+
+
+def given(props: Mapping[str, Any], path: str, otherwise: str | None = None) -> Any:
     """The plain value of a property that must be there, or of one inside of it: `policy.template.overrides`.
 
-    Pulumi drops nulls. Raises Unpriceable, and UnknownValueError for that property, whatever is unknown beside it.
+    Pulumi drops nulls. Raises Unpriceable, and UnknownValueError for that property.
     """
-    found: Any = props
-    for part in key.split("."):
-        if not isinstance(found, Mapping) or part not in set(found):  # `in` alone would ask for the value
-            raise Unpriceable(otherwise or f"it has no {key}.")
-        found = found[part]
-    value = plain(found)
+    value = plain(walk(props, path))
     if value is None:
-        raise Unpriceable(otherwise or f"it has no {key}.")
+        raise Unpriceable(otherwise or f"it has no {path}.")
     return value
 
 

@@ -15,9 +15,9 @@ from components.azure import resource_group, subscription
 from components.cloud import EDGE_PORT
 from components.dns import DnsArgs
 from components.dns.azure_places import nearest
+from lb.envoy.names import READY_PATH
 from spec.names import cloud_name
 
-READY_PATH = "/edge/ready"
 PLACE = "names"
 _ANYWHERE = "eastus"
 """Where the record of a resource group is kept that holds nothing of a region."""

@@ -15,9 +15,9 @@ from pulumi_gcp import compute, dns
 from components.cloud import EDGE_PORT
 from components.dns import DnsArgs, Site
 from components.dns.gcp_places import nearest
+from lb.envoy.names import READY_PATH
 from spec.names import cloud_name
 
-READY_PATH = "/edge/ready"
 _ASKED_FROM = ("us-central1", "europe-west1", "asia-southeast1")
 """Exactly three, as Google wants them; far from each other, so that one region's trouble is not taken for an edge's."""
 _PROBE_S = 30

@@ -12,9 +12,9 @@ import pulumi_cloudflare as cloudflare
 
 from components.cloud import EDGE_PORT
 from components.dns import DnsArgs, Site
+from lb.envoy.names import READY_PATH
 from spec.names import cloud_name
 
-READY_PATH = "/edge/ready"
 _PROBE_S = 60
 """The fastest that every plan has."""
 _TIMEOUT_S = 5

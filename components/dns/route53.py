@@ -19,8 +19,8 @@ from pulumi_aws import route53
 from components.cloud import EDGE_PORT
 from components.dns import DnsArgs, Site
 from components.dns.aws_places import nearest
+from lb.envoy.names import READY_PATH
 
-READY_PATH = "/edge/ready"
 _PROBE_S = 10
 _FAILURES = 2
 """An edge that is gone is out after about 30 seconds, and a resolver's memory more."""

@@ -13,10 +13,9 @@ from pulumi_aws import ec2, lb, ssm
 
 from components.aws import HOST_IMAGE
 from components.cloud import EDGE_PORT, Address, HostArgs, Scope
+from lb.envoy.names import READY_PATH
 from planner.fixed import HOST_DISK_GIB
 from spec.names import cloud_name
-
-READY_PATH = "/edge/ready"
 
 _NAME_LIMIT = 32
 """Of balancers and target groups."""

@@ -16,11 +16,8 @@ from pulumi_azure_native import compute, network
 from components.azure import no_login, subscription
 from components.cloud import EDGE_PORT, Address, HostArgs, Scope
 from components.network.azure import azure_region
+from lb.envoy.names import READY_PATH
 from spec.names import cloud_name
-
-SMALL = "Standard_D2as_v5"
-"""Two vCPUs, 8 GiB."""
-READY_PATH = "/edge/ready"
 
 _IMAGE = {"publisher": "Canonical", "offer": "ubuntu-24_04-lts", "sku": "server", "version": "latest"}
 _DISK_GIB = 64
@@ -110,7 +107,7 @@ class AzureHosts(pulumi.ComponentResource):
             location=region.region,
             zones=[host.zone] if host.zone else None,
             availability_set=compute.SubResourceArgs(id=spread) if spread is not None else None,
-            hardware_profile=compute.HardwareProfileArgs(vm_size=host.instance_type or SMALL),
+            hardware_profile=compute.HardwareProfileArgs(vm_size=host.instance_type),
             identity=compute.VirtualMachineIdentityArgs(
                 type=compute.ResourceIdentityType.USER_ASSIGNED,
                 user_assigned_identities=[host.identity.attach],

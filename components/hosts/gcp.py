@@ -15,10 +15,9 @@ from pulumi_gcp import compute
 
 from components.cloud import EDGE_PORT, Address, HostArgs, Scope
 from components.gcp import CLOUD_PLATFORM, HOST_IMAGE, closed, labels
+from lb.envoy.names import READY_PATH
 from planner.fixed import HOST_DISK_GIB
 from spec.names import cloud_name
-
-READY_PATH = "/edge/ready"
 
 _PROBE_S = 5
 _PROBES = 2

@@ -15,6 +15,7 @@ import pulumi
 from components.local.code import code_hash
 from components.local.resources import File, Host, Process
 from lb.envoy import binary, bootstrap
+from lb.envoy.names import READY_PATH
 from spec.stack import StackConfig
 
 
@@ -87,7 +88,7 @@ class Edge(pulumi.ComponentResource):
             kind="envoy",
             argv=bootstrap.argv(binary.find(), path),
             code_hash=hashlib.sha256(text.encode()).hexdigest(),
-            ready_url=f"{self.endpoint}/edge/ready",
+            ready_url=f"{self.endpoint}{READY_PATH}",
             listens=args.config.local.edge_port,
             port_config_key="edgePort",
             opts=pulumi.ResourceOptions(parent=self, depends_on=[file, *after]),

@@ -17,10 +17,17 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lb.clouds.aws_errors import call, refused
-from lb.clouds.protocol import DriverError, Instance, InstancePhase, NotFound, PoolObservation, Refusal
+from lb.clouds.protocol import (
+    REPLICA_PORT,
+    DriverError,
+    Instance,
+    InstancePhase,
+    NotFound,
+    PoolObservation,
+    Refusal,
+)
 from spec.desired import Pool, Prices
 
-REPLICA_PORT = 9443
 GROUPS_A_CALL = 100
 INSTANCES_A_CALL = 200
 ACTIVITIES = 10

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from lb.clouds.protocol import (
+    REPLICA_PORT,
     DriverError,
     Instance,
     InstancePhase,
@@ -33,7 +34,6 @@ from spec.desired import Pool, Prices
 BASE = "https://management.azure.com"
 COMPUTE = "2024-11-01"
 NETWORK = "2024-05-01"
-REPLICA_PORT = 9443
 
 _STOPPING = frozenset({"Deleting", "Failed"})
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from lb.clouds.protocol import (
+    REPLICA_PORT,
     DriverError,
     Instance,
     InstancePhase,
@@ -30,7 +31,6 @@ from spec.desired import Pool, Prices
 from spec.labels import ENV_TAG
 
 BASE = "https://compute.googleapis.com/compute/v1"
-REPLICA_PORT = 9443
 CALLS_AT_ONCE = 16
 
 _PHASES = {

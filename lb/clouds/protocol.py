@@ -14,6 +14,9 @@ from typing import Protocol
 
 from spec.desired import Pool, Prices
 
+REPLICA_PORT = 9443
+"""Of every replica's machine in a cloud: its own Envoy, which leads to its engine and to its agent."""
+
 # ---------------------------------------------------------------- errors
 
 

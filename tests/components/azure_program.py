@@ -47,7 +47,7 @@ def host(name, role):
         role=role,
         network=where,
         zone=None,
-        instance_type="",
+        instance_type="Standard_D2as_v5",
         identity=identities[role],
         address=addresses[name],
         user_data=TEXT,

@@ -12,7 +12,7 @@ from tests.components.azure_world import SUBSCRIPTION, network, recorded, scope
 TEXT = "#cloud-config\n"
 
 
-def host(of, where, name, role, *, zone=None, instance_type=""):
+def host(of, where, name, role, *, zone=None, instance_type="Standard_D2as_v5"):
     none = pulumi.ResourceOptions()
     return HostArgs(
         scope=of,

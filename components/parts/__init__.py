@@ -87,6 +87,7 @@ class Parts(ABC):
         self._args = args
         self._networks: dict[str, Network] = {}
         self._identities: dict[str, Identity] = {}
+        self._balancers: dict[str, Address] = {}
 
     # ------------------------------------------------------------ the same everywhere
 
@@ -101,6 +102,14 @@ class Parts(ABC):
             if edge.balanced:
                 self._address_balancer(edge)
         return found
+
+    def _address_balancer(self, edge: EdgePlace) -> None:
+        """The static address of the balancer of an edge; clouds whose balancers have several keep them otherwise."""
+        self._balancers[edge.id] = self._address(edge.id, edge.region)
+
+    def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
+        """The addresses of the balancer that callers of an edge use; none where there is no balancer."""
+        return (self._balancers[edge.id].ip,) if edge.id in self._balancers else ()
 
     def networks(self, callers: Mapping[str, pulumi.Input[str]]) -> None:
         """Every region's network. `callers`: as of `NetworkArgs`."""
@@ -157,10 +166,6 @@ class Parts(ABC):
         """A static address."""
 
     @abstractmethod
-    def _address_balancer(self, edge: EdgePlace) -> None:
-        """Static addresses of the balancer of an edge."""
-
-    @abstractmethod
     def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:
         """Who the controller is here; secrets are declared before. The identity of its host at home, else None."""
 
@@ -179,10 +184,6 @@ class Parts(ABC):
     @abstractmethod
     def hosts(self, name: str, hosts: Sequence[HostArgs]) -> None:
         """The controller, or the edges of one region."""
-
-    @abstractmethod
-    def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
-        """The addresses of the balancer that callers of an edge use; none where there is no balancer."""
 
     @abstractmethod
     def driver(self) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class AwsParts(Parts):
 
     def __init__(self, args: PartsArgs) -> None:
         super().__init__(args)
-        self._balancers: dict[str, dict[str, Address]] = {}
+        self._zonal_balancers: dict[str, dict[str, Address]] = {}
         self._controller: AwsController | None = None
         self._store = AwsStore(
             "aws-store",
@@ -53,7 +53,9 @@ class AwsParts(Parts):
     def _address_balancer(self, edge: EdgePlace) -> None:
         """See Parts. One in each zone of its hosts."""
         zones = sorted({host.zone for host in edge.hosts if host.zone})
-        self._balancers[edge.id] = {zone: self._address(f"{edge.id}-{zone}", edge.region) for zone in zones}
+        self._zonal_balancers[edge.id] = {
+            zone: self._address(f"{edge.id}-{zone}", edge.region) for zone in zones
+        }
 
     def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:
         """See Parts."""
@@ -84,12 +86,14 @@ class AwsParts(Parts):
     def hosts(self, name: str, hosts: Sequence[HostArgs]) -> None:
         """See Parts."""
         AwsHosts(
-            name, AwsHostsArgs(hosts=tuple(hosts), balancer=self._balancers.get(name, {})), self._args.child
+            name,
+            AwsHostsArgs(hosts=tuple(hosts), balancer=self._zonal_balancers.get(name, {})),
+            self._args.child,
         )
 
     def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
         """See Parts."""
-        return tuple(address.ip for _, address in sorted(self._balancers.get(edge.id, {}).items()))
+        return tuple(address.ip for _, address in sorted(self._zonal_balancers.get(edge.id, {}).items()))
 
     def driver(self) -> dict[str, Any]:
         """See Parts."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pulumi
-
 from components import audiences
 from components.azure import subscription
 from components.cloud import Address, Foreign, HostArgs, Identity
@@ -23,7 +21,6 @@ from components.network.azure import AzureNetwork
 from components.parts import Parts, PartsArgs
 from components.pools.azure import AzurePools
 from components.store.azure import AzureStore, AzureStoreArgs
-from planner.layout import EdgePlace
 
 
 class AzureParts(Parts):
@@ -34,7 +31,6 @@ class AzureParts(Parts):
 
     def __init__(self, args: PartsArgs) -> None:
         super().__init__(args)
-        self._balancers: dict[str, Address] = {}
         self._controller: AzureController | None = None
         self._store = AzureStore(
             "azure-store",
@@ -61,10 +57,6 @@ class AzureParts(Parts):
             group=self.store.group,
             opts=self._args.child,
         )
-
-    def _address_balancer(self, edge: EdgePlace) -> None:
-        """See Parts."""
-        self._balancers[edge.id] = self._address(edge.id, edge.region)
 
     def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:  # noqa: ARG002  Azure signs for one audience
         """See Parts."""
@@ -94,10 +86,6 @@ class AzureParts(Parts):
         """See Parts."""
         given = AzureHostsArgs(hosts=tuple(hosts), balancer=self._balancers.get(name))
         AzureHosts(name, given, self._args.child)
-
-    def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
-        """See Parts."""
-        return (self._balancers[edge.id].ip,) if edge.id in self._balancers else ()
 
     def driver(self) -> dict[str, Any]:
         """See Parts."""

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import pulumi
-
 from components.audiences import gcp_provider
 from components.cloud import Address, Foreign, HostArgs, Identity
 from components.gcp import project
@@ -24,7 +22,6 @@ from components.network.gcp import GcpNetwork
 from components.parts import Parts, PartsArgs
 from components.pools.gcp import GcpPools
 from components.store.gcp import GcpStore, GcpStoreArgs
-from planner.layout import EdgePlace
 
 
 class GcpParts(Parts):
@@ -36,7 +33,6 @@ class GcpParts(Parts):
     def __init__(self, args: PartsArgs) -> None:
         super().__init__(args)
         self._provider = gcp_provider(args.scope.env, args.scope.config)
-        self._balancers: dict[str, Address] = {}
         self._controller: GcpController | None = None
         self._foreign_audience = ""
         self._store = GcpStore(
@@ -63,10 +59,6 @@ class GcpParts(Parts):
             region=region,
             opts=self._args.child,
         )
-
-    def _address_balancer(self, edge: EdgePlace) -> None:
-        """See Parts."""
-        self._balancers[edge.id] = self._address(edge.id, edge.region)
 
     def controller(self, foreign: Foreign | None, audiences: tuple[str, ...]) -> Identity | None:  # noqa: ARG002  Google signs for any audience
         """See Parts."""
@@ -99,10 +91,6 @@ class GcpParts(Parts):
         """See Parts."""
         given = GcpHostsArgs(hosts=tuple(hosts), balancer=self._balancers.get(name))
         GcpHosts(name, given, self._args.child)
-
-    def callers_of(self, edge: EdgePlace) -> tuple[pulumi.Input[str], ...]:
-        """See Parts."""
-        return (self._balancers[edge.id].ip,) if edge.id in self._balancers else ()
 
     def driver(self) -> dict[str, Any]:
         """See Parts."""

@@ -13,8 +13,9 @@ from catalog.accelerators import kind_of
 from catalog.load import Offer
 from planner.constraints import Constraints
 from planner.fit import Fit, Need, fit
+from spec.mounts import homes
 from spec.names import Market, PoolKind
-from spec.service import Amount, ResourceOption
+from spec.service import Amount, Mount, ResourceOption
 
 LOCAL = "local"
 
@@ -52,7 +53,11 @@ class Filter:
 
 
 def place_filters(
-    option: ResourceOption, constraints: Constraints, need: Need | None, nodes: int
+    option: ResourceOption,
+    constraints: Constraints,
+    need: Need | None,
+    nodes: int,
+    mounts: tuple[Mount, ...] = (),
 ) -> tuple[Filter, ...]:
     """Conditions on the machine and where it is, in the order in which they are reported."""
     found: list[Filter] = []
@@ -76,6 +81,7 @@ def place_filters(
         found.append(_one_of("the file's `zone`", "are in", (option.zone,), lambda o: o.zone))
     if constraints.zones:
         found.append(_one_of("the zones", "are in", constraints.zones, lambda o: o.zone))
+    found += [_reads(cloud, source) for cloud, source in homes(mounts).items()]
     if constraints.subnets:
         found.append(_has_subnet(constraints))
     found.append(
@@ -110,6 +116,17 @@ def _has_subnet(constraints: Constraints) -> Filter:
         return f"the network of tradewind:network.{offer.cloud}/{offer.region} has no subnet in {offer.zone}"
 
     return Filter("the networks that are there", "are in a zone with a subnet", why_not)
+
+
+def _reads(cloud: str, source: str) -> Filter:
+    """The local cloud mounts nothing, and so may run what would."""
+
+    def why_not(offer: Offer) -> str | None:
+        if offer.cloud in (cloud, LOCAL):
+            return None
+        return f"`file_mounts` has {source}, which only machines of {cloud} can read"
+
+    return Filter("`file_mounts`", f"can read {source}", why_not)
 
 
 def market_filters(market: Market, constraints: Constraints, nodes: int) -> tuple[Filter, ...]:

@@ -122,6 +122,7 @@ def _plan_service(
             *ranking.notes,
             *(held.notes([pool_of(service, c, constraints.quotas) for c in today]) if held else ()),
             *_cut(service, pools),
+            *_not_mounted(service, pools),
             *_notes(service, ranking, chosen, cost),
         ),
     )
@@ -132,6 +133,11 @@ def _cut(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:
     for p in pools:
         if p.max_size < most_machines(service):
             yield f"{p.id}: at most {p.max_size} machines instead of {most_machines(service)}, by tradewind:quotas"
+
+
+def _not_mounted(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:
+    if service.file_mounts and any(p.cloud == LOCAL for p in pools):
+        yield "`file_mounts`: the local cloud copies and mounts nothing, for its machines share this computer's folders"
 
 
 def _rows(places: Iterable[Place], chosen: Sequence[Candidate]) -> tuple[Row, ...]:

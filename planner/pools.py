@@ -14,6 +14,7 @@ from planner.fit import weights_bytes
 from planner.models import parameters_b
 from planner.quotas import Quotas
 from spec.desired import Pool, Prices
+from spec.mounts import homes
 from spec.names import Market, pool_id
 from spec.service import ServiceSpec
 
@@ -26,9 +27,6 @@ WEIGHTS_GB_PER_S = 0.4
 """Weights over the wire and into the accelerators. With the start above, 140 GB take about 9 minutes: the middle of
 the 4 to 15 minutes that such cold starts take in practice."""
 LOCAL_START_S = 5.0
-
-_BUCKETS = {"s3": "aws", "gs": "gcp", "az": "azure"}
-"""Which cloud a bucket's URL scheme belongs to."""
 
 
 def pool_of(service: ServiceSpec, candidate: Candidate, quotas: Quotas) -> Pool:
@@ -103,7 +101,6 @@ def _launch_usd(service: ServiceSpec, cloud: str, gb: float) -> float:
 
     A mounted bucket of the pool's own cloud costs nothing; nor does anything on the local cloud.
     """
-    homes = {_BUCKETS.get(m.source.partition("://")[0]) for m in service.file_mounts}
-    if cloud == LOCAL or cloud in homes:
+    if cloud == LOCAL or cloud in homes(service.file_mounts):
         return 0.0
     return round(gb * USD_PER_GB_ACROSS_CLOUDS * service.num_nodes, 2)

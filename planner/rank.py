@@ -153,7 +153,7 @@ def _alternatives(
                 market=constraints.market or option.market,
                 what=what,
                 offers=numbered,
-                filters=place_filters(option, constraints, need, service.num_nodes),
+                filters=place_filters(option, constraints, need, service.num_nodes, service.file_mounts),
                 nodes=service.num_nodes,
                 unsold=_unsold(shapes, catalog),
             )

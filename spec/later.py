@@ -34,7 +34,7 @@ def _marked(part: BaseModel, loc: tuple[str | int, ...]) -> Iterator[tuple[tuple
             yield here, later
         elif isinstance(value, BaseModel):
             yield from _marked(value, here)
-        elif isinstance(value, list):
-            for i, item in enumerate(value):
+        elif isinstance(value, list | dict):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
                 if isinstance(item, BaseModel):
-                    yield from _marked(item, (*here, i))
+                    yield from _marked(item, (*here, key))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from spec import guess
 from spec.desired import Budget, OnExhausted, Probe, Routing, Scaling
 from spec.later import not_acted_on, sentence
+from spec.mounts import home
 from spec.names import Market
 from spec.service import ModelSize, Mount, ResourceOption, ServiceSpec, Tls
 from spec.source import Node
@@ -100,8 +101,11 @@ def _port(written: ServiceFile) -> int:
 
 
 def _mounts(mounts: dict[str, FileMount]) -> tuple[Mount, ...]:
+    """SkyPilot's default: what says nothing is mounted. A path of this computer can only be copied."""
     return tuple(
-        Mount(target=target, source=m.source, mode="COPY" if m.mode == "COPY" else "MOUNT")
+        Mount(
+            target=target, source=m.source, mode="COPY" if m.mode == "COPY" or not home(m.source) else "MOUNT"
+        )
         for target, m in mounts.items()
     )
 
@@ -191,7 +195,7 @@ def _budget(ours: TradewindSection) -> Budget:
 def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
     """Fields that are acted on, but not with this value."""
     service, resources = written.service, written.resources
-    found = []
+    found: list[tuple[tuple[str, ...], str]] = []
     if isinstance(written.workdir, dict):
         found.append((("workdir",), "only a directory beside the service file is taken along"))
     if resources.image_id is not None:
@@ -205,6 +209,10 @@ def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
         found.append(
             (("resources", "any_of"), "the order of accelerators inside of it; the cheapest comes first")
         )
+    cached = [target for target, m in (written.file_mounts or {}).items() if m.mode == "MOUNT_CACHED"]
+    found += [
+        (("file_mounts", target, "mode"), "it is mounted to be read, with a cache") for target in cached
+    ]
     if written.tradewind.parameters is None:
         sizes = ("quantization", "max_model_len", "max_num_seqs", "layers", "kv_heads", "head_dim")
         given = [name for name in sizes if getattr(written.tradewind, name) is not None]

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from spec import mounts
 from spec import quantities as q
 from spec.base import Written
 from spec.desired import OnExhausted
@@ -172,11 +173,11 @@ class ServiceSection(Part):
 class FileMount(Part):
     """One entry of `file_mounts`."""
 
-    source: str
+    source: Annotated[str, BeforeValidator(mounts.source)] = ""  # a missing one is found by `spec.mounts`
     mode: Literal["MOUNT", "COPY", "MOUNT_CACHED"] | None = None
-    name: str | None = None
+    name: Annotated[str | None, Later("the bucket is the one that `source` names")] = None
     store: str | None = None
-    persistent: bool | None = None
+    persistent: Annotated[bool | None, Later("buckets are read, and neither made nor deleted")] = None
 
 
 class BudgetSection(Part):
@@ -224,9 +225,7 @@ class ServiceFile(Part):
     secrets: dict[EnvName, str] = Field(default_factory=dict)
     num_nodes: Annotated[int, Field(ge=1, le=1000)] = 1
     workdir: Annotated[Any, BeforeValidator(q.text_or_map)] = None
-    file_mounts: Annotated[
-        dict[str, FileMount] | None, Later("nothing is mounted: fetch what the engine needs in `setup`")
-    ] = None
+    file_mounts: dict[Annotated[str, AfterValidator(mounts.target)], FileMount] | None = None
     setup: str | None = None
     run: Annotated[str, Field(min_length=1)]
     tradewind: TradewindSection = TradewindSection()

@@ -126,11 +126,9 @@ class Agent:
             now.done()
             self._next(started)
         else:
-            self._fail(
-                started,
-                f"{now.what} has ended with exit code {code}; its output is in {self._config.engine_log}",
-                code,
-            )
+            said = f": {told}" if (told := now.progress()) else ""
+            why = f"{now.what} has ended with exit code {code}{said}; its output is in {self._config.engine_log}"
+            self._fail(started, why, code)
 
     def shut_down(self) -> None:
         """Ends the engine; the agent does nothing afterwards."""

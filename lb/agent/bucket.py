@@ -19,7 +19,7 @@ from lb.agent.fetch import BucketError
 
 _CHUNK = 1 << 20
 _PAGE_BYTES = 16 << 20
-_NOT_MODIFIED, _DENIED, _NOT_FOUND, _CHANGED = 304, 403, 404, 412
+_PARTIAL, _NOT_MODIFIED, _DENIED, _NOT_FOUND, _CHANGED = 206, 304, 403, 404, 412
 
 _T = TypeVar("_T")
 
@@ -57,23 +57,33 @@ class CloudBucket:
         return self._tried(key, once)
 
     def download(
-        self, key: str, to: IO[bytes], *, progress: Callable[[bytes], None], start: int = 0, etag: str = ""
+        self,
+        key: str,
+        to: IO[bytes],
+        *,
+        progress: Callable[[bytes], None],
+        part: range | None = None,
+        of: Object | None = None,
     ) -> None:
         """Copies the object; `progress` sees each piece first and may raise to end it.
 
-        A stream that breaks is continued, as long as it brings something and the object is the same. `start`: the first
-        byte that is wanted; `etag`: of the object that it belongs to.
+        A stream that breaks is continued, as long as it brings something and the object is the same. `part`: the bytes that
+        are wanted, None = all of them; `of`: what a listing said of the object, and another one is refused.
 
         Raises:
             BucketError: the object can't be read.
             OSError: `to` can't be written.
 
         """
-        at = start
+        at, last, etag = (part.start, part.stop - 1, "") if part else (0, None, "")
 
         def once() -> None:
             nonlocal at, etag
-            with web.opened(self._asked(key, _rest(at, etag))) as answer:
+            same = self._objects.only(of) if of else {"if-match": etag} if etag else {}
+            wanted = _range(at, last)
+            with web.opened(self._asked(key, same | wanted)) as answer:
+                if wanted and answer.status != _PARTIAL:
+                    raise BucketError(f"{key}: a part was asked for, and {answer.status} was answered")
                 etag = etag or answer.headers.get("ETag", "")
                 for piece in _pieces(key, answer):
                     progress(piece)
@@ -177,8 +187,8 @@ _WHY = {
 }
 
 
-def _rest(at: int, etag: str) -> dict[str, str]:
-    return {"range": f"bytes={at}-", **({"if-match": etag} if etag else {})} if at else {}
+def _range(at: int, last: int | None) -> dict[str, str]:
+    return {"range": f"bytes={at}-{'' if last is None else last}"} if at or last is not None else {}
 
 
 def _whole(key: str, answer: http.client.HTTPResponse, limit: int) -> bytes:

@@ -1,6 +1,6 @@
 """Bundles on this machine: fetched, verified against the hash that names them, and unpacked without trust.
 
-An archive holds `bundle.json` and `workdir/`. It may come from anybody who can write to the bucket, so nothing in it
+An archive holds `bundle.json`, `workdir/` and, of mounts, `files/`. It may come from anybody who can write to the bucket, so nothing in it
 can land outside of its own folder: plain names only, no devices, no hard links, and symbolic links are made last and
 must stay inside.
 """
@@ -22,6 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from lb.agent.fetch import Downloads
+from lb.agent.mounts import mount
+from lb.agent.mounts.mount import Mount
 
 SCHEMA = 1
 MAX_ARCHIVE_BYTES = 256 << 20
@@ -29,6 +31,7 @@ MAX_UNPACKED_BYTES = 1 << 30
 MAX_MEMBERS = 100_000
 _CHUNK = 1 << 20
 _WORKDIR = "workdir"
+_FILES = "files"
 _MANIFEST = "bundle.json"
 _SETUP_DONE = "setup-done"
 
@@ -51,6 +54,7 @@ class Bundle:
     num_gpus: int | None
     num_nodes: int = 1
     port: int | None = None
+    mounts: tuple[Mount, ...] = ()
 
     @property
     def workdir(self) -> Path:
@@ -162,7 +166,7 @@ def _unpack(archive: IO[bytes], into: Path, *, check: Callable[[], None]) -> Non
 
 def _safe_parts(name: str) -> tuple[str, ...]:
     parts = PurePosixPath(name).parts
-    known = parts == (_MANIFEST,) or parts[:1] == (_WORKDIR,)
+    known = parts == (_MANIFEST,) or parts[:1] in {(_WORKDIR,), (_FILES,)}
     if not known or ".." in parts or "\\" in name or "\0" in name:
         raise BundleError(f"the archive holds {name!r}, which is not a path in {_WORKDIR}/")
     return parts
@@ -217,7 +221,15 @@ def _read_manifest(sha256: str, root: Path) -> Bundle:
         num_gpus=raw.get("num_gpus"),
         num_nodes=raw.get("num_nodes") or 1,
         port=raw.get("port"),
+        mounts=_mounts(raw.get("mounts") or [], where),
     )
+
+
+def _mounts(raw: Any, where: str) -> tuple[Mount, ...]:
+    try:
+        return mount.read(raw)
+    except ValueError as e:
+        raise BundleError(f"{where}: mounts: {e}") from e
 
 
 def _check_types(raw: dict[str, Any], where: str) -> None:

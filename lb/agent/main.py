@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lb.agent import api, config, guard, machine
-from lb.agent.agent import Agent, launcher
+from lb.agent.agent import AGENT_MARGIN_S, Agent, launcher
 from lb.agent.bundle import BundleStore
 from lb.agent.clouds.protocol import CloudError
 from lb.agent.config import CloudNode, NodeConfig
@@ -24,6 +24,7 @@ from lb.agent.container import refuse_image
 from lb.agent.fetch import open_bucket
 from lb.agent.files import PrivateFolder
 from lb.agent.leaving import SETTLED_S, Approval, Quiet
+from lb.agent.mounts.steps import Mounts
 from lb.agent.notice import NoticeFile, NoticeSource, NoticeWatch
 from lb.agent.secrets import FolderSecrets
 from lb.agent.sidecar.leaf import Leaf
@@ -126,6 +127,13 @@ def _in_cloud(given: CloudNode, signals: _Signals, board: StatusBoard) -> None:
         _watch_notice(source, board, approval)
     leaf.start()
     found.assignment.start()
+    mounts = Mounts(
+        cloud=node.cloud,
+        store=given.store,
+        folder=node.work_dir / "mounts",
+        log=node.engine_log,
+        grace_s=node.grace_s - AGENT_MARGIN_S,
+    )
     agent = Agent(
         node,
         bucket=found.assignment,
@@ -133,7 +141,7 @@ def _in_cloud(given: CloudNode, signals: _Signals, board: StatusBoard) -> None:
         secrets=found.secrets,
         board=board,
         launch=launcher(node),
-        prepare=refuse_image,
+        prepare=lambda bundle: [*refuse_image(bundle), *mounts(bundle)],
         base_env=os.environ,
         on_engine=sidecar.point_at,
     )

@@ -93,6 +93,8 @@ class Gcp(Served):
         if key in self.denied or not (known or any(key.startswith(p) for p in self.public)):
             self.refused.append((method, target, "denied"))
             return (403 if known else 401), b"<Error><Code>AccessDenied</Code></Error>", {}
+        if headers.get("x-goog-if-generation-match", generation := self._generation(key)) != generation:
+            return 412, b"<Error><Code>PreconditionFailed</Code></Error>", {}
         return self.read(key, headers) or (404, b"<Error><Code>NoSuchKey</Code></Error>", {})
 
     def _metadata(self, path, query):
@@ -123,9 +125,14 @@ class Gcp(Served):
             return 401, b"{}", {}
         found = sorted(k for k in self.objects if k.startswith(prefix) and k > after)
         page, more = found[: self.page_size], found[self.page_size :]
-        items = [{"name": k, "size": str(len(self.objects[k])), "etag": "CJ=="} for k in page]
+        items = [
+            {"name": k, "size": str(len(self.objects[k])), "generation": self._generation(k)} for k in page
+        ]
         content = ({"items": items} if items else {}) | ({"nextPageToken": page[-1]} if more else {})
         return 200, json.dumps(content).encode(), {"content-type": "application/json"}
+
+    def _generation(self, key):
+        return str(int(etag(self.objects.get(key, b"")).strip('"')[:12], 16))
 
     def _secret(self, path, known):
         _, _, _, project, _, name, *rest = path.split("/")

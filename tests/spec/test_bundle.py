@@ -11,7 +11,7 @@ import tarfile
 
 import pytest
 
-from spec import bundle
+from spec import folder
 from spec.bundle import BuiltBundle, build
 from spec.errors import SpecError
 
@@ -169,9 +169,9 @@ def test_sockets_and_pipes_are_refused(spec, workdir):
         build(spec)
 
 
-@pytest.mark.parametrize(("limit", "value"), [("MAX_WORKDIR_BYTES", 5), ("MAX_WORKDIR_FILES", 1)])
+@pytest.mark.parametrize(("limit", "value"), [("MAX_BYTES", 5), ("MAX_FILES", 1)])
 def test_too_large_a_directory_is_refused(spec, workdir, monkeypatch, limit, value):
-    monkeypatch.setattr(bundle, limit, value)
+    monkeypatch.setattr(folder, limit, value)
     (workdir / "a").write_text("1234")
     (workdir / "b").write_text("1234")
     with pytest.raises(SpecError, match=r"`work` has more than .* Fetch large files in `setup`"):

@@ -19,7 +19,7 @@ num_nodes: 2
 workdir: .
 file_mounts:
   /models: s3://bucket/models
-  /more: {source: gs://bucket/more, mode: MOUNT}
+  /more: {source: s3://bucket/more, mode: MOUNT_CACHED, name: bucket, persistent: false}
 resources:
   accelerators: {A100: 1, L4: 8}
   infra: gcp/us-central1/us-central1-a
@@ -88,7 +88,7 @@ def test_every_field_arrives_in_the_spec(read):
     assert spec.labels == {"team": "a"}
     assert spec.file_mounts == (
         Mount(target="/models", source="s3://bucket/models", mode="COPY"),
-        Mount(target="/more", source="gs://bucket/more", mode="MOUNT"),
+        Mount(target="/more", source="s3://bucket/more", mode="MOUNT"),
     )
     assert spec.tls is not None
     assert spec.tls.keyfile == "key.pem"
@@ -126,7 +126,9 @@ def test_known_fields_that_nothing_acts_on_are_named_with_their_value(read):
     said = "\n".join(read(EVERYTHING).not_acted_on)
 
     for field in (
-        "file_mounts: {/models: s3://bucket/models",
+        "file_mounts./more.name: bucket",
+        "file_mounts./more.persistent: false",
+        "file_mounts./more.mode: MOUNT_CACHED",
         "resources.spot_recovery: failover",
         "resources.image_id: docker:vllm/vllm-openai",
         "resources.disk_tier: best",

@@ -26,7 +26,7 @@ def test_variables_are_filled_in_outside_of_the_scripts_only(read, tmp_path):
         """\
 envs: {MODEL: org/m, TAG: v1, DIR: code, FULL: "${MODEL}-x"}
 workdir: ${DIR}
-file_mounts: {/data/$TAG: "s3://b/${TAG}"}
+file_mounts: {/data/$TAG: "s3://weights/${TAG}"}
 resources: {accelerators: L4:1, ports: 8000, image_id: "docker:image:$TAG"}
 service:
   readiness_probe:
@@ -40,7 +40,7 @@ run: serve ${MODEL}
     )
 
     assert spec.workdir == "code"
-    assert (spec.file_mounts[0].target, spec.file_mounts[0].source) == ("/data/v1", "s3://b/v1")
+    assert (spec.file_mounts[0].target, spec.file_mounts[0].source) == ("/data/v1", "s3://weights/v1")
     assert spec.image == "image:v1"
     assert (spec.probe.path, spec.probe.headers) == ("/v1/v1", {"X-Model": "org/m"})
     assert spec.probe.body == {"model": "org/m", "nested": ["org/m-x", "$UNKNOWN"]}

@@ -27,6 +27,10 @@ class BlobObjects:
         """See protocol."""
         return web.Request(f"{self._base}/{quote(key, safe='/-_.~')}", self._shown())
 
+    def only(self, found: Object) -> dict[str, str]:
+        """See protocol."""
+        return {"if-match": found.etag}
+
     def page(self, prefix: str, after: str) -> web.Request:
         """See protocol."""
         asked = {"restype": "container", "comp": "list", "prefix": prefix}

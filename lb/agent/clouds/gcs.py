@@ -26,9 +26,13 @@ class GcsObjects:
         """See protocol."""
         return web.Request(f"{self._base}/{self._bucket}/{quote(key, safe='/-_.~')}", self._shown())
 
+    def only(self, found: Object) -> dict[str, str]:
+        """See protocol. The two interfaces write ETags differently; generations are the same in both."""
+        return {"x-goog-if-generation-match": found.etag}
+
     def page(self, prefix: str, after: str) -> web.Request:
         """See protocol."""
-        asked = {"prefix": prefix, "fields": "items(name,size,etag),nextPageToken"}
+        asked = {"prefix": prefix, "fields": "items(name,size,generation),nextPageToken"}
         query = urlencode(asked | ({"pageToken": after} if after else {}))
         return web.Request(f"{self._base}/storage/v1/b/{self._bucket}/o?{query}", self._shown())
 
@@ -36,7 +40,7 @@ class GcsObjects:
         """See protocol."""
         found = json.loads(body)
         try:
-            items = [Object(i["name"], int(i["size"]), i["etag"]) for i in found.get("items", ())]
+            items = [Object(i["name"], int(i["size"]), str(i["generation"])) for i in found.get("items", ())]
             return items, str(found.get("nextPageToken", ""))
         except (AttributeError, LookupError, TypeError) as e:
             raise ValueError(f"not a listing: {type(e).__name__}") from e

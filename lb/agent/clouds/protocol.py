@@ -51,6 +51,10 @@ class Objects(Protocol):
         """The request for an object, with what proves who asks. Raises CloudError when that can't be had."""
         ...
 
+    def only(self, found: Object) -> dict[str, str]:
+        """Headers of `get` by which an object that is not the one of the listing any more is refused with 412."""
+        ...
+
     def page(self, prefix: str, after: str) -> Request:
         """The request for a page of the listing of keys that begin so; `after`: what the page before ended with, or ""."""
         ...

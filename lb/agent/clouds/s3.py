@@ -39,6 +39,10 @@ class S3Objects:
         """See protocol."""
         return self._signed(web.Request(f"{self._base()}/{quote(key, safe='/-_.~')}"))
 
+    def only(self, found: Object) -> dict[str, str]:
+        """See protocol."""
+        return {"if-match": found.etag}
+
     def page(self, prefix: str, after: str) -> web.Request:
         """See protocol."""
         more = {"continuation-token": after} if after else {}

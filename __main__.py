@@ -15,7 +15,7 @@ from spec.clouds import ENCRYPTED
 from spec.errors import TradewindError
 from spec.keys import read_keys
 from spec.lock import read_lock
-from spec.read import read_services
+from spec.read import read_stack
 
 ROOT = Path(__file__).resolve().parent
 
@@ -30,8 +30,8 @@ def main() -> None:
     of_a_part = "part" in given
     config = stack.load_part(ROOT, given, file=file) if of_a_part else stack.parse(given, file=file)
     env = config.env(name)
-    specs = read_services([ROOT / path for path in config.services])
     lock = None if config.is_local else read_lock(ROOT, env)
+    specs = read_stack(ROOT, config.services, lock, env=env)
     planned = plan_stack(specs, load(), config, env=env, prices=load_fixed(), lock=lock)
     declare = on_this_computer if config.is_local else in_the_clouds
     for output, value in declare(name, config, specs, planned, values).items():

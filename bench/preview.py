@@ -32,7 +32,7 @@ from bench.stack import NOT_INHERITED
 from bench.stage.tree import Usage, watch
 from cli import pulumi
 from cli.context import Context
-from spec.read import read_services
+from cli.money import specs_of
 from spec.secrets import needed
 from tests.e2e.checkout import Checkout, private_checkout
 from tests.standins import Program
@@ -122,7 +122,7 @@ def update(place: Checkout, live: Path, *, counted: bool) -> Update:
         cli.backend, env={**cli.backend.env, **(COUNTED if counted else AT_THE_END), FOLDER: str(live)}
     )
     stack = pulumi.select(context, cli)
-    specs = read_services([place.root / path for path in context.config.services])
+    specs = specs_of(context)
     for name in needed(context.config, specs):
         stack.set_config(f"tradewind:secrets.{name}", ConfigValue("not one", secret=True), path=True)
     state = pulumi.checkpoint(context)

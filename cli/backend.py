@@ -51,13 +51,20 @@ def backend_of(context: Context) -> Backend:
     if context.config.is_local:
         return Backend(context.root, _private(context))
     providers = providers_of(context)
-    if _logged_in() and not standins.find_missing(providers):
-        return Backend(
-            context.root, {"PULUMI_SKIP_UPDATE_CHECK": "true", "PYTHONPATH": str(context.root)}, users=True
-        )
+    own = users_own(context)
+    if own is not None and not standins.find_missing(providers):
+        return own
     env = _private(context)
     stood_in = standins.install(Path(env["PULUMI_HOME"]), Path(sys.executable), providers)
     return Backend(_offline_project(context), env, stood_in=tuple(stood_in))
+
+
+def users_own(context: Context) -> Backend | None:
+    """The user's own, where they are logged in; None = nowhere."""
+    if not _logged_in():
+        return None
+    env = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PYTHONPATH": str(context.root)}
+    return Backend(context.root, env, users=True)
 
 
 def providers_of(context: Context) -> tuple[str, ...]:

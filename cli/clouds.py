@@ -14,12 +14,14 @@ from rich.console import Console
 from cli import money
 from cli.backend import providers_of
 from cli.context import Context
-from cli.guard import pools_that_go, refuse_busy
+from cli.deployed import states
+from cli.guard import pools_that_go, refuse_busy, refuse_unretired
 from cli.repair import update_lock
 from cli.state import open_state
 from planner.plan import Plan
 from spec import secrets
 from spec.errors import OutsideError
+from spec.lock import renew_command
 
 if TYPE_CHECKING:
     from cli.events import Report
@@ -39,6 +41,7 @@ def up(context: Context, plan: Plan) -> None:
         planned = session.preview()
         money.print_table(out, money.Money(plan, session.expected_before()))
         planned.refuse()
+        refuse_unretired(planned, states(session.outputs()), renew=renew_command(context.env))
         _spare_busy_pools(session, planned)
         if planned.changes:
             session.up()

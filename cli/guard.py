@@ -1,5 +1,7 @@
 """A pool that holds replicas is not deleted: callers would lose them at once. Asked of the controller's last status.
 
+Nor is one that the controller was never told to drain: it may launch there while the update runs.
+
 The stack program can't know, because it never asks what it deployed; so `tw up` asks, before an update that deletes or
 replaces pools. What can't be read counts as busy.
 """
@@ -8,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pydantic import ValidationError
 
 from cli.events import Report
 from lb.bucket import Bucket, BucketError, ObjectNotFound
 from policies.pools import POOLS
+from spec.desired import PoolState
 from spec.errors import RefusedError
 from spec.status import ReplicaState, Status
 
@@ -27,6 +30,18 @@ _ENDS_A_POOL = frozenset({"delete", "replace"})
 def pools_that_go(report: Report) -> tuple[str, ...]:
     """Ids of pools that the update would delete, or delete and make anew."""
     return tuple(c.name for c in report.changes if c.op.value in _ENDS_A_POOL and c.type in POOLS)
+
+
+def refuse_unretired(report: Report, deployed: Mapping[str, PoolState], *, renew: str) -> None:
+    """Raises RefusedError where the update deletes a pool that was not deployed as retiring. `renew`: what writes the lock."""
+    ends = [c.name for c in report.changes if c.op.value == "delete" and c.type in POOLS]
+    if active := sorted(i for i in ends if deployed.get(i) is PoolState.ACTIVE):
+        lines = "\n".join(f"  {pool}" for pool in active)
+        raise RefusedError(
+            f"refused: the update deletes pools that the controller was not told to drain:\n{lines}\n"
+            f"Put their lines back into the lock, and their service back into the stack; then take away what shall go, and "
+            f"{renew} lets them retire first. Where nothing is to be saved, `pulumi up` asks nobody."
+        )
 
 
 def refuse_busy(going: Iterable[str], bucket: Bucket, *, now: float | None = None) -> None:

@@ -19,8 +19,8 @@ from planner.plan import Plan, ServicePlan
 from planner.pricing import ZERO, Cost, cost_of_service
 from spec.desired import Pool
 from spec.errors import InputError
-from spec.lock import read_lock
-from spec.read import read_services
+from spec.lock import Lock, read_lock
+from spec.read import read_stack
 from spec.service import ServiceSpec
 
 FIGURES = (
@@ -34,9 +34,15 @@ COST = ("expected_usd_hour", "worst_usd_hour", "runaway_usd_hour", "idle_usd_mon
 TOTAL = "total"
 
 
-def specs_of(context: Context) -> tuple[ServiceSpec, ...]:
-    """The stack's service files. Raises SpecError."""
-    return read_services([context.root / path for path in context.config.services])
+def specs_of(context: Context, *, locked: bool = True) -> tuple[ServiceSpec, ...]:
+    """The stack's service files; with `locked` also of services that it had and whose pools it still holds. Raises SpecError."""
+    lock = lock_of(context) if locked else None
+    return read_stack(context.root, context.config.services, lock, env=context.env)
+
+
+def lock_of(context: Context) -> Lock | None:
+    """None of a local stack, and where there is none. Raises SpecError."""
+    return None if context.config.is_local else read_lock(context.root, context.env)
 
 
 def planned_of(context: Context, *, locked: bool = True) -> Planned:
@@ -47,9 +53,14 @@ def planned_of(context: Context, *, locked: bool = True) -> Planned:
     Raises InputError, also for what can be planned and not be brought up.
     """
     config, today = context.config, datetime.now(UTC).date()
-    lock = read_lock(context.root, context.env) if locked and not config.is_local else None
     planned = plan_stack(
-        specs_of(context), load(), config, env=context.env, prices=load_fixed(), lock=lock, today=today
+        specs_of(context, locked=locked),
+        load(),
+        config,
+        env=context.env,
+        prices=load_fixed(),
+        lock=lock_of(context) if locked else None,
+        today=today,
     )
     if config.is_local:
         _check_trace(context, planned.plan)

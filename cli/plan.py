@@ -12,17 +12,20 @@ import typer
 
 from catalog.load import load
 from cli.context import Context
-from cli.money import Money, planned_of, print_table
+from cli.deployed import deployed
+from cli.money import Money, lock_of, planned_of, print_table, specs_of
 from cli.options import EnvOption, parse_env
 from local.files import write_atomic
 from planner.constraints import Constraints
-from planner.lock import renewed
+from planner.environment import zones_of
+from planner.hosts import place_hosts
 from planner.plan import LeftOut, Plan, Row, ServicePlan
 from planner.planner import plan
 from planner.pricing import Cost
+from planner.renewal import renewed
 from planner.tables import Table, left_out_lines, optimizer_tables, pool_table
 from spec.errors import InputError
-from spec.lock import dump, lock_name, read_lock
+from spec.lock import dump, lock_name
 from spec.names import Market
 from spec.read import read_services
 
@@ -94,14 +97,21 @@ def _lock(context: Context | None, *, alone: bool) -> None:
     if context.config.is_local:
         raise InputError(f"stack `{context.stack}` runs on this computer, and is planned afresh each time")
     path = context.root / lock_name(context.env)
-    planned = planned_of(context, locked=False).plan
-    renew, lines = renewed(read_lock(context.root, context.env), planned, load())
-    text = dump(renew, context.env)
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        print(f"{path.name}: no change, {len(renew.pools)} pools")
-        return
-    write_atomic(path, text.encode())
-    print("\n".join((*lines, f"{path.name}: {len(renew.pools)} pools; commit it")))
+    old, specs = lock_of(context), specs_of(context, locked=False)
+    renewal = renewed(
+        old,
+        planned_of(context, locked=False).plan,
+        files={spec.name: file for spec, file in zip(specs, context.config.services, strict=True)},
+        hosts=place_hosts(context.config, zones_of(load()), old.hosts if old else {}),
+        deployed=deployed(context),
+    )
+    text = dump(renewal.lock, context.env).encode()
+    same = path.exists() and path.read_bytes() == text
+    if not same:
+        write_atomic(path, text)
+    held = f"{len(renewal.lock.pools)} pools"
+    said = f"no change, {held}" if same else f"{held}; commit it"
+    print("\n".join((*renewal.changes, *renewal.notes, f"{path.name}: {said}")))
 
 
 def _show(planned: Plan, notes: Sequence[str], *, everything: bool, as_json: bool) -> None:

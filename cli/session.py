@@ -54,12 +54,7 @@ class Session:
     def outputs(self, stack: str | None = None) -> dict[str, Any]:
         """Of the last update of this stack, or of another one of the environment; secrets stay hidden."""
         with _translated():
-            raw = self.cli.run(
-                ["stack", "output", "--json", "--stack", stack or self.context.stack],
-                str(self.cli.backend.work_dir),
-                self.cli.backend.env,
-            ).stdout
-        return json.loads(raw or "{}")
+            return self.cli.outputs(stack or self.context.stack)
 
     def expected_before(self) -> dict[str, float] | None:
         """USD per hour that were expected when the stack was last deployed, by service and as `total`; None = never."""

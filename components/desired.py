@@ -19,7 +19,8 @@ def desired_state(
     edges: Sequence[Edge],
     config: StackConfig,
 ) -> Desired:
-    """`bundles`: by service name. The generation is the hash of everything else."""
+    """`bundles`: by service name. A service that leaves holds no requests: nobody will come to answer them. The generation is the hash of everything else."""
+    scaling = {service.name: service.scaling for service in plan.services}
     desired = Desired(
         schema=1,
         env=plan.env,
@@ -30,8 +31,8 @@ def desired_state(
                 num_nodes=spec.num_nodes,
                 bundle=bundles[spec.name],
                 probe=spec.probe,
-                scaling=spec.scaling,
-                routing=spec.routing,
+                scaling=scaling[spec.name],
+                routing=spec.routing.model_copy(update={"max_held": 0}) if spec.leaving else spec.routing,
                 budget=spec.budget,
             )
             for spec in specs

@@ -32,7 +32,6 @@ from components.releases import Releases
 from components.service import Service, ServiceArgs
 from components.state import write_bundles, write_desired, write_keys
 from planner.environment import Planned
-from planner.fixed import EDGE_TYPES, controller_type
 from planner.layout import EdgePlace, Layout
 from spec import certificates
 from spec.bundle import build
@@ -109,10 +108,11 @@ class Environment(pulumi.ComponentResource):
         """What an environment has once: its name and its state."""
         args, sites = self._args, self._sites(addresses)
         names = Names.of(self, args.config, sites, self._scopes, args.secrets)
-        self._write_desired(home, names)
+        retiring = self._write_desired(home, names)
         if (key := args.secrets.get(CALLER_KEY)) is not None:
             write_keys(key, home.store, self._child)
         return {
+            "retiring": retiring,
             "endpoint": names.endpoint,
             "edges": {site.id: site.address for site in sites},
             "state_url": home.store.url,
@@ -122,8 +122,7 @@ class Environment(pulumi.ComponentResource):
 
     def _as_part(self) -> dict[str, Any]:
         [parts] = self._parts.values()
-        self._write_desired(parts)
-        return {}
+        return {"retiring": self._write_desired(parts)}
 
     # ------------------------------------------------------------ each cloud
 
@@ -274,7 +273,7 @@ class Environment(pulumi.ComponentResource):
             role="controller",
             network=home.network(region),
             zone=self._layout.home_zone,
-            instance_type=controller_type(args.config, cloud),
+            instance_type=self._layout.home_type,
             identity=self._host_identity,
             address=address,
             user_data=data,
@@ -315,7 +314,7 @@ class Environment(pulumi.ComponentResource):
             role="edge",
             network=parts.network(edge.region),
             zone=host.zone,
-            instance_type=edge.instance_type or EDGE_TYPES[edge.cloud],
+            instance_type=host.instance_type,
             identity=identity,
             address=addresses[host.name],
             user_data=data,
@@ -344,10 +343,10 @@ class Environment(pulumi.ComponentResource):
         shown = {of: {"issuer": f.issuer, "subject": f.subject} for of, f in self._shown.items()}
         return {"shared": {**shared, "shown": shown}, "token": pulumi.Output.secret(self._token)}
 
-    def _write_desired(self, parts: Parts, names: Names | None = None) -> None:
+    def _write_desired(self, parts: Parts, names: Names | None = None) -> pulumi.Output[list[str]]:
         """Of a part, its fragment in its own cloud's bucket. `names`: of home, which knows all edges."""
         args = self._args
-        write_desired(
+        return write_desired(
             args.stack,
             args.planned.plan,
             self._bundles,

@@ -46,8 +46,12 @@ def write_desired(
     endpoint_of: Callable[[str], str],
     store: Store,
     opts: pulumi.ResourceOptions,
-) -> None:
-    """`desired/<stack>.json` with the pools of the clouds `here`. `edges`: by id; of home, which knows all of them."""
+) -> pulumi.Output[list[str]]:
+    """`desired/<stack>.json` with the pools of the clouds `here`. `edges`: by id; of home, which knows all of them.
+
+    Ids of the pools that it calls retiring: known when it is written, so that nobody drops one the controller has not
+    been told of.
+    """
     services = tuple(replace(s, pools=tuple(p for p in s.pools if p.cloud in here)) for s in plan.services)
     wanted = desired_state(
         replace(plan, services=services),
@@ -56,7 +60,9 @@ def write_desired(
         edges=[desired.Edge(id=i, endpoint=endpoint_of(i), cloud=e.cloud) for i, e in edges.items()],
         config=config,
     )
-    store.write("desired", f"desired/{stack}.json", desired.dump(wanted), opts)
+    written = store.write("desired", f"desired/{stack}.json", desired.dump(wanted), opts)
+    retiring = [p.id for p in wanted.pools if p.state is desired.PoolState.RETIRING]
+    return written.urn.apply(lambda _: retiring)
 
 
 def write_keys(caller_key: pulumi.Output[str], store: Store, opts: pulumi.ResourceOptions) -> None:

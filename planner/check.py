@@ -13,12 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from catalog.load import Catalog
 from planner.constraints import ZONED_SUBNETS
 from planner.layout import Secret
+from spec.clouds import CLOUDS
 from spec.errors import Problem, SpecError, did_you_mean
 from spec.service import ServiceSpec
 from spec.stack import NAMESPACE, StackConfig
-
-CLOUDS = ("aws", "gcp", "azure")
-"""Clouds in which an environment can be declared."""
 
 DNS_CLOUDS = {"route53": "aws", "cloud_dns": "gcp", "azure_traffic_manager": "azure"}
 

@@ -15,6 +15,7 @@ from planner.age import age_notes
 from planner.check import check, check_secret_names
 from planner.constraints import Constraints
 from planner.fixed import Item, Prices, fixed_items
+from planner.hosts import check_hosts, place_hosts
 from planner.layout import Layout, Place, Secret, layout, located, secrets_of
 from planner.plan import Plan
 from planner.planner import plan
@@ -57,7 +58,9 @@ def plan_stack(
         return Planned(plan(specs, catalog, Constraints.of(config), env=env))
     check(config, specs, catalog, env=env)
     planned = plan(specs, catalog, Constraints.of(config), env=env, lock=lock)
-    placed = layout(planned, config, zones_of(catalog))
+    zones = zones_of(catalog)
+    moved = check_hosts(lock, config, zones, env=env) if lock is not None else ()
+    placed = layout(planned, config, lock.hosts if lock is not None else place_hosts(config, zones, {}))
     services = tuple(
         replace(s, pools=tuple(located(pool, env) for pool in s.pools)) for s in planned.services
     )
@@ -68,7 +71,7 @@ def plan_stack(
     fixed_usd_hour = sum(i.usd_hour for i in fixed) + sum(e.usd_hour for e in config.external)
     cost = sum((s.cost for s in services), cost_of_fixed(fixed_usd_hour) + _hosted(config))
     whole = replace(planned, services=services, fixed_usd_hour=fixed_usd_hour, cost=cost)
-    notes = age_notes(pools, config.catalog, today, env=env) if today else ()
+    notes = (*moved, *(age_notes(pools, config.catalog, today, env=env) if today else ()))
     if lock is None:
         notes = (*notes, f"no {lock_name(env)}: prices choose the pools. {renew_command(env)} holds them")
     return Planned(whole, placed, fixed, secrets, notes)

@@ -9,11 +9,6 @@ from planner.layout import Layout, Secret
 from spec.errors import InputError, did_you_mean
 from spec.stack import StackConfig
 
-CONTROLLER_TYPES = {"aws": "t3.small", "gcp": "e2-small", "azure": "Standard_B2s"}
-"""2 to 4 GiB of memory: the controller takes 0.1 and its clouds' libraries as much again."""
-EDGE_TYPES = {"aws": "c7i.large", "gcp": "e2-standard-2", "azure": "Standard_D2s_v5"}
-"""Two cores: an edge takes about 0.2 ms of CPU a request (docs/benchmarks.md)."""
-
 HOST_DISK_GIB = {"aws": 30, "gcp": 30, "azure": 64}
 
 Prices = Mapping[tuple[str, str], float]
@@ -44,10 +39,10 @@ def fixed_items(
         add(cloud, "address")
         add(cloud, "disk_gib", HOST_DISK_GIB[cloud])
 
-    host(layout.home[0], controller_type(config, layout.home[0]))
+    host(layout.home[0], layout.home_type)
     for edge in layout.edges:
-        for _ in edge.hosts:
-            host(edge.cloud, edge.instance_type or EDGE_TYPES[edge.cloud])
+        for machine in edge.hosts:
+            host(edge.cloud, machine.instance_type)
         if edge.balanced:
             add(edge.cloud, "balancer")
             add(edge.cloud, "address", edge.addresses)
@@ -65,12 +60,6 @@ def fixed_items(
         Item(cloud, what, count, count * _price(prices, cloud, what))
         for (cloud, what), count in sorted(counted.items())
     )
-
-
-def controller_type(config: StackConfig, cloud: str) -> str:
-    """The instance type of the controller's host."""
-    chosen = config.home.instance_type if config.home is not None else ""
-    return chosen or CONTROLLER_TYPES[cloud]
 
 
 def _price(prices: Prices, cloud: str, what: str) -> float:

@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from planner.constraints import ZONED_SUBNETS
+from planner.hosts import CONTROLLER, edge_hosts
 from planner.plan import Plan
 from spec import certificates
-from spec.clouds import EdgeSite, Home
+from spec.clouds import EdgeSite
 from spec.desired import Pool
 from spec.errors import InputError
+from spec.lock import LockedHost
 from spec.names import cloud_name, edge_id, secret_name
 from spec.service import ServiceSpec
 from spec.stack import StackConfig
@@ -25,9 +26,6 @@ Place = tuple[str, str]
 """Cloud and region."""
 
 REGION_PREFIX = 16
-
-ZONED = ("aws", "gcp")
-"""Clouds in which a host is in a zone that has to be named."""
 
 _LONGEST_SCALE_SET = 54
 _LONGEST_GROUP = 58
@@ -51,6 +49,7 @@ class EdgeHost:
     name: str
     number: int
     zone: str | None
+    instance_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,6 @@ class EdgePlace:
     id: str
     cloud: str
     region: str
-    instance_type: str
     hosts: tuple[EdgeHost, ...]
 
     @property
@@ -76,10 +74,11 @@ class EdgePlace:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """An environment in the clouds. `home_zone`: of the controller's host."""
+    """An environment in the clouds. `home_zone`, `home_type`: of the controller's host."""
 
     home: Place
     home_zone: str | None
+    home_type: str
     regions: tuple[Region, ...]
     edges: tuple[EdgePlace, ...]
 
@@ -94,49 +93,27 @@ class Layout:
         return tuple(region for of, region in callers if len(callers) == 1 and of == cloud)
 
 
-def layout(plan: Plan, config: StackConfig, zones: Mapping[Place, tuple[str, ...]]) -> Layout:
-    """`zones`: those that each region is known to have. `config` has passed `planner.check`. Raises InputError."""
-    assert config.home is not None, "checked before"
-    home = (config.home.cloud, config.home.region)
-    edges = tuple(_edge(site, _zones(site, config, zones)) for site in config.edges)
-    home_zone = next(iter(_zones(config.home, config, zones)), None)
+def layout(plan: Plan, config: StackConfig, hosts: Mapping[str, LockedHost]) -> Layout:
+    """`hosts`: the places of all, by name. `config` has passed `planner.check`. Raises InputError."""
+    controller = hosts[CONTROLLER]
+    home = (controller.cloud, controller.region)
+    edges = tuple(_edge(site, hosts) for site in config.edges)
     used: defaultdict[Place, set[str]] = defaultdict(set)
     pools = (p for s in plan.services for p in s.pools)
-    for cloud, region, zone in (
-        *((p.cloud, p.region, p.zone) for p in pools),
-        (*home, home_zone),
-        *((e.cloud, e.region, h.zone) for e in edges for h in e.hosts),
-    ):
-        used[cloud, region] |= {zone} if zone else set()
+    for place in (*pools, *hosts.values()):
+        used[place.cloud, place.region] |= {place.zone} if place.zone else set()
     cidrs = _cidrs(config.addresses.cidr, sorted(used))
     regions = tuple(Region(*place, tuple(sorted(used[place])), cidrs[place]) for place in sorted(used))
-    return Layout(home, home_zone, regions, edges)
+    return Layout(home, controller.zone, controller.instance_type, regions, edges)
 
 
-def _zones(
-    site: Home | EdgeSite, config: StackConfig, known: Mapping[Place, tuple[str, ...]]
-) -> tuple[str, ...]:
-    """Of a host's region; empty where its cloud has none to choose."""
-    place = (site.cloud, site.region)
-    chosen = config.network.get("/".join(place))
-    if chosen is not None and (site.cloud in ZONED_SUBNETS or not known.get(place)):
-        return tuple(sorted(chosen.subnets)) if site.cloud in ZONED else ()
-    return known.get(place, ())
-
-
-def _edge(site: EdgeSite, zones: tuple[str, ...]) -> EdgePlace:
-    """Hosts in turn through the region's zones."""
-    named = edge_id(site.cloud, site.region)
-    return EdgePlace(
-        named,
-        site.cloud,
-        site.region,
-        site.instance_type,
-        tuple(
-            EdgeHost(f"{named}-{n + 1}", n + 1, zones[n % len(zones)] if zones else None)
-            for n in range(site.hosts)
-        ),
+def _edge(site: EdgeSite, hosts: Mapping[str, LockedHost]) -> EdgePlace:
+    names = edge_hosts(site.cloud, site.region, site.hosts)
+    placed = tuple(
+        EdgeHost(name, number, hosts[name].zone, hosts[name].instance_type)
+        for number, name in enumerate(names, start=1)
     )
+    return EdgePlace(edge_id(site.cloud, site.region), site.cloud, site.region, placed)
 
 
 def _cidrs(whole: str, places: list[Place]) -> dict[Place, str]:

@@ -1,17 +1,16 @@
-"""The pools that a lock holds, in place of those that today's prices would choose; and how a lock is renewed. Pure.
+"""The pools that a lock holds, in place of those that today's prices would choose. Pure.
 
-A pool leaves in two steps: first it is `retiring`, so that the controller drains it, and a later renewal drops it. What
-the settings leave out (a quota, a region) retires by itself, because nothing may be launched there any more.
+What the settings leave out (a quota, a region, a whole service) retires by itself, because nothing may be launched there
+any more: it stays declared, and the controller drains it. Only a renewal drops pools (`planner.renewal`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalog.load import Catalog, Offer
-from planner.choose import Candidate
-from planner.plan import Plan
+from catalog.load import UNKNOWN, Catalog, Offer
+from planner.choose import MIXES_TYPES, Candidate
 from planner.rank import Place, Ranking
 from spec.desired import Pool, PoolState
 from spec.errors import Problem, SpecError, did_you_mean
@@ -20,37 +19,72 @@ from spec.names import Market
 from spec.service import ServiceSpec
 
 _NOT_ASKED_FOR = "the service's file does not ask for it any more"
+_LEFT = "the stack has no such service any more"
 
 
-def check_lock(lock: Lock, services: Sequence[str], catalog: Catalog, *, env: str) -> None:
+def check_lock(lock: Lock, services: Sequence[ServiceSpec], catalog: Catalog, *, env: str) -> None:
     """Raises SpecError with everything of a lock that does not fit the services and the price table."""
     problems = [
         Problem(lock_name(env), field, message, hint=hint)
-        for field, message, hint in _unfit(lock, services, catalog, renew_command(env))
+        for field, message, hint in _unfit(lock, services, catalog, env)
     ]
     if problems:
         raise SpecError(problems)
 
 
 def _unfit(
-    lock: Lock, services: Sequence[str], catalog: Catalog, renew: str
+    lock: Lock, services: Sequence[ServiceSpec], catalog: Catalog, env: str
 ) -> Iterator[tuple[str, str, str]]:
-    for name in sorted(set(services) - set(lock.services)):
-        yield "", f"has no pool of the service `{name}`.", f"{renew} takes some."
-    for name in sorted(set(lock.services) - set(services)):
-        near = did_you_mean(name, services)
+    names, renew = [s.name for s in services], renew_command(env)
+    for name in sorted(set(names) - set(lock.with_pools)):
+        yield "pools", f"has no pool of the service `{name}`.", f"{renew} takes some."
+    for name in sorted(set(lock.with_pools) - set(names)):
+        near = did_you_mean(name, names)
+        what = f"its pools are declared until they are empty, and that takes its file. Add `{name}: FILE` to `services`"
+        hint = f"If it was removed, {what} of {lock_name(env)}, or give it back to the stack."
         yield (
-            "",
+            "pools",
             f"has pools of `{name}`, which is no service of this stack.",
-            f"{near or 'Give it back and let it scale to nothing first, if it has replicas.'} {renew} drops them.",
+            " ".join(filter(None, (near, hint))),
         )
+    leaving = {s.name for s in services if s.leaving}
     for pool_id, pool in sorted(lock.pools.items()):
-        if pool_id.partition(".")[0] in services and (missing := _without_price(pool_id, pool, catalog)):
+        field, at = f"pools.{pool_id}", _parts(pool_id)
+        if at.service not in names:
+            continue
+        if len(pool.instance_types) > 1 and at.cloud not in MIXES_TYPES:
+            types = ", ".join(pool.instance_types)
             yield (
-                pool_id,
-                f"no price is known for {' and '.join(missing)}.",
-                f"Put the row back into catalog/prices.csv, or {renew} drops the pool.",
+                field,
+                f"has {len(pool.instance_types)} instance types: {types}.",
+                f"A group of {at.cloud} has one.",
             )
+        missing = _without_price(pool_id, pool, catalog)
+        if not missing:
+            continue
+        stays = pool.state is PoolState.ACTIVE and at.service not in leaving
+        message = f"no price is known for {' and '.join(missing)}."
+        if stays or _region(at, catalog) is None:
+            way_out = f"Put the row back into catalog/prices.csv, or {renew} retires the pool."
+            yield field, message, " ".join(filter(None, (_nearest(at, missing[0], catalog), way_out)))
+        elif pool.usd_hour is None:
+            yield field, message, "Say what it cost, with `usd_hour`, so that it is counted while it retires."
+
+
+def _nearest(at: Parts, instance_type: str, catalog: Catalog) -> str | None:
+    """A name that was misspelt by hand: of the zone, the accelerator or the type."""
+    in_cloud = [o for o in catalog.offers if o.cloud == at.cloud]
+    places = {o.zone or o.region for o in in_cloud}
+    if at.place not in places:
+        return did_you_mean(at.place, sorted(places))
+    here = [o for o in in_cloud if (o.zone or o.region) == at.place]
+    shapes = {f"{o.accelerator}x{o.accelerator_count}" for o in here}
+    if (shape := f"{at.accelerator}x{at.count}") not in shapes:
+        return did_you_mean(shape, sorted(shapes))
+    return did_you_mean(
+        instance_type,
+        [o.instance_type for o in here if (o.accelerator, o.accelerator_count) == (at.accelerator, at.count)],
+    )
 
 
 def _parts(pool_id: str) -> Parts:
@@ -74,6 +108,37 @@ def _offers(pool_id: str, pool: LockedPool, catalog: Catalog) -> dict[str, Offer
 def _without_price(pool_id: str, pool: LockedPool, catalog: Catalog) -> list[str]:
     known = _offers(pool_id, pool, catalog)
     return [name for name in pool.instance_types if name not in known]
+
+
+def _remembered(pool_id: str, pool: LockedPool, catalog: Catalog) -> dict[str, Offer]:
+    """By instance type, those of a pool that leaves, and that have no price any more: at what they cost when taken."""
+    at = _parts(pool_id)
+    region = _region(at, catalog)
+    assert region is not None, "checked before"
+    return {
+        name: Offer(
+            cloud=at.cloud,
+            region=region,
+            zone=None if at.place == region else at.place,
+            instance_type=name,
+            vcpus=None,
+            memory_gib=None,
+            accelerator=at.accelerator,
+            accelerator_count=at.count,
+            accelerator_memory_gib=0,
+            on_demand_usd_hour=None if at.market is Market.SPOT else pool.usd_hour,
+            spot_usd_hour=pool.usd_hour if at.market is Market.SPOT else None,
+            source=lock_name("*"),
+            as_of=UNKNOWN,
+        )
+        for name in _without_price(pool_id, pool, catalog)
+    }
+
+
+def _region(at: Parts, catalog: Catalog) -> str | None:
+    """Of a pool's place, by any other row of it; None when the table does not know the place at all."""
+    known = (o.region for o in catalog.offers if o.cloud == at.cloud and at.place in (o.zone, o.region))
+    return next(known, None)
 
 
 # ---------------------------------------------------------------- what it holds
@@ -111,10 +176,13 @@ def wants_fallback(service: ServiceSpec) -> bool:
     return scaling.dynamic_ondemand_fallback or scaling.base_ondemand_fallback_replicas > 0
 
 
-def hold(lock: Lock, service: ServiceSpec, ranking: Ranking, catalog: Catalog, *, env: str) -> Held:
-    """The service's pools of the lock, which has been checked. Raises SpecError when none of them is left."""
-    allowed = {(id(p.offer), p.market): p for p in ranking.places}
-    if wants_fallback(service):
+def hold(lock: Lock, service: ServiceSpec, ranking: Ranking | None, catalog: Catalog, *, env: str) -> Held:
+    """The service's pools of the lock, which has been checked. `ranking`: None of a service that leaves.
+
+    Raises SpecError when none of a service that stays is left.
+    """
+    allowed = {(id(p.offer), p.market): p for p in ranking.places} if ranking else {}
+    if ranking and wants_fallback(service):
         allowed |= {(id(p.offer), p.market): p for p in ranking.elsewhere if p.market is Market.ON_DEMAND}
     found: list[Candidate] = []
     retiring: dict[str, str] = {}
@@ -122,13 +190,17 @@ def hold(lock: Lock, service: ServiceSpec, ranking: Ranking, catalog: Catalog, *
     for pool_id, pool in pools.items():
         market, offers = _parts(pool_id).market, _offers(pool_id, pool, catalog)
         places = [allowed[id(o), market] for o in offers.values() if (id(o), market) in allowed]
-        if not places:
-            retiring[pool_id] = _why(next(iter(offers.values())), market, ranking)
-            places = [Place(0, o.price(market) or 0.0, o, market) for o in offers.values()]
+        if gone := _without_price(pool_id, pool, catalog):
+            offers |= _remembered(pool_id, pool, catalog)
+            retiring[pool_id] = f"no price is known any more for {' and '.join(gone)}"
+        elif not places:
+            retiring[pool_id] = _why(next(iter(offers.values())), market, ranking) if ranking else _LEFT
         elif pool.state is PoolState.RETIRING:
-            retiring[pool_id] = f"when it is empty, {renew_command(env)} drops it"
+            retiring[pool_id] = f"when that is deployed and it is empty, {renew_command(env)} drops it"
+        if not places or gone:
+            places = [Place(0, o.price(market) or 0.0, o, market) for o in offers.values()]
         found.append(Candidate(tuple(sorted(places, key=lambda p: p.rank))))
-    if len(retiring) == len(pools):
+    if ranking and len(retiring) == len(pools):
         message = f"all pools of the service `{service.name}` are retiring."
         reasons = "; ".join(sorted(set(retiring.values())))
         hint = f"{renew_command(env)} takes others. Why: {reasons}."
@@ -152,52 +224,3 @@ def _why(offer: Offer, market: Market, ranking: Ranking) -> str:
         ):
             return x.reason
     return _NOT_ASKED_FOR
-
-
-# ---------------------------------------------------------------- how it is renewed
-
-
-def renewed(old: Lock | None, plan: Plan, catalog: Catalog) -> tuple[Lock, tuple[str, ...]]:
-    """The next lock, and a line for each pool that changes. `plan`: as today's prices have it, without a lock."""
-    before = dict(old.pools) if old else {}
-    services = [s.name for s in plan.services]
-    chosen = {p.id: _locked(p, before.get(p.id)) for s in plan.services for p in s.pools}
-    leaving = {i: pool for i, pool in before.items() if i not in chosen}
-    kept: dict[str, LockedPool] = {}
-    lines = list(_taken(before, chosen))
-    for pool_id, pool in leaving.items():
-        why = _dropped(pool_id, pool, services, catalog)
-        if why is None:
-            kept[pool_id] = pool.model_copy(update={"state": PoolState.RETIRING})
-        lines.append(
-            f"~ {pool_id}: retiring; the controller drains it" if why is None else f"- {pool_id}: {why}"
-        )
-    pools = dict(sorted({**chosen, **kept}.items()))
-    return Lock(schema=1, pools=pools), tuple(sorted(lines, key=lambda line: line[2:]))
-
-
-def _locked(pool: Pool, before: LockedPool | None) -> LockedPool:
-    """A price is noted when a pool is taken, so that a renewal shows pools and not prices."""
-    if before and set(before.instance_types) == set(pool.instance_types):
-        return before.model_copy(update={"state": PoolState.ACTIVE})
-    return LockedPool(instance_types=pool.instance_types, usd_hour=pool.price_usd_hour)
-
-
-def _taken(before: Mapping[str, LockedPool], chosen: Mapping[str, LockedPool]) -> Iterable[str]:
-    for pool_id, pool in chosen.items():
-        was = before.get(pool_id)
-        if was is None:
-            yield f"+ {pool_id}"
-        elif was.state is PoolState.RETIRING:
-            yield f"+ {pool_id}: no longer retiring"
-        elif set(was.instance_types) != set(pool.instance_types):
-            yield f"~ {pool_id}: {', '.join(was.instance_types)} => {', '.join(pool.instance_types)}"
-
-
-def _dropped(pool_id: str, pool: LockedPool, services: Sequence[str], catalog: Catalog) -> str | None:
-    """Why a pool goes at once; None = it retires first."""
-    if pool_id.partition(".")[0] not in services:
-        return "its service is gone"
-    if _without_price(pool_id, pool, catalog):
-        return "no price is known for it any more"
-    return "it was retiring" if pool.state is PoolState.RETIRING else None

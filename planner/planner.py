@@ -14,11 +14,14 @@ from planner.plan import Plan, Row, ServicePlan
 from planner.pools import most_machines, pool_of
 from planner.pricing import Cost, cost_of_fixed, cost_of_service
 from planner.rank import NoPlace, Place, Ranking, rank
-from spec.desired import Pool
+from spec.desired import Pool, Scaling
 from spec.errors import InputError
-from spec.lock import Lock
+from spec.lock import Lock, renew_command
 from spec.names import Market
 from spec.service import ServiceSpec
+
+NOTHING = Scaling(min_replicas=0, max_replicas=0, surge=0)
+"""Of a service that leaves."""
 
 
 def plan(
@@ -41,15 +44,20 @@ def plan(
     check_constraints(constraints, catalog)
     _check_names(services)
     if lock is not None:
-        check_lock(lock, [s.name for s in services], catalog, env=env)
-    rankings = [rank(service, catalog, constraints) for service in services]
-    opened = _needed_regions(services, rankings, constraints.max_regions)
+        check_lock(lock, services, catalog, env=env)
+    staying = [service for service in services if not service.leaving]
+    rankings = [rank(service, catalog, constraints) for service in staying]
+    opened = _needed_regions(staying, rankings, constraints.max_regions)
     planned = []
-    for service, ranking in zip(services, rankings, strict=True):
+    for service, ranking in zip(staying, rankings, strict=True):
         held = None if lock is None else hold(lock, service, ranking, catalog, env=env)
         done, regions = _plan_service(service, ranking, constraints, opened, held)
         opened |= regions
         planned.append(done)
+    for service in services:
+        if service.leaving and lock is not None:
+            held = hold(lock, service, None, catalog, env=env)
+            planned.append(_plan_to_leave(service, held, constraints))
     return Plan(
         env=env,
         services=tuple(planned),
@@ -127,6 +135,24 @@ def _plan_service(
         ),
     )
     return done, frozenset(c.region for c in chosen)
+
+
+def _plan_to_leave(service: ServiceSpec, held: Held, constraints: Constraints) -> ServicePlan:
+    """Its pools keep their maximum: a cloud would end machines beyond a smaller one, and not drain them."""
+    pools = tuple(held.stated(pool_of(service, c, constraints.quotas)) for c in held.candidates)
+    note = (
+        f"{service.name} leaves: it is scaled to nothing, and {renew_command(held.env)} drops its pools when they are "
+        f"deployed as retiring and empty. {service.file} is needed until then"
+    )
+    return ServicePlan(
+        name=service.name,
+        rows=(),
+        left_out=(),
+        pools=pools,
+        cost=cost_of_service(NOTHING, pools),
+        scaling=NOTHING,
+        notes=(note, *held.notes(())),
+    )
 
 
 def _cut(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:

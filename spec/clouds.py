@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -16,6 +16,8 @@ from spec.setting import Setting
 
 CloudName = Literal["aws", "gcp", "azure"]
 """Clouds that hosts, networks and machines can be declared in."""
+
+CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
 
 Region = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{1,39}$")]
 _SMALLEST_PREFIX = 16

@@ -1,30 +1,40 @@
-"""`pools.<env>.lock`: which pools an environment has, so that a new price changes no pool.
+"""`pools.<env>.lock`: which pools an environment has and where its hosts stand, so that a new price moves nothing.
 
-Committed beside the stack's configuration, and written by `./tw plan --stack <env> --lock` only: one line for each pool,
-sorted, so that a review shows what comes and what goes.
+Committed beside the stack's configuration, and written by `./tw plan --stack <env> --lock` only: one line for each
+service, host and pool, sorted, so that a review shows what comes and what goes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from spec.base import Usd, Written
+from spec.clouds import CLOUDS, CloudName
 from spec.desired import PoolState
-from spec.errors import Problem, SpecError
+from spec.errors import Problem, SpecError, did_you_mean
 from spec.names import Market
-from spec.problems import expected
-from spec.quantities import Wrong
+from spec.problems import problems_of
+from spec.source import Kind, Node, load, resolve
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 had pools only. A lock without hosts or services is told what it lacks, and a renewal adds it."""
+
 _ID = re.compile(
-    r"(?P<service>[^.]+)\.(?P<cloud>[^.]+)\.(?P<place>[^.]+)\.(?P<accelerator>.+)x(?P<count>\d+)\.(?P<market>\w+)"
+    rf"(?P<service>[a-z0-9-]+)\.(?P<cloud>{'|'.join(CLOUDS)})\.(?P<place>[a-z0-9-]+)"
+    r"\.(?P<accelerator>[A-Za-z0-9-]+)x(?P<count>[1-9]\d{0,3})\.(?P<market>\w+)"
 )
+_FORM = (
+    "An id is `service.cloud.zone.acceleratorxcount.market`, with the region where a cloud sells by region."
+)
+_KIND = Kind("lock", "", "", most=100_000)
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
 
 
 class Parts(NamedTuple):
@@ -54,29 +64,38 @@ def parts_of(pool_id: str) -> Parts | None:
 
 
 class LockedPool(Written):
-    """One pool. `usd_hour`: what it cost when it was taken, for those who read the file; plans use today's price."""
+    """One pool. `usd_hour`: what it cost when it was taken, for those who read the file; plans use today's price, and
+    this one only for a pool that leaves and has none any more.
+    """
 
     instance_types: tuple[str, ...] = Field(min_length=1)
     usd_hour: Usd | None = None
     state: PoolState = PoolState.ACTIVE
 
 
-def _ids(pools: dict[str, LockedPool]) -> dict[str, LockedPool]:
-    if wrong := [i for i in pools if parts_of(i) is None]:
-        raise Wrong(f"has `{wrong[0]}`, which is no pool's id")
-    return pools
+class LockedHost(Written):
+    """Where one host stands, and what it is. `zone`: None where the region has none to choose."""
+
+    cloud: CloudName
+    region: str = Field(min_length=1)
+    zone: str | None = None
+    instance_type: str = Field(min_length=1)
 
 
 class Lock(Written):
-    """The pools of all services, by id."""
+    """`files`: the service file of each service, which is still needed when the stack names it no more and machines of it
+    run. `hosts`: by name, the controller's and the edges'. `pools`: of all services, by id.
+    """
 
-    schema_: int = Field(alias="schema", le=SCHEMA)
-    pools: Annotated[dict[str, LockedPool], AfterValidator(_ids)] = Field(default_factory=dict)
+    schema_: int = Field(alias="schema", ge=1, le=SCHEMA)
+    files: dict[str, str] = Field(default_factory=dict, alias="services")
+    hosts: dict[str, LockedHost] = Field(default_factory=dict)
+    pools: dict[str, LockedPool] = Field(default_factory=dict)
 
     @property
-    def services(self) -> tuple[str, ...]:
-        """Those that have pools, by name."""
-        return tuple(sorted({p.service for i in self.pools if (p := parts_of(i))}))
+    def with_pools(self) -> tuple[str, ...]:
+        """The services that have pools, by name."""
+        return tuple(sorted({i.partition(".")[0] for i in self.pools}))
 
     def of(self, service: str) -> dict[str, LockedPool]:
         """The pools of one service."""
@@ -93,53 +112,105 @@ def renew_command(env: str) -> str:
     return f"./tw plan --stack {env} --lock"
 
 
+# ---------------------------------------------------------------- read
+
+
 def read_lock(root: Path, env: str) -> Lock | None:
     """None when there is no such file. Raises SpecError with everything that is wrong with it."""
     path = root / lock_name(env)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except yaml.MarkedYAMLError as e:
-        line = e.problem_mark.line + 1 if e.problem_mark else None
-        problem = f"is not valid YAML: {e.problem or e.context or 'broken'}."
-        raise SpecError([Problem(path.name, "", problem, line, hint=_way_out(env))]) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
-        problem = f"can't be read: {' '.join(str(e).split())}."
-        raise SpecError([Problem(path.name, "", problem, hint=_way_out(env))]) from None
+    way_out = f"git has the one before; without the file {renew_command(env)} writes a new one."
     try:
-        return Lock.model_validate(content)
+        tree, problems = load(path, _KIND, file=path.name)
+    except SpecError as e:
+        hints = [" ".join(filter(None, (p.hint, way_out))) for p in e.problems]
+        raise SpecError([replace(p, hint=h) for p, h in zip(e.problems, hints, strict=True)]) from None
+    problems += _newer(tree, path.name) or [*_wrong_ids(tree, path.name), *_wrong_values(tree, path.name)]
+    if problems:
+        raise SpecError([replace(p, hint=p.hint or way_out) for p in problems])
+    return Lock.model_validate(tree.plain())
+
+
+def _newer(tree: Node, file: str) -> list[Problem]:
+    """Of a newer schema nothing else can be said."""
+    schema = tree.at("schema")
+    if schema is None or not isinstance(schema.value, int) or schema.value <= SCHEMA:
+        return []
+    message = f"is of a newer schema than {SCHEMA}, which is all that this version reads."
+    return [Problem(file, "schema", message, schema.line, schema.value)]
+
+
+def _wrong_ids(tree: Node, file: str) -> Iterator[Problem]:
+    pools = tree.at("pools")
+    for pool_id, node in pools.fields.items() if pools else ():
+        if parts_of(pool_id) is None:
+            shown = "".join(c if c.isprintable() else "?" for c in pool_id)
+            hint = _nearest_id(pool_id) or _FORM
+            yield Problem(file, f"pools.{shown}", "is no pool's id.", node.line, pool_id, hint)
+
+
+def _nearest_id(pool_id: str) -> str | None:
+    """Where only the cloud or the market is misspelt."""
+    words = pool_id.split(".")
+    if len(words) < len(Parts._fields) - 1:
+        return None
+    cloud, market = words[1], words[-1]
+    if cloud not in CLOUDS:
+        return did_you_mean(cloud, CLOUDS)
+    return did_you_mean(market, list(Market)) if market not in list(Market) else None
+
+
+def _wrong_values(tree: Node, file: str) -> list[Problem]:
+    try:
+        Lock.model_validate(tree.plain())
     except ValidationError as e:
-        raise SpecError([_problem(error, path.name, env) for error in e.errors(include_url=False)]) from None
+        return problems_of(e, tree, Lock, file=file)
+    return []
 
 
-def _problem(error: Any, file: str, env: str) -> Problem:
-    message, _ = expected(error)
-    if error["type"] == "less_than_equal":
-        message = f"is of a newer schema than {SCHEMA}, which is all that this version reads"
-    return Problem(file, ".".join(str(x) for x in error["loc"]), f"{message}.", hint=_way_out(env))
-
-
-def _way_out(env: str) -> str:
-    return f"git has the one before; without the file {renew_command(env)} writes a new one."
+# ---------------------------------------------------------------- write
 
 
 def dump(lock: Lock, env: str) -> str:
     """The text of the file: same lock, same bytes."""
     lines = [
-        f"# The pools of the environment `{env}`: prices change, these do not. Written by: {renew_command(env)}",
+        f"# The pools and hosts of the environment `{env}`: prices change, these do not. Written by: {renew_command(env)}",
         f"schema: {SCHEMA}",
-        "pools:" if lock.pools else "pools: {}",
-        *_lines(sorted(lock.pools.items())),
+        *_section("services", {name: _word(file) for name, file in lock.files.items()}),
+        *_section("hosts", {name: _host(host) for name, host in lock.hosts.items()}),
+        *_section("pools", {pool_id: _pool(pool) for pool_id, pool in lock.pools.items()}),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _lines(pools: Iterable[tuple[str, LockedPool]]) -> Iterable[str]:
-    for pool_id, pool in pools:
-        fields = [f"instance_types: [{', '.join(pool.instance_types)}]"]
-        if pool.usd_hour is not None:
-            fields.append(f"usd_hour: {pool.usd_hour:g}")
-        if pool.state is not PoolState.ACTIVE:
-            fields.append(f"state: {pool.state.value}")
-        yield f"  {pool_id}: {{{', '.join(fields)}}}"
+def _section(name: str, entries: Mapping[str, str]) -> Iterable[str]:
+    yield f"{name}:" if entries else f"{name}: {{}}"
+    for key, value in sorted(entries.items()):
+        yield f"  {_word(key)}: {value}"
+
+
+def _host(host: LockedHost) -> str:
+    zone = [] if host.zone is None else [f"zone: {_word(host.zone)}"]
+    fields = [f"cloud: {host.cloud}", f"region: {_word(host.region)}", *zone]
+    return _map([*fields, f"instance_type: {_word(host.instance_type)}"])
+
+
+def _pool(pool: LockedPool) -> str:
+    fields = [f"instance_types: [{', '.join(map(_word, pool.instance_types))}]"]
+    if pool.usd_hour is not None:
+        fields.append(f"usd_hour: {pool.usd_hour:g}")
+    if pool.state is not PoolState.ACTIVE:
+        fields.append(f"state: {pool.state.value}")
+    return _map(fields)
+
+
+def _map(fields: Iterable[str]) -> str:
+    return f"{{{', '.join(fields)}}}"
+
+
+def _word(text: str) -> str:
+    """As YAML reads it again: in quotes where it would mean something else."""
+    if _PLAIN.fullmatch(text) and resolve(text) == text:
+        return text
+    return yaml.safe_dump(text, default_style='"', width=float("inf")).strip()

@@ -121,7 +121,7 @@ def _clean(text: str) -> str:
 
 def _where_it_belongs(name: str, parent: Sequence[str | int], model: type[BaseModel]) -> str | None:
     here = _model_at(model, parent)
-    known = list(here.model_fields) if here else []
+    known = [field.alias or name for name, field in here.model_fields.items()] if here else []
     if near := did_you_mean(name, known):
         return near
     elsewhere = [path for path in _paths(model) if path.rpartition(".")[2] == name]

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from spec import checks, dialects, quantities, variables
 from spec.errors import Problem, SpecError
+from spec.lock import Lock, lock_name, renew_command
 from spec.normal import normalise
 from spec.problems import problems_of
 from spec.service import ServiceSpec
@@ -53,6 +54,29 @@ def read_services(paths: Sequence[Path], *, env: Mapping[str, str] = NO_ENV) -> 
     if problems:
         raise SpecError(problems)
     return tuple(reading.spec for reading in readings if reading.spec is not None)
+
+
+def read_stack(
+    root: Path, files: Sequence[str], lock: Lock | None = None, *, env: str = ""
+) -> tuple[ServiceSpec, ...]:
+    """The services of a stack, and last those that it had and that still have pools in the lock. Raises SpecError."""
+    specs = read_services([root / file for file in files])
+    names = {spec.name for spec in specs}
+    left = [name for name in lock.with_pools if name not in names and name in lock.files] if lock else []
+    return (*specs, *(_read_leaving(root, name, lock.files[name], env) for name in left if lock))
+
+
+def _read_leaving(root: Path, name: str, file: str, env: str) -> ServiceSpec:
+    """Raises SpecError, also where the file is gone or is of another service by now."""
+    found = "there is no such file"
+    if (root / file).exists():
+        spec = read_service(root / file)
+        if spec.name == name:
+            return spec.model_copy(update={"leaving": True})
+        found = f"that is the service `{spec.name}`"
+    message = f"{file} is needed until the pools of `{name}` are gone, and {found}."
+    hint = f"Give it back (git has it), or put it into another file and name that here; {renew_command(env)} drops it in time."
+    raise SpecError([Problem(lock_name(env), f"services.{name}", message, hint=hint)])
 
 
 def examine(paths: Sequence[Path], *, env: Mapping[str, str] = NO_ENV) -> tuple[Reading, ...]:

@@ -86,12 +86,14 @@ class ServiceSpec(Written):
     """One service file, understood.
 
     `options` are alternatives; `ordered` says that an earlier one is preferred whatever it costs, both for
-    `options` and for the accelerators of one option. `not_acted_on` holds a sentence for each field that is known
+    `options` and for the accelerators of one option. `leaving`: whether the stack has no such service any more, and it is
+    here only until its replicas have left. `not_acted_on` holds a sentence for each field that is known
     and that nothing acts on yet; `assumed` one for each value that the file leaves out and that was filled in.
     """
 
     name: str
     file: str
+    leaving: bool = False
     options: tuple[ResourceOption, ...]
     ordered: bool = False
     model_size: ModelSize | None = None

@@ -21,9 +21,22 @@ from yaml.reader import ReaderError
 from spec.errors import Problem, SpecError, did_you_mean
 
 MAX_BYTES = 1024 * 1024
-MAX_NODES = 10_000
-"""Scalars, lists and maps of one file after its aliases are written out."""
 MAX_DEPTH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is, for what is said of it. `most`: scalars, lists and maps, after aliases are written out."""
+
+    words: str
+    hint: str
+    instead: str
+    most: int = 10_000
+
+
+SERVICE_FILE = Kind(
+    "service file", "See docs/service-file.md.", "Put data beside the service file, in its `workdir`."
+)
 
 Scalar = str | int | float | bool | None
 
@@ -73,17 +86,17 @@ class Node:
         return node, ()
 
 
-def load(path: Path) -> tuple[Node, list[Problem]]:
+def load(path: Path, kind: Kind = SERVICE_FILE, *, file: str = "") -> tuple[Node, list[Problem]]:
     """The file's one document, a map, and the problems that do not keep it from being understood.
 
-    Raises SpecError when the file can't be read or is not such YAML.
+    `file`: what errors call it; empty = its path. Raises SpecError when it can't be read or is not such YAML.
     """
-    return parse(_read(path), file=str(path))
+    file = file or str(path)
+    return _parse(_read(path, kind, file), kind, file)
 
 
-def parse(text: str, *, file: str) -> tuple[Node, list[Problem]]:
-    """The same for text that is already here; `file` is what errors call it."""
-    composer = _Composer(text, file)
+def _parse(text: str, kind: Kind, file: str) -> tuple[Node, list[Problem]]:
+    composer = _Composer(text, kind, file)
     try:
         root = composer.document()
     except yaml.MarkedYAMLError as e:
@@ -96,7 +109,7 @@ def parse(text: str, *, file: str) -> tuple[Node, list[Problem]]:
         raise SpecError([Problem(file, "", message, line)]) from e
     except (ValueError, OverflowError) as e:  # PyYAML lets these out for escapes beyond Unicode
         raise SpecError([Problem(file, "", "is not valid YAML: an escape in it is no character")]) from e
-    return _Placer(file).place(root, path="", line=root.line), composer.problems
+    return _Placer(kind, file).place(root, path="", line=root.line), composer.problems
 
 
 def resolve(text: str) -> Scalar:
@@ -124,12 +137,12 @@ _RESOLVED_TAGS = {_CORE + kind for kind in ("int", "float", "bool", "null")}
 _KNOWN_TAGS = _RESOLVED_TAGS | {_CORE + kind for kind in ("str", "map", "seq", "set")} | {"!"}
 
 
-def _read(path: Path) -> str:
-    file = str(path)
+def _read(path: Path, kind: Kind, file: str) -> str:
     try:
         if path.is_dir():
             hint = f"Name the files in it: {os.path.join(file, '*.yaml')}"  # noqa: PTH118 - keeps `./` as typed
-            raise SpecError([Problem(file, "", "is a directory, not a service file.", hint=hint)])
+            message = f"is a directory, not a {kind.words}."
+            raise SpecError([Problem(file, "", message, hint=hint if kind is SERVICE_FILE else None)])
         with path.open("rb") as f:
             raw = f.read(MAX_BYTES + 1)
     except FileNotFoundError as e:
@@ -138,8 +151,8 @@ def _read(path: Path) -> str:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else "its name is not usable"
         raise SpecError([Problem(file, "", f"can't be read: {reason}.")]) from e
     if len(raw) > MAX_BYTES:
-        hint = "Put data beside the service file, in its `workdir`."
-        raise SpecError([Problem(file, "", "is larger than 1 MiB: too large for a service file.", hint=hint)])
+        message = f"is larger than 1 MiB: too large for a {kind.words}."
+        raise SpecError([Problem(file, "", message, hint=kind.instead)])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as e:
@@ -169,8 +182,8 @@ def _syntax_problem(file: str, line: int | None, problem: str) -> Problem:
 class _Composer:
     """Makes nodes from PyYAML's events, without places: an aliased node is shared."""
 
-    def __init__(self, text: str, file: str) -> None:
-        self.file = file
+    def __init__(self, text: str, kind: Kind, file: str) -> None:
+        self.file, self._kind = file, kind
         self.problems: list[Problem] = []
         self._text = text
         self._anchors: dict[str, Node] = {}
@@ -182,22 +195,20 @@ class _Composer:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    hint = "One service per file: put the part after `---` into its own file."
+                    hint = f"One {self._kind.words} each: put the part after `---` into its own file."
                     self._fail(event, "holds more than one YAML document.", hint)
                 root = self._node(next(events), events, ())
         if root is None or root.value is None:
-            raise SpecError([Problem(self.file, "", "is empty.", hint="See docs/service-file.md.")])
+            raise SpecError([Problem(self.file, "", "is empty.", hint=self._kind.hint)])
         if not isinstance(root.value, dict):
-            hint = "See docs/service-file.md."
-            raise SpecError(
-                [Problem(self.file, "", "must be a map of fields (`name: value`).", root.line, hint=hint)]
-            )
+            message = "must be a map of fields (`name: value`)."
+            raise SpecError([Problem(self.file, "", message, root.line, hint=self._kind.hint)])
         return root
 
     def _node(self, event: Any, events: Iterator[Any], at: tuple[str, ...]) -> Node:
         self._nodes += 1
-        if self._nodes > MAX_NODES or len(at) > MAX_DEPTH:
-            self._fail(event, "has too many or too deeply nested values for a service file.")
+        if self._nodes > self._kind.most or len(at) > MAX_DEPTH:
+            self._fail(event, f"has too many or too deeply nested values for a {self._kind.words}.")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 self._fail(event, f"the alias `*{event.anchor}` refers to nothing written before it.")
@@ -263,14 +274,14 @@ def _has_surrogates(text: str) -> bool:
 class _Placer:
     """Copies the tree with the place of every node, so that an alias used twice becomes two nodes."""
 
-    def __init__(self, file: str) -> None:
-        self._file = file
+    def __init__(self, kind: Kind, file: str) -> None:
+        self._file, self._kind = file, kind
         self._nodes = 0
 
     def place(self, node: Node, *, path: str, line: int, depth: int = 0) -> Node:
         self._nodes += 1
-        if self._nodes > MAX_NODES or depth > MAX_DEPTH:
-            message = "its aliases unfold to more values than a service file may hold."
+        if self._nodes > self._kind.most or depth > MAX_DEPTH:
+            message = f"its aliases unfold to more values than a {self._kind.words} may hold."
             raise SpecError([Problem(self._file, "", message, node.line)])
         value: Scalar | list[Node] | dict[str, Node]
         if isinstance(node.value, dict):

@@ -3,8 +3,9 @@
 import pytest
 
 from cli.events import Report
-from cli.guard import pools_that_go, refuse_busy
+from cli.guard import pools_that_go, refuse_busy, refuse_unretired
 from cli.state import open_state
+from spec.desired import PoolState
 from spec.errors import OutsideError, RefusedError
 from spec.status import ReplicaState
 from tests.cli import written
@@ -100,3 +101,22 @@ def test_without_a_login_to_the_cloud_the_bucket_can_t_be_opened(monkeypatch, tm
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(OutsideError, match="no login to AWS"):
         open_state("s3://tradewind-state", "us-east-1")
+
+
+def test_a_pool_that_was_not_deployed_as_retiring_is_not_deleted():
+    report = Report()
+    for name, op, kind in (
+        ("told", "delete", GROUP),
+        ("untold", "delete", GROUP),
+        ("anew", "replace", GROUP),
+        ("other", "delete", "aws:ec2/eip:Eip"),
+    ):
+        report(pre(name, op=op, kind=kind))
+    before = dict.fromkeys(("untold", "anew", "other"), PoolState.ACTIVE) | {"told": PoolState.RETIRING}
+    with pytest.raises(RefusedError) as e:
+        refuse_unretired(report, before, renew="./tw plan --stack prod --lock")
+    assert str(e.value).startswith(
+        "refused: the update deletes pools that the controller was not told to drain:\n  untold\nPut their lines back"
+    )
+    assert "./tw plan --stack prod --lock lets them retire first" in str(e.value)
+    refuse_unretired(report, before | {"untold": PoolState.RETIRING}, renew="")

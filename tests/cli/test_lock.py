@@ -25,6 +25,9 @@ def tw(tmp_path, monkeypatch):
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.delenv("PULUMI_ACCESS_TOKEN", raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "nobody"))
     monkeypatch.setattr(plan, "Context", lambda stack: Context(stack, tmp_path))
     app = typer.Typer()
     plan.register(app)
@@ -61,6 +64,65 @@ def test_a_lock_is_written_with_a_line_for_each_change(tw):
         "+ qwen-7b.aws.use2-az3.L4x1.spot\npools.staging.lock: 8 pools; commit it\n"
     )
     assert tw.lock.read_text() == before
+
+
+def edited(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_without_a_login_to_pulumi_nothing_is_dropped_and_that_is_said(tw):
+    edited(tw.root / "Pulumi.staging.yaml", "maxPoolsPerService: 8", "maxPoolsPerService: 7")
+    first = tw("--stack", "staging", "--lock").output.splitlines()
+    assert [line.endswith("retiring; the controller drains it") for line in first] == [True, False]
+    text = tw.lock.read_text()
+    assert tw("--stack", "staging", "--lock").output == (
+        "1 pool stays retiring: whether an update has told the controller is not known here: log in to Pulumi (`pulumi "
+        "login`) and run this again\npools.staging.lock: no change, 8 pools\n"
+    )
+    assert tw.lock.read_text() == text
+
+
+def test_a_removed_service_stays_in_the_plan_scaled_to_nothing_as_long_as_its_file_is_there(tw):
+    edited(tw.root / "Pulumi.staging.yaml", "services/qwen-7b.yaml", "services/other.yaml")
+    path = tw.root / "services/qwen-7b.yaml"
+    (tw.root / "services/other.yaml").write_text(path.read_text().replace("name: qwen-7b", "name: other"))
+    assert "+ other.aws." in tw("--stack", "staging", "--lock").output
+    assert "  qwen-7b: services/qwen-7b.yaml\n" in tw.lock.read_text()
+    other, left = money.planned_of(Context("staging", tw.root)).plan.services
+    assert (other.name, left.name) == ("other", "qwen-7b")
+    assert {p.state for p in left.pools} == {PoolState.RETIRING}
+    assert left.scaling.max_replicas == 0
+    assert left.cost.worst_usd_hour == 0
+
+    path.rename(tw.root / "services/away.yaml")
+    failed = tw("--stack", "staging").exception
+    assert str(failed) == (
+        "pools.staging.lock: services.qwen-7b: services/qwen-7b.yaml is needed until the pools of `qwen-7b` are gone, and "
+        "there is no such file. Give it back (git has it), or put it into another file and name that here; ./tw plan --stack "
+        "staging --lock drops it in time."
+    )
+    (tw.root / "services/other.yaml").rename(path)
+    edited(tw.root / "Pulumi.staging.yaml", "services/other.yaml", "services/qwen-7b.yaml")
+    assert "are gone, and that is the service `other`." in str(tw("--stack", "staging").exception)
+    edited(tw.lock, "qwen-7b: services/qwen-7b.yaml", "qwen-7b: services/away.yaml")
+    assert tw("--stack", "staging").exit_code == 0
+
+
+def test_a_host_is_moved_by_a_renewal_only_and_it_says_so(tw):
+    edited(
+        tw.root / "Pulumi.staging.yaml",
+        "    deletion: allowed",
+        "    deletion: allowed\n    instanceType: c7i.large",
+    )
+    failed = tw("--stack", "staging").exception
+    assert "hosts.controller: is a t3.small, and tradewind:home says c7i.large." in str(failed)
+    assert tw("--stack", "staging", "--lock").output == (
+        "~ controller: aws/us-east-1/use1-az1 t3.small => aws/us-east-1/use1-az1 c7i.large: its machine stops and changes its "
+        "type\npools.staging.lock: 8 pools; commit it\n"
+    )
+    assert tw("--stack", "staging").exit_code == 0
 
 
 def test_the_plan_shows_the_locked_pools_and_what_would_be_chosen_today(tw):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.hosts import place_hosts
 from planner.layout import EdgeHost, _cidrs, layout, located
 from planner.plan import Plan, ServicePlan
 from planner.pricing import ZERO
@@ -67,8 +68,12 @@ PLAN = a_plan(
 )
 
 
+def placed(settings):
+    return layout(PLAN, settings, place_hosts(settings, ZONES, {}))
+
+
 def test_regions_have_the_zones_of_their_pools_and_hosts():
-    found = layout(PLAN, config(), ZONES)
+    found = placed(config())
     assert {(r.cloud, r.region): r.zones for r in found.regions} == {
         ("aws", "us-east-1"): ("use1-az1", "use1-az2", "use1-az4"),
         ("azure", "eastus"): (),
@@ -78,26 +83,26 @@ def test_regions_have_the_zones_of_their_pools_and_hosts():
 
 
 def test_hosts_of_an_edge_stand_in_different_zones_behind_a_balancer():
-    first, second = layout(PLAN, config(), ZONES).edges
+    first, second = placed(config()).edges
     assert first.hosts == (
-        EdgeHost("edge-aws-us-east-1-1", 1, "use1-az1"),
-        EdgeHost("edge-aws-us-east-1-2", 2, "use1-az2"),
+        EdgeHost("edge-aws-us-east-1-1", 1, "use1-az1", "c7i.large"),
+        EdgeHost("edge-aws-us-east-1-2", 2, "use1-az2", "c7i.large"),
     )
     assert first.balanced
-    assert second.hosts == (EdgeHost("edge-azure-eastus-1", 1, None),)
+    assert second.hosts == (EdgeHost("edge-azure-eastus-1", 1, None, "Standard_D2s_v5"),)
     assert not second.balanced
 
 
 def test_replicas_are_reached_privately_only_where_everybody_who_calls_them_is():
-    assert layout(PLAN, config(), ZONES).private_in("aws") == ()
+    assert placed(config()).private_in("aws") == ()
     alone = config(edges=[{"cloud": "aws", "region": "us-east-1"}])
-    assert layout(PLAN, alone, ZONES).private_in("aws") == ("us-east-1",)
-    assert layout(PLAN, alone, ZONES).private_in("gcp") == ()
+    assert placed(alone).private_in("aws") == ("us-east-1",)
+    assert placed(alone).private_in("gcp") == ()
 
 
 def test_a_range_that_is_too_small_is_named():
     with pytest.raises(InputError, match=r"10\.1\.0\.0/16 has room for 1 regions, and there are 3"):
-        layout(PLAN, config(addresses={"cidr": "10.1.0.0/16"}), ZONES)
+        placed(config(addresses={"cidr": "10.1.0.0/16"}))
 
 
 @given(PLACES)
@@ -127,7 +132,7 @@ def test_a_network_of_the_user_s_says_which_zones_its_region_has():
         "edges": [{"cloud": "aws", "region": "eu-south-1", "hosts": 2}],
         "network": {"aws/eu-south-1": {"id": "vpc-1", "subnets": {"eus1-az2": "b", "eus1-az1": "a"}}},
     }
-    (edge,) = layout(PLAN, config(**settings), ZONES).edges
+    (edge,) = placed(config(**settings)).edges
     assert [host.zone for host in edge.hosts] == ["eus1-az1", "eus1-az2"]
 
 
@@ -136,5 +141,5 @@ def test_a_host_stands_where_the_user_s_network_has_a_subnet():
         "edges": [{"cloud": "aws", "region": "us-east-1", "hosts": 2}],
         "network": {"aws/us-east-1": {"id": "vpc-1", "subnets": {"use1-az4": "a"}}},
     }
-    found = layout(PLAN, config(**settings), ZONES)
+    found = placed(config(**settings))
     assert {host.zone for host in found.edges[0].hosts} == {found.home_zone} == {"use1-az4"}

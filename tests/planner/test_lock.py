@@ -1,4 +1,4 @@
-"""A lock holds the set of pools: prices rank it and settings may retire from it, but only a renewal takes or drops pools."""
+"""A lock holds the set of pools: prices rank it and settings may retire from it, but nothing here takes or drops pools."""
 
 from dataclasses import replace
 
@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from catalog.load import Catalog, Offer
 from planner.constraints import Constraints
-from planner.lock import renewed
 from planner.planner import plan
 from spec.desired import PoolState, Scaling
 from spec.errors import SpecError
@@ -47,11 +46,12 @@ TODAY = table(use1_az1=0.1, use1_az2=0.2, usw2_az1=0.3, usw2_az2=0.4)
 TWO_POOLS = Constraints(clouds=("aws",), max_pools_per_service=2)
 
 
-def a_service(name="svc", market=Market.SPOT, **scaling):
+def a_service(name="svc", market=Market.SPOT, *, leaving=False, **scaling):
     option = ResourceOption(accelerators=(Accelerator(name="L4", count=1),), market=market)
     return ServiceSpec(
         name=name,
         file=f"{name}.yaml",
+        leaving=leaving,
         options=(option,),
         run="serve",
         port=8000,
@@ -66,7 +66,7 @@ def pool(zone, market="spot", service="svc"):
 def lock_of(*zones, retiring=(), types=("g6.xlarge",)):
     pools = {pool(z): LockedPool(instance_types=types) for z in zones}
     pools |= {pool(z): LockedPool(instance_types=types, state=PoolState.RETIRING) for z in retiring}
-    return Lock(schema=1, pools=pools)
+    return Lock(schema=2, pools=pools)
 
 
 def planned(lock, catalog=TODAY, constraints=TWO_POOLS, service=None):
@@ -114,7 +114,7 @@ def test_a_retiring_pool_stays_declared_until_a_renewal_drops_it():
         "use1-az1": PoolState.ACTIVE,
         "usw2-az2": PoolState.RETIRING,
     }
-    note = f"{pool('usw2-az2')} is retiring: when it is empty, ./tw plan --stack prod --lock drops it"
+    note = f"{pool('usw2-az2')} is retiring: when that is deployed and it is empty, ./tw plan --stack prod --lock drops it"
     assert note in found.notes
 
 
@@ -134,7 +134,7 @@ def test_what_the_settings_leave_out_retires_with_the_reason():
 def test_a_market_that_the_file_no_longer_asks_for_retires():
     held = lock_of("use1-az1")
     both = Lock(
-        schema=1,
+        schema=2,
         pools={**held.pools, pool("use1-az1", "on_demand"): LockedPool(instance_types=("g6.xlarge",))},
     )
     fallback = a_service(dynamic_ondemand_fallback=True)
@@ -147,11 +147,53 @@ def test_a_market_that_the_file_no_longer_asks_for_retires():
 
 
 def test_a_price_that_is_gone_is_told_with_both_ways_out():
-    text = unfit(lock_of("use1-az1", "usw2-az2"), catalog=table(use1_az1=0.1))
-    assert text == (
-        f"pools.prod.lock: {pool('usw2-az2')}: no price is known for g6.xlarge. Put the row back into catalog/prices.csv, "
-        "or ./tw plan --stack prod --lock drops the pool."
+    text = unfit(lock_of("use1-az1", "usw2-az2"), catalog=table(use1_az1=0.1, usw2_az1=0.3))
+    assert text.startswith(f"pools.prod.lock: pools.{pool('usw2-az2')}: no price is known for g6.xlarge. ")
+    assert text.endswith(
+        "Put the row back into catalog/prices.csv, or ./tw plan --stack prod --lock retires the pool."
     )
+
+
+def test_a_pool_whose_price_is_gone_retires_at_what_it_cost_when_it_was_taken():
+    gone = an_offer("usw2-az2", 0.2, instance_type="g6.2xlarge")  # its zone is still known
+    catalog = Catalog((*table(use1_az1=0.1).offers, gone))
+    lost = LockedPool(instance_types=("g6.xlarge",), usd_hour=0.7, state=PoolState.RETIRING)
+    lock = Lock(schema=2, pools={**lock_of("use1-az1").pools, pool("usw2-az2"): lost})
+    found = {p.id: p for p in planned(lock, catalog=catalog).pools}[pool("usw2-az2")]
+    assert (found.region, found.zone, found.state) == ("us-west-2", "usw2-az2", PoolState.RETIRING)
+    assert (found.price_usd_hour, found.prices.as_of) == (0.7, "unknown")
+    assert f"{found.id} is retiring: no price is known any more for g6.xlarge" in (
+        planned(lock, catalog=catalog).notes
+    )
+
+
+def test_a_pool_that_retires_with_no_price_at_all_asks_for_one():
+    lock = lock_of("use1-az1", retiring=["use1-az2"])
+    catalog = Catalog((an_offer("use1-az1", 0.1), an_offer("use1-az2", None)))
+    assert unfit(lock, catalog=catalog).endswith(
+        "no price is known for g6.xlarge. Say what it cost, with `usd_hour`, so that it is counted while it retires."
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool_id", "types", "near"),
+    [
+        (pool("use1-az11"), ["g6.xlarge"], "use1-az1"),
+        (pool("use1-az1").replace("L4x1", "L4x11"), ["g6.xlarge"], "L4x1"),
+        (pool("use1-az1"), ["g6.xlrage"], "g6.xlarge"),
+    ],
+)
+def test_a_misspelt_place_shape_or_type_is_told_with_the_nearest_name(pool_id, types, near):
+    lock = Lock(
+        schema=2, pools={**lock_of("use1-az2").pools, pool_id: LockedPool(instance_types=tuple(types))}
+    )
+    assert f"no price is known for {types[0]}. Did you mean `{near}`? Put the row back" in unfit(lock)
+
+
+def test_several_types_in_a_group_of_one_type_are_told():
+    held = "svc.gcp.us-central1-a.L4x1.spot"
+    lock = Lock(schema=2, pools={**lock_of("use1-az1").pools, held: LockedPool(instance_types=("a", "b"))})
+    assert f"pools.{held}: has 2 instance types: a, b. A group of gcp has one." in unfit(lock)
 
 
 def test_a_market_without_a_price_is_a_price_that_is_gone():
@@ -160,22 +202,23 @@ def test_a_market_without_a_price_is_a_price_that_is_gone():
 
 
 def test_a_service_without_pools_is_told():
-    assert unfit(Lock(schema=1)) == (
-        "pools.prod.lock: has no pool of the service `svc`. ./tw plan --stack prod --lock takes some."
+    assert unfit(Lock(schema=2)) == (
+        "pools.prod.lock: pools: has no pool of the service `svc`. ./tw plan --stack prod --lock takes some."
     )
 
 
-def test_pools_of_a_service_that_is_gone_are_told():
-    other = Lock(
-        schema=1,
-        pools={
-            **lock_of("use1-az1").pools,
-            pool("use1-az1", service="old"): LockedPool(instance_types=("g6.xlarge",)),
-        },
+def with_old(state=PoolState.ACTIVE):
+    """The lock of one pool, and one of a service that the stack no longer names."""
+    old = LockedPool(instance_types=("g6.xlarge",), state=state)
+    return Lock(schema=2, pools={**lock_of("use1-az1").pools, pool("use1-az2", service="old"): old})
+
+
+def test_pools_of_a_service_whose_file_nobody_names_are_told_with_the_way_out():
+    assert unfit(with_old()) == (
+        "pools.prod.lock: pools: has pools of `old`, which is no service of this stack. If it was removed, its pools are "
+        "declared until they are empty, and that takes its file. Add `old: FILE` to `services` of pools.prod.lock, or give "
+        "it back to the stack."
     )
-    text = unfit(other)
-    assert "pools.prod.lock: has pools of `old`, which is no service of this stack. Give it back" in text
-    assert "./tw plan --stack prod --lock drops them." in text
 
 
 def test_a_service_all_of_whose_pools_retire_has_nowhere_to_go():
@@ -186,57 +229,35 @@ def test_a_service_all_of_whose_pools_retire_has_nowhere_to_go():
     )
 
 
-# ---------------------------------------------------------------- how it is renewed
+# ---------------------------------------------------------------- a service that leaves
 
 
-def renewal(old, catalog=TODAY):
-    fresh = plan([a_service()], catalog, TWO_POOLS, env="prod")
-    return renewed(old, fresh, catalog)
+def leaving(lock, catalog=TODAY, constraints=TWO_POOLS):
+    services = [a_service(), a_service("old", leaving=True)]
+    return plan(services, catalog, constraints, env="prod", lock=lock)
 
 
-def zones_of(lock):
-    return {i.split(".")[2]: p.state.value for i, p in lock.pools.items()}
+@pytest.mark.parametrize("state", PoolState)
+def test_a_service_that_leaves_is_scaled_to_nothing_and_its_pools_retire_with_their_maximum(state):
+    stays, old = leaving(with_old(state)).services
+    assert stays.pools[0].state is PoolState.ACTIVE
+    assert (old.scaling.min_replicas, old.scaling.max_replicas, old.scaling.surge) == (0, 0, 0)
+    assert [(p.state, p.max_size) for p in old.pools] == [(PoolState.RETIRING, 3)]
+    assert (old.cost.expected_usd_hour, old.cost.worst_usd_hour) == (0, 0)
+    assert old.cost.runaway_usd_hour > 0, "what is declared can still be spent"
+    assert old.notes[0].startswith("old leaves: it is scaled to nothing")
 
 
-def test_a_first_lock_takes_what_prices_choose():
-    lock, lines = renewal(None)
-    assert zones_of(lock) == {"use1-az1": "active", "usw2-az1": "active"}
-    assert lines == (f"+ {pool('use1-az1')}", f"+ {pool('usw2-az1')}")
-    assert lock.pools[pool("use1-az1")].usd_hour == 0.1
+def test_a_service_that_leaves_may_stand_where_nothing_may_be_launched_any_more():
+    elsewhere = replace(TWO_POOLS, regions=("us-west-2",))
+    lock = Lock(schema=2, pools={**with_old().pools, **lock_of("usw2-az1").pools})
+    _, old = leaving(lock, constraints=elsewhere).services
+    assert [p.zone for p in old.pools] == ["use1-az2"]
 
 
-def test_a_pool_leaves_in_two_steps():
-    first, lines = renewal(lock_of("use1-az1", "usw2-az2"))
-    assert zones_of(first) == {"use1-az1": "active", "usw2-az1": "active", "usw2-az2": "retiring"}
-    assert f"~ {pool('usw2-az2')}: retiring; the controller drains it" in lines
-    second, lines = renewal(first)
-    assert zones_of(second) == {"use1-az1": "active", "usw2-az1": "active"}
-    assert lines == (f"- {pool('usw2-az2')}: it was retiring",)
-    assert renewal(second) == (second, ())
-
-
-def test_a_retiring_pool_that_is_wanted_again_stays():
-    lock, lines = renewal(lock_of("usw2-az1", retiring=["use1-az1"]))
-    assert zones_of(lock) == {"use1-az1": "active", "usw2-az1": "active"}
-    assert lines == (f"+ {pool('use1-az1')}: no longer retiring",)
-
-
-def test_a_new_price_alone_changes_nothing_in_the_file():
-    before, _ = renewal(None)
-    assert renewal(before, table(use1_az1=0.11, use1_az2=0.2, usw2_az1=0.31, usw2_az2=0.4)) == (before, ())
-
-
-def test_other_instance_types_are_said():
-    lines = renewal(lock_of("use1-az1", "usw2-az1", types=("g6.2xlarge",)))[1]
-    assert f"~ {pool('use1-az1')}: g6.2xlarge => g6.xlarge" in lines
-
-
-def test_a_pool_without_a_price_or_a_service_goes_at_once():
-    other = LockedPool(instance_types=("g6.xlarge",))
-    old = Lock(
-        schema=1, pools={**lock_of("use1-az1", "usw2-az2").pools, pool("use1-az1", service="old"): other}
-    )
-    lock, lines = renewal(old, table(use1_az1=0.1, usw2_az1=0.3))
-    assert zones_of(lock) == {"use1-az1": "active", "usw2-az1": "active"}
-    assert f"- {pool('usw2-az2')}: no price is known for it any more" in lines
-    assert f"- {pool('use1-az1', service='old')}: its service is gone" in lines
+def test_a_service_that_leaves_needs_no_price_of_today():
+    other = an_offer("use1-az2", 0.2, instance_type="g6.2xlarge")
+    catalog = Catalog((an_offer("use1-az1", 0.1), other))
+    old = LockedPool(instance_types=("g6.xlarge",), usd_hour=0.5)
+    lock = Lock(schema=2, pools={**lock_of("use1-az1").pools, pool("use1-az2", service="old"): old})
+    assert [p.price_usd_hour for p in leaving(lock, catalog).services[1].pools] == [0.5]

@@ -18,11 +18,12 @@ EDGE = EdgePlace(
     "edge-aws-us-east-1",
     "aws",
     REGION,
-    "",
-    tuple(EdgeHost(f"edge-aws-us-east-1-{n}", n, zone) for n, zone in enumerate(ZONES, start=1)),
+    tuple(EdgeHost(f"edge-aws-us-east-1-{n}", n, zone, "c7i.large") for n, zone in enumerate(ZONES, start=1)),
 )
-AT_HOME = Layout(("aws", REGION), ZONES[0], (Region("aws", REGION, ZONES, "10.1.0.0/16"),), (EDGE,))
-AWAY = Layout(("gcp", "us-central1"), "a", AT_HOME.regions, (EDGE,))
+AT_HOME = Layout(
+    ("aws", REGION), ZONES[0], "t3.small", (Region("aws", REGION, ZONES, "10.1.0.0/16"),), (EDGE,)
+)
+AWAY = Layout(("gcp", "us-central1"), "a", "e2-small", AT_HOME.regions, (EDGE,))
 GOOGLE = Foreign(issuer="https://accounts.google.com", subject="1", audience=audiences.AWS)
 
 

@@ -15,12 +15,14 @@ EDGE = EdgePlace(
     "edge-gcp-us-central1",
     "gcp",
     REGION,
-    "",
-    tuple(EdgeHost(f"edge-gcp-us-central1-{n}", n, zone) for n, zone in enumerate(ZONES, start=1)),
+    tuple(
+        EdgeHost(f"edge-gcp-us-central1-{n}", n, zone, "e2-standard-2")
+        for n, zone in enumerate(ZONES, start=1)
+    ),
 )
 REGIONS = (Region("gcp", REGION, ZONES, "10.1.0.0/16"),)
-AT_HOME = Layout(("gcp", REGION), ZONES[0], REGIONS, (EDGE,))
-AWAY = Layout(("aws", "us-east-1"), "use1-az1", REGIONS, ())
+AT_HOME = Layout(("gcp", REGION), ZONES[0], "e2-small", REGIONS, (EDGE,))
+AWAY = Layout(("aws", "us-east-1"), "use1-az1", "t3.small", REGIONS, ())
 
 
 def assembled(tmp_path, layout, *, away=False, use=lambda parts, addresses: None):

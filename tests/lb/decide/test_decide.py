@@ -594,3 +594,21 @@ def test_a_replica_says_since_when_it_is_in_its_state():
     world = settled()
     since = {r.since for r in world.memory.replicas.values()}
     assert all(START < s < world.now for s in since)
+
+
+def test_a_service_that_leaves_drains_to_nothing_and_its_pools_stay_empty():
+    """As the stack declares one that it has no longer: nothing wanted, no surge, all pools retiring."""
+    world = settled()
+    assert world.ready() == 2
+    gone = [a_service(replicas=0, most=0, surge=0)]
+    pools = tuple(p.model_copy(update={"state": PoolState.RETIRING}) for p in world.desired.pools)
+    world.desired = world.desired.model_copy(update={"services": tuple(gone), "pools": pools})
+    first = world.run(1)[0]
+    assert "draining: its pool is retiring" in "\n".join(first.reasons), (
+        "no machine is ended before it has drained"
+    )
+    assert not [c for c in first.commands if isinstance(c, Terminate)]
+    world.run(60)
+    assert not world.machines
+    world.asks(50, held=20)
+    assert not [c for d in world.run(60) for c in d.commands if isinstance(c, SetSize)]

@@ -15,12 +15,13 @@ from cli import money
 from cli.backend import providers_of
 from cli.context import Context
 from cli.deployed import states
-from cli.guard import pools_that_go, refuse_busy, refuse_unretired
+from cli.guard import began, pools_that_go, refuse_busy, refuse_unretired
+from cli.outputs import whereabouts
 from cli.repair import update_lock
-from cli.state import open_state
+from cli.state import CloudState
 from planner.plan import Plan
 from spec import secrets
-from spec.errors import OutsideError
+from spec.errors import InputError, OutsideError
 from spec.lock import renew_command
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ def up(context: Context, plan: Plan) -> None:
 
 def _spare_busy_pools(session: Session, planned: Report) -> None:
     """Raises RefusedError; the state bucket is asked only when a pool goes."""
-    going, home = pools_that_go(planned), session.context.config.home
-    url = session.outputs(session.context.env).get("state_url")
-    if going and home and url:
-        refuse_busy(going, open_state(url, home.region))
+    if going := pools_that_go(planned):
+        try:
+            state: CloudState | None = CloudState(session.context, whereabouts(session.context))
+        except InputError:  # no update has ended well
+            state = None
+        refuse_busy(going, state, began=began(planned))
 
 
 def down(context: Context) -> None:
@@ -81,13 +84,14 @@ def needs_the_users_own(session: Session) -> None:
 
 
 def _print_ready(context: Context, outputs: Mapping[str, Any], *, changed: bool) -> None:
-    cname = outputs.get("cname")
+    cname, stack = outputs.get("cname"), context.stack
     lines = (
-        f"stack {context.stack}: {'declared' if changed else 'declared, no change'}",
+        f"stack {stack}: {'declared' if changed else 'declared, no change'}",
         f"  endpoint  {outputs.get('endpoint')}/v1",
         f"  state     {outputs.get('state_url')}; status.json is there when the controller has booted",
         *([f"  name      set this record where your zone is: {cname}"] if cname else []),
-        "  next      docs/first-real-deployment.md says how to look at hosts and replicas",
+        f"  next      ./tw wait --stack {stack}     until its replicas are ready and its edge answers: hosts boot in minutes",
+        f"            ./tw status --stack {stack}   how it is; ./tw explain --stack {stack} says why",
     )
     for line in lines:
         out.print(line, markup=False)

@@ -38,6 +38,11 @@ class Context:
             raise InputError(f"--stack {self.stack}: that name is taken in .tradewind/; choose another")
 
     @property
+    def is_local(self) -> bool:
+        """Whether it runs on this computer. What was started here counts, also while its settings are broken."""
+        return self.state_dir.is_dir() or (self.home / "logs").is_dir() or self.config.is_local
+
+    @property
     def env(self) -> str:
         """The environment that the stack is, or is a part of."""
         return self.config.env(self.stack)

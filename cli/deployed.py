@@ -7,36 +7,28 @@ answer too: then a pool is taken for deployed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cli.backend import users_own
+from cli.backend import Backend, users_own
 from cli.context import Context
+from cli.outputs import NoStack, outputs_of
 from planner.renewal import Deployed
 from spec.clouds import CLOUDS
 from spec.desired import PoolState
 from spec.errors import OutsideError
 from spec.names import cloud_of
 
-if TYPE_CHECKING:
-    from cli.pulumi import Cli
-
 
 def deployed(context: Context) -> Deployed:
     """Of all stacks of the environment; clouds of which nothing can be known are named with the reason."""
-    from cli import pulumi
-
     own = users_own(context)
     if own is None:
         return Deployed(unknown=dict.fromkeys(CLOUDS, "log in to Pulumi (`pulumi login`) and run this again"))
-    try:
-        cli = pulumi.command(context, own)
-    except OutsideError as e:
-        return Deployed(unknown=dict.fromkeys(CLOUDS, str(e)))
     pools: dict[str, PoolState] = {}
     unknown: dict[str, str] = {}
     by_cloud = {c: f"{context.env}-{c}" if c in context.config.apart else context.env for c in CLOUDS}
     for stack in sorted(set(by_cloud.values())):
-        found = _states(cli, stack)
+        found = _states(own, stack)
         if isinstance(found, str):
             unknown |= {cloud: found for cloud, of in by_cloud.items() if of == stack}
         else:
@@ -44,17 +36,14 @@ def deployed(context: Context) -> Deployed:
     return Deployed({i: state for i, state in pools.items() if cloud_of(i) not in unknown}, unknown)
 
 
-def _states(cli: Cli, stack: str) -> dict[str, PoolState] | str:
+def _states(backend: Backend, stack: str) -> dict[str, PoolState] | str:
     """By pool; none of a stack that does not exist; a text where that can't be known: why."""
-    from pulumi import automation as auto
-
     try:
-        return states(cli.outputs(stack))
-    except auto.StackNotFoundError:
+        return states(outputs_of(backend, stack))
+    except NoStack:
         return {}
-    except (auto.CommandError, OutsideError) as e:
-        said = [line for line in str(e).splitlines() if "error:" in line] or str(e).splitlines()
-        return f"stack {stack}: {said[0].strip()}"
+    except OutsideError as e:
+        return str(e)
 
 
 def states(outputs: Mapping[str, Any]) -> dict[str, PoolState]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.options import StackOption, there
+from cli.state import progress, state_of
 
 
 def register(app: typer.Typer) -> None:
@@ -33,8 +34,9 @@ def explain(
         past,
     )  # loads the controller's decision: the other commands start a sixth of a second sooner
 
-    context = there(stack)
-    ticks = asyncio.run(past.find(context, at, service, last))
+    state = state_of(there(stack))
+    with progress.status("reading the journal ..."), state.told():
+        ticks = asyncio.run(past.find(state, at, service, last))
     if as_json:
         print(json.dumps({"ticks": [past.as_object(tick) for tick in ticks]}))
         return

@@ -3,26 +3,26 @@
 Nor is one that the controller was never told to drain: it may launch there while the update runs.
 
 The stack program can't know, because it never asks what it deployed; so `tw up` asks, before an update that deletes or
-replaces pools. What can't be read counts as busy.
+replaces pools. What can't be read counts as busy, also a status that is not there: somebody may have removed it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterable, Mapping
 
-from pydantic import ValidationError
-
 from cli.events import Report
-from lb.bucket import Bucket, BucketError, ObjectNotFound
+from cli.state import NotThere, State
+from cli.told import age_s, read_status
 from policies.pools import POOLS
 from spec.desired import PoolState
-from spec.errors import RefusedError
-from spec.status import ReplicaState, Status
+from spec.errors import OutsideError, RefusedError
+from spec.status import ReplicaState
 
 STALE_S = 600.0
 """The controller writes its status every few seconds; after ten minutes without, it is not known what runs."""
+
+DESIRED = "desired"
+"""The name of the object that the controller begins with, in every cloud."""
 
 _ENDS_A_POOL = frozenset({"delete", "replace"})
 
@@ -44,17 +44,32 @@ def refuse_unretired(report: Report, deployed: Mapping[str, PoolState], *, renew
         )
 
 
-def refuse_busy(going: Iterable[str], bucket: Bucket, *, now: float | None = None) -> None:
-    """Raises RefusedError where one of the pools holds replicas, or where that is not known."""
+def began(report: Report) -> bool:
+    """Whether a desired state was there before: without one no controller has launched anything."""
+    return any(s.urn.rsplit("::", 1)[-1] == DESIRED and s.op != "create" for s in report.steps)
+
+
+def refuse_busy(
+    going: Iterable[str], state: State | None, *, began: bool = True, now: float | None = None
+) -> None:
+    """Raises RefusedError where one of the pools holds replicas, or where that is not known.
+
+    `state`: None where the stack has no output that names its bucket; then `began` tells whether anything may run.
+    """
     pools = set(going)
-    if not pools:
+    if not pools or (state is None and not began):
         return
+    if state is None:
+        why = "no update has ended well yet, but a controller may have begun with what the last one declared"
+        raise RefusedError(_unknown(pools, why))
     try:
-        status = Status.model_validate_json(asyncio.run(bucket.get("status.json")))
-    except ObjectNotFound:
-        return  # no controller ever ran, so nothing was ever launched
-    except (BucketError, ValidationError) as e:
-        raise RefusedError(_unknown(pools, f"its status can't be read: {str(e).splitlines()[0]}")) from None
+        status = read_status(state)
+    except NotThere:
+        why = f"{state.where} has no status.json: its controller has not begun yet, or somebody removed it"
+        raise RefusedError(_unknown(pools, why)) from None
+    except OutsideError as e:
+        why = f"its status can't be read: {str(e).splitlines()[0]}"
+        raise RefusedError(_unknown(pools, why)) from None
     busy: dict[str, int] = {}
     for replica in (r for service in status.services for r in service.replicas):
         if replica.pool in pools and replica.state is not ReplicaState.GONE:
@@ -66,7 +81,7 @@ def refuse_busy(going: Iterable[str], bucket: Bucket, *, now: float | None = Non
             "Let them retire first (`state: retiring` in the lock: the controller drains them), and run this again when "
             "they are empty."
         )
-    age = (time.time() if now is None else now) - status.written_at
+    age = age_s(status) if now is None else now - status.written_at
     if age > STALE_S:
         raise RefusedError(_unknown(pools, f"its status is {age / 60:.0f} minutes old"))
 
@@ -74,5 +89,6 @@ def refuse_busy(going: Iterable[str], bucket: Bucket, *, now: float | None = Non
 def _unknown(pools: set[str], why: str) -> str:
     return (
         f"refused: the update deletes {len(pools)} pools, and whether they hold replicas is not known: {why}. See that the "
-        "controller runs. Where nothing is to be saved, `pulumi up` asks nobody."
+        "controller runs (`./tw wait`), or let the pools retire first (`state: retiring` in the lock). Where nothing is to be "
+        "saved, `pulumi up` asks nobody."
     )

@@ -23,10 +23,20 @@ def register(app: typer.Typer) -> None:
 
 def show(stack: Annotated[str, typer.Option(help="Stack whose key to print.")] = "dev") -> None:
     """Print the API key of the stack, to paste it or to hand it to another program."""
+    context = Context(stack)
     try:
-        print(Context(stack).key_file.read_text().strip())
+        print(context.key_file.read_text().strip())
     except FileNotFoundError:
+        if not context.is_local:
+            raise _only_its_hash(context) from None
         raise InputError(f"stack `{stack}` has no API key yet; ./tw up --stack {stack} makes one") from None
+
+
+def _only_its_hash(context: Context) -> InputError:
+    return InputError(
+        f"stack {context.env} is in the clouds, where only the hash of its callers' key is kept. The key itself is in "
+        f"Pulumi's configuration: pulumi config get --stack {context.env} --path 'tradewind:secrets.{CALLER_KEY}'"
+    )
 
 
 def new(stack: Annotated[str, typer.Option(help="Stack in the clouds that the key is for.")]) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from cli import log_files, log_lines
+from cli import afar, log_files, log_lines
 from cli.context import Context
 from cli.log_files import Choice, Following, Source
 from cli.log_lines import Line, Secrets
@@ -45,6 +45,8 @@ def logs(  # noqa: PLR0917  options, each with its name
 ) -> None:
     """Show the last lines of all logs but the access log, or of those that are named."""
     context = there(stack)
+    if not context.is_local:
+        raise afar.no_logs(context)
     chosen = _chosen(context, replica, controller=controller, edge=edge, envoy=envoy, access=access)
     printer = _Printer(context, marked=len(chosen()) > 1, as_json=as_json)
     following = _Followers(chosen) if follow else None

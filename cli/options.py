@@ -16,10 +16,9 @@ StackOption = Annotated[str, typer.Option(help="Stack, named after its file Pulu
 
 
 def there(stack: str) -> Context:
-    """The stack; raises InputError when there is no such one, or nothing of it."""
+    """The stack; raises InputError when there is no such one, or nothing of it on this computer, where it should be."""
     context = Context(stack)
-    if not context.home.exists():
-        _ = context.config  # a name that nobody configured is said first
+    if not context.home.exists() and context.is_local:  # a name that nobody configured is said first
         raise InputError(f"stack `{stack}` is not up; `make up STACK={stack}` starts it")
     return context
 

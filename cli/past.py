@@ -9,10 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from cli.context import Context
 from cli.moments import date_and_clock, moment
+from cli.state import State
 from cli.tick import Told, is_event
-from lb.bucket import Bucket, open_bucket
 from lb.journal import Place, as_json
 from lb.replay import Reader, Tick, code_version
 from spec.errors import InputError
@@ -32,14 +31,14 @@ class Again(StrEnum):
     UNKNOWN = "unknown"
 
 
-async def find(context: Context, at: str | None, service: str | None, last: int) -> list[Tick]:
+async def find(state: State, at: str | None, service: str | None, last: int) -> list[Tick]:
     """The ticks to tell of, oldest first. Raises InputError where nothing is kept of the moment or the service."""
-    reader = await Reader.open(journal_of(context))
+    reader, stack = await Reader.open(state.bucket), state.context.stack
     kept = await reader.kept()
     if kept is None:
         raise InputError(
-            f"stack {context.stack} has no journal yet: its controller has decided nothing. "
-            f"`./tw logs --controller --stack {context.stack}` shows what it does."
+            f"stack {stack} has no journal yet: its controller has decided nothing. "
+            f"`./tw logs --controller --stack {stack}` shows what it does."
         )
     now = time.time()
     if at is None:
@@ -49,17 +48,12 @@ async def find(context: Context, at: str | None, service: str | None, last: int)
         tick = await reader.at(asked) if asked <= now else None
         if tick is None:
             raise InputError(
-                f"--at {at}: the journal of stack {context.stack} goes from {date_and_clock(kept[0])} "
+                f"--at {at}: the journal of stack {stack} goes from {date_and_clock(kept[0])} "
                 f"to {date_and_clock(max(now, kept[1]))}"
             )
         ticks = [tick]
     _check_service(service, ticks)
     return ticks
-
-
-def journal_of(context: Context) -> Bucket:
-    """The state bucket that has the stack's journal."""
-    return open_bucket(context.state_dir.absolute().as_uri())
 
 
 async def _events(reader: Reader, service: str | None, last: int) -> list[Tick]:

@@ -5,7 +5,6 @@ Which backend, home and plugins it works with is `cli.backend`'s to say.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from pulumi import automation as auto
 from pulumi.automation.errors import create_command_error
@@ -34,18 +33,15 @@ LOGS_KEPT = 20
 OnLine = Callable[[str], None]
 
 
-def command(context: Context, backend: Backend | None = None) -> Cli:
-    """The CLI, with the environment that it and its plugins need. Raises OutsideError when it is not there.
-
-    `backend`: None = the one that the stack is deployed with.
-    """
+def command(context: Context) -> Cli:
+    """The CLI, with the environment that it and its plugins need. Raises OutsideError when it is not there."""
     folder = pulumi_cli.find()
     if folder is None:
         raise OutsideError("the Pulumi CLI is missing; run: make setup")
     # The old language host takes `python3` from PATH, so the environment comes first.
     os.environ["PATH"] = f"{context.root / '.venv' / 'bin'}:{folder}:{os.environ.get('PATH', '')}"
     _forget_logs(context.root / ".tradewind" / "pulumi" / "logs")
-    return Cli(context, version=pulumi_cli.version(folder), backend=backend or backend_of(context))
+    return Cli(context, version=pulumi_cli.version(folder), backend=backend_of(context))
 
 
 def _forget_logs(folder: Path) -> None:
@@ -115,11 +111,6 @@ class Cli(auto.PulumiCommand):
         if result.code != 0:
             raise create_command_error(result)
         return result
-
-    def outputs(self, stack: str) -> dict[str, Any]:
-        """Of the last update of that stack; secrets stay hidden. Raises auto.CommandError, and StackNotFoundError of these."""
-        words = ["stack", "output", "--json", "--stack", stack]
-        return json.loads(self.run(words, str(self.backend.work_dir), self.backend.env).stdout or "{}")
 
     @contextmanager
     def interruptible(self, say: OnLine) -> Generator[None]:

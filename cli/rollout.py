@@ -6,27 +6,26 @@ answer comes in the status.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from cli.context import Context
 from cli.options import StackOption, there
-from cli.status import alive, read_status, rollout_line
+from cli.state import Silent, State, state_of
+from cli.status_page import rollout_line
+from cli.told import alive, read_status
 from spec.errors import InputError, OutsideError
 from spec.status import ServiceStatus
 from spec.wish import Action, WishFile, new_id, path_of
 
-if TYPE_CHECKING:
-    from lb.bucket import Bucket
-
 ANSWER_WITHIN_S = 10.0
+ANSWER_AFAR_WITHIN_S = 30.0
 POLL_S = 0.2
+POLL_AFAR_S = 1.0
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -46,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
 def status(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
     """Show each service's last rollout: its phase, how far it is, and why it stopped where it did."""
-    found = read_status(there(stack)).services
+    found = read_status(state_of(there(stack))).services
     chosen = found if service is None else (_chosen(found, service),)
     if as_json:
         told = {s.name: s.rollout.model_dump(mode="json") if s.rollout else None for s in chosen}
@@ -58,43 +57,48 @@ def status(stack: StackOption = "dev", service: ServiceOption = None, as_json: J
 
 def pause(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
     """Move no further replica; one that is in the middle of it finishes."""
-    _ask(there(stack), service, Action.PAUSE, as_json=as_json)
+    _ask(state_of(there(stack)), service, Action.PAUSE, as_json=as_json)
 
 
 def resume(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
     """Go on with a paused rollout, or try one that failed or was aborted once more."""
-    _ask(there(stack), service, Action.RESUME, as_json=as_json)
+    _ask(state_of(there(stack)), service, Action.RESUME, as_json=as_json)
 
 
 def abort(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
     """Go back to the bundle before, on every replica."""
-    _ask(there(stack), service, Action.ABORT, as_json=as_json)
+    _ask(state_of(there(stack)), service, Action.ABORT, as_json=as_json)
 
 
-def _ask(context: Context, service: str | None, action: Action, *, as_json: bool) -> None:
-    found = read_status(context)
+def _ask(state: State, service: str | None, action: Action, *, as_json: bool) -> None:
+    found = read_status(state)
     name = _chosen(found.services, service).name
     wish_id = new_id()
     content = WishFile(schema=1, service=name, action=action).model_dump_json(by_alias=True)
-    bucket = _bucket(context)
-    asyncio.run(bucket.put(path_of(wish_id), content.encode()))
+    state.put(path_of(wish_id), content.encode())
     answer = None
     try:
-        answer = _answer(context, wish_id)
+        answer = _answer(state, wish_id)
     finally:  # also at Ctrl-C: nothing is to happen hours later
         if answer is None:
-            asyncio.run(bucket.delete(path_of(wish_id)))
+            state.delete(path_of(wish_id))
     if answer is None:
-        why = "it runs but is busy" if alive(context, found) else "none runs"
-        raise OutsideError(
-            f"stack {context.stack}: no controller has answered within {ANSWER_WITHIN_S:g} s ({why}), and the request "
-            f"is withdrawn. `./tw status --stack {context.stack}` shows how the controller is; `make up "
-            f"STACK={context.stack}` starts one."
-        )
+        raise OutsideError(_unanswered(state, runs=alive(state, found)))
     if as_json:
         print(json.dumps({"service": name, "action": action.value, "answer": answer}))
     else:
         out.print(answer, markup=False)
+
+
+def _unanswered(state: State, *, runs: bool) -> str:
+    stack, here = state.context.stack, state.afar is None
+    why = "it runs but is busy" if runs else "none runs"
+    within_s = ANSWER_WITHIN_S if here else ANSWER_AFAR_WITHIN_S
+    starts = f"; `make up STACK={stack}` starts one" if here else ""
+    return (
+        f"stack {stack}: no controller has answered within {within_s:g} s ({why}), and the request is withdrawn. "
+        f"`./tw status --stack {stack}` shows how the controller is{starts}."
+    )
 
 
 def _chosen(services: Sequence[ServiceStatus], name: str | None) -> ServiceStatus:
@@ -110,19 +114,21 @@ def _chosen(services: Sequence[ServiceStatus], name: str | None) -> ServiceStatu
     raise InputError(f"--service {name}: no such service; there are: {names}")
 
 
-def _bucket(context: Context) -> Bucket:
-    from lb.bucket import open_bucket  # loads an object store: only what writes pays for it
-
-    return open_bucket(context.state_dir.as_uri())
-
-
-def _answer(context: Context, wish_id: str) -> str | None:
+def _answer(state: State, wish_id: str) -> str | None:
     """What the controller says of the wish; None when it says nothing in time."""
-    deadline = time.monotonic() + ANSWER_WITHIN_S
+    here = state.afar is None
+    deadline = time.monotonic() + (ANSWER_WITHIN_S if here else ANSWER_AFAR_WITHIN_S)
     mark = f" (wish {wish_id})"
     while time.monotonic() < deadline:
-        for reason in read_status(context).reasons:
+        for reason in _reasons(state):
             if mark in reason:
                 return reason.replace(mark, "").partition(" ")[2]  # without the time of day
-        time.sleep(POLL_S)
+        time.sleep(POLL_S if here else POLL_AFAR_S)
     return None
+
+
+def _reasons(state: State) -> tuple[str, ...]:
+    try:
+        return read_status(state).reasons
+    except Silent:
+        return ()

@@ -19,6 +19,7 @@ from rich.console import Console
 from cli import pulumi
 from cli.context import Context
 from cli.events import VERBS, Report
+from cli.outputs import outputs_of
 from cli.repair import clear, repair
 from local.files import write_atomic
 from policies.config import policy_config
@@ -53,8 +54,7 @@ class Session:
 
     def outputs(self, stack: str | None = None) -> dict[str, Any]:
         """Of the last update of this stack, or of another one of the environment; secrets stay hidden."""
-        with _translated():
-            return self.cli.outputs(stack or self.context.stack)
+        return outputs_of(self.cli.backend, stack or self.context.stack)
 
     def expected_before(self) -> dict[str, float] | None:
         """USD per hour that were expected when the stack was last deployed, by service and as `total`; None = never."""

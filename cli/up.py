@@ -70,9 +70,10 @@ def up(
             session.up()
         _leave_for_scripts(context, key)
     if wait:
+        from cli.state import state_of
         from cli.wait import wait_until_ready
 
-        wait_until_ready(context)
+        wait_until_ready(state_of(context))
     _print_ready(context, plan, key, changed=bool(planned.changes))
 
 

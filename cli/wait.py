@@ -14,23 +14,29 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from cli.context import Context
+from cli.afar import logs_of
+from cli.edges import not_serving
 from cli.log_files import last_lines
 from cli.log_lines import Secrets, quoted
 from cli.options import StackOption, there
-from cli.status import alive, how_many, read_status
+from cli.state import NotThere, Silent, State, state_of
+from cli.status_page import how_many
+from cli.told import alive, read_status
 from lb.agent.guard import HEADING
-from lb.envoy.names import READY_PATH
 from spec.desired import Desired, UnusableDesired, parse
 from spec.errors import OutsideError
 from spec.status import ReplicaState, RolloutPhase, RolloutStatus, ServiceStatus, Status
 
 POLL_S = 0.3
+POLL_AFAR_S = 3.0
 GIVE_UP_AFTER = 3
 """Replicas of one service that fail in a row, none ready on its present bundle, before `wait` stops waiting."""
 LEAST_PATIENCE_S = 300.0
+LEAST_PATIENCE_AFAR_S = 1800.0
+"""In the clouds: the controller's host boots, a machine with accelerators is found and boots, and a model is loaded."""
 LOG_LINES = 5
 
 _GOING_ON = (RolloutPhase.ROLLING, RolloutPhase.PAUSED, RolloutPhase.BACK)
@@ -47,51 +53,61 @@ def wait(
     stack: StackOption = "dev",
     timeout: Annotated[
         float | None,
-        typer.Option(help="Seconds to wait at most. [default: what replicas may take, 300 at least]", min=0),
+        typer.Option(
+            help="Seconds to wait at most. [default: what replicas may take; 300 at least, 1800 in the clouds]",
+            min=0,
+        ),
     ] = None,
 ) -> None:
-    """Wait until every service has its replicas ready and the edge answers. Ctrl-C leaves the stack running."""
-    context = there(stack)
-    wait_until_ready(context, timeout_s=timeout)
-    services = read_status(context).services
+    """Wait until every service has its replicas ready and the edge answers. Ctrl-C leaves the stack running.
+
+    In the clouds as many replicas as its `min_replicas` are enough, and what the state bucket says counts.
+    """
+    state = state_of(there(stack))
+    wait_until_ready(state, timeout_s=timeout)
+    services = read_status(state).services
     out.print(", ".join(f"{s.name}: {s.ready}/{s.desired} ready at {s.endpoint}" for s in services))
 
 
-def wait_until_ready(context: Context, *, timeout_s: float | None = None) -> None:
+def wait_until_ready(state: State, *, timeout_s: float | None = None) -> None:
     """Returns once the stack serves what is desired; raises OutsideError, which says what is missing and why.
 
     `timeout_s`: None = as long as the desired services have to get ready, anew with every replica that an update has moved.
     """
-    waiting = _Waiting(context)
+    waiting, stack = _Waiting(state), state.context.stack
     started = time.monotonic()
     try:
         with _progress() as progress:
             while not waiting.look(progress):
                 if timeout_s is None and waiting.got_further():
                     started = time.monotonic()
-                limit_s = patience_s(waiting.desired) if timeout_s is None else timeout_s
+                limit_s = patience_s(state, waiting.desired) if timeout_s is None else timeout_s
                 if time.monotonic() - started > limit_s:
                     raise OutsideError(waiting.failure(f"not ready within {limit_s:g} s"))
-                time.sleep(POLL_S)
+                time.sleep(POLL_S if state.afar is None else POLL_AFAR_S)
     except KeyboardInterrupt:
-        out.print(
-            f"stack {context.stack} keeps running and goes on; `./tw wait --stack {context.stack}` waits again, "
-            f"`make down STACK={context.stack}` ends it"
-        )
+        ends = "" if state.afar is not None else f", `make down STACK={stack}` ends it"
+        out.print(f"stack {stack} keeps running and goes on; `./tw wait --stack {stack}` waits again{ends}")
         raise
 
 
-def patience_s(desired: Desired | None) -> float:
-    """How long replicas may take: the longest initial delay and a minute for their machine, 300 s at least."""
+def patience_s(state: State, desired: Desired | None) -> float:
+    """How long replicas may take: the longest initial delay and a minute for their machine, 300 s at least.
+
+    In the clouds a machine takes what its pool's cold start is, and all together half an hour at least.
+    """
     delays = [service.probe.initial_delay_s for service in desired.services] if desired else []
-    return max([LEAST_PATIENCE_S, *(delay + 60 for delay in delays)])
+    if state.afar is None:
+        return max([LEAST_PATIENCE_S, *(delay + 60 for delay in delays)])
+    machines = max((pool.cold_start_s for pool in desired.pools), default=0) if desired else 0
+    return max([LEAST_PATIENCE_AFAR_S, *(machines + delay for delay in delays)])
 
 
 @dataclass
 class _Waiting:
     """What `wait` has seen so far."""
 
-    context: Context
+    state: State
     bars: dict[str, TaskID] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     """The last trouble of each replica, by its id."""
@@ -108,22 +124,27 @@ class _Waiting:
         """One look; True when everything is as desired. Raises OutsideError when waiting is pointless."""
         desired = self.desired
         try:
-            found = read_status(self.context)
-        except OutsideError as e:
-            self.missing = str(e)
+            found = read_status(self.state)
+        except (NotThere, Silent) as e:
+            self._lacking(str(e))
             return False
         self.last = found
         for service in found.services:
             self._note(service)
             self._draw(progress, service)
-        self.missing = self._lacks(desired, found) or ""
-        if self.missing:
-            if desired is None or found.generation == desired.generation:
+        if self._lacking(self._lacks(desired, found) or ""):
+            if desired is None or _answers(found, desired):
                 self._end_if_gone_back(desired, found)
                 self._give_up_if_pointless(desired, found)
             return False
-        self.missing = _edge_lacks(self.context, found) or ""
-        return not self.missing
+        return not self._lacking(not_serving(self.state, found) or "")
+
+    def _lacking(self, what: str) -> str:
+        """Keeps it. In the clouds it takes minutes, so it is also said, once."""
+        if what and what != self.missing and self.state.afar is not None:
+            out.print(f"[dim]{time.strftime('%H:%M:%S')}[/] {escape(what.splitlines()[0])}", soft_wrap=True)
+        self.missing = what
+        return what
 
     def got_further(self) -> bool:
         """Whether an update has moved more replicas than ever before."""
@@ -138,7 +159,8 @@ class _Waiting:
 
     def failure(self, headline: str) -> str:
         """The message that `wait` ends with: what is missing, which replica, why, and where to read more."""
-        lines = [f"stack {self.context.stack} is {headline}: {self.missing}"]
+        context = self.state.context
+        lines = [f"stack {context.stack} is {headline}: {self.missing}"]
         lines += [f"  {rid}: {trouble}" for rid, trouble in list(self.troubles.items())[-4:]]
         reasons = self.last.reasons if self.last is not None else ()
         if not self.troubles:
@@ -147,35 +169,46 @@ class _Waiting:
             lines += [f"  {reason}" for reason in reasons if " failed: " in reason][
                 :2
             ]  # too short to be seen
-        lines.append(f"  logs: {self.context.home / 'logs'} and {self.context.home / 'machines'}")
-        lines.append("  The stack keeps running; `./tw status --watch` shows how it goes on.")
+        if self.state.afar is None:
+            lines.append(f"  logs: {context.home / 'logs'} and {context.home / 'machines'}")
+        elif (command := logs_of(context)) not in self.missing:
+            lines.append(f"  what the controller's host writes: {command}")
+        of_stack = "" if context.stack == "dev" else f" --stack {context.stack}"
+        lines.append(f"  The stack keeps running; `./tw status --watch{of_stack}` shows how it goes on.")
         return "\n".join(lines)
 
     @property
     def desired(self) -> Desired | None:
         """As the stack has written it; None when that can't be read."""
         try:
-            return parse((self.context.state_dir / "desired" / f"{self.context.stack}.json").read_bytes())
-        except (OSError, UnusableDesired):
+            return parse(self.state.get(f"desired/{self.state.env}.json"))
+        except (NotThere, Silent, UnusableDesired):
             return None
 
     def _lacks(self, desired: Desired | None, found: Status) -> str | None:
         """What differs between what is desired and what is; None when nothing does."""
-        if not alive(self.context, found):
-            return "its controller does not run"
+        if not alive(self.state, found):
+            return "its controller does not run" if self.state.afar is None else "its controller is silent"
         if found.controller.frozen:
             return f"its controller is frozen: {found.controller.frozen}"
-        if desired is not None and found.generation != desired.generation:
+        if desired is not None and not _answers(found, desired):
             return "its controller has not read the new desired state yet"
         bundles = _bundles(desired)
         for service in found.services:
             ready = [r for r in service.replicas if r.state is ReplicaState.READY]
-            if len(ready) < service.desired:
-                return f"{service.name} has {len(ready)} of {service.desired} replicas ready"
+            needed = self._needed(service)
+            if len(ready) < needed:
+                return f"{service.name} has {len(ready)} of {needed} replicas ready"
             goes_on = service.rollout is not None and service.rollout.phase in _GOING_ON
             if goes_on or any(r.bundle != bundles.get(service.name, r.bundle) for r in ready):
                 return f"{service.name} is still being updated{_how_far(service.rollout)}"
         return None
+
+    def _needed(self, service: ServiceStatus) -> int:
+        """In the clouds what its file asks for at least: more may be wanted than there is to be had."""
+        if self.state.afar is None or service.min_replicas is None:
+            return service.desired
+        return service.min_replicas
 
     def _note(self, service: ServiceStatus) -> None:
         for replica in service.replicas:
@@ -192,10 +225,10 @@ class _Waiting:
 
     def _log_of(self, replica_id: str) -> str:
         """The last lines of the machine's logs, while they are there."""
-        machine = self.context.home / "machines" / replica_id.rpartition(":")[2]
+        machine = self.state.context.home / "machines" / replica_id.rpartition(":")[2]
         for path in (machine / "engine.log", machine / "log"):
             if raw := _of_last_start(last_lines(path, LOG_LINES)):
-                secrets = Secrets.of(self.context.home)
+                secrets = Secrets.of(self.state.context.home)
                 said = (quoted(line, secrets) for line in raw)
                 return f"\n    {path}:" + "".join(f"\n    | {line}" for line in said)
         return ""
@@ -223,8 +256,8 @@ class _Waiting:
                     f"{ready} of {service.desired} replicas ready."
                 ),
                 (
-                    "  Correct the service and `make up` again, or try the same once more: "
-                    f"./tw rollout resume --service {service.name} --stack {self.context.stack}"
+                    "  Correct the service and bring it up again, or try the same once more: "
+                    f"./tw rollout resume --service {service.name} --stack {self.state.context.stack}"
                 ),
             )
         )
@@ -244,7 +277,13 @@ class _Waiting:
         if bar is None:
             bar = self.bars[service.name] = progress.add_task(service.name, states="")
         states = sorted(r.state.value for r in service.replicas if r.state is not ReplicaState.READY)
-        progress.update(bar, completed=service.ready, total=service.desired, states=" ".join(states))
+        progress.update(bar, completed=service.ready, total=self._needed(service), states=" ".join(states))
+
+
+def _answers(found: Status, desired: Desired) -> bool:
+    """Whether it was written with that desired state; one that was put together of several stacks' has a name that begins so."""
+    read = found.generation or ""
+    return read == desired.generation or read.startswith(f"{desired.generation}-")
 
 
 def _bundles(desired: Desired | None) -> dict[str, str]:
@@ -263,27 +302,6 @@ def _of_last_start(lines: list[bytes]) -> list[bytes]:
     """Without what an earlier bundle's engine wrote into the same log."""
     starts = [n for n, line in enumerate(lines) if line.startswith(HEADING.encode())]
     return lines[starts[-1] :] if starts else lines
-
-
-def _edge_lacks(context: Context, found: Status) -> str | None:
-    """Why the endpoints do not serve yet; None when they do.
-
-    An edge learns of a ready replica a moment after the controller says so; with the key of a local stack one real
-    request tells whether it has.
-    """
-    import httpx
-
-    for endpoint in sorted({s.endpoint for s in found.services if s.endpoint and s.desired}):
-        try:
-            answer = httpx.get(f"{endpoint}{READY_PATH}", timeout=2, trust_env=False)
-            if answer.is_success and context.key_file.is_file():
-                key = {"Authorization": f"Bearer {context.key_file.read_text().strip()}"}
-                answer = httpx.get(f"{endpoint}/v1/models", headers=key, timeout=5, trust_env=False)
-        except httpx.HTTPError as e:
-            return f"its edge at {endpoint} does not answer: {e}"
-        if answer.is_server_error:
-            return f"its edge at {endpoint} answers {answer.status_code}: {answer.text.strip()[:200]}"
-    return None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -116,10 +117,13 @@ async def for_each(call: Callable[[_T], Awaitable[None]], items: Iterable[_T]) -
             raise result
 
 
-def open_bucket(url: str, *, credentials: Credentials | None = None, region: str = "") -> Bucket:
+def open_bucket(
+    url: str, *, credentials: Credentials | None = None, region: str = "", limit_s: float | None = None
+) -> Bucket:
     """The bucket at `file:///folder`, `s3://bucket/prefix`, `gs://...` or `az://account/container`.
 
     A folder is made when missing. `credentials`: None = as each cloud's own tools find them; `region`: of an S3 bucket.
+    `limit_s`: of a call with its retries, for somebody who looks on; None = with the patience of a service.
     Raises InputError for any other URL.
     """
     parts = urlsplit(url)
@@ -128,7 +132,7 @@ def open_bucket(url: str, *, credentials: Credentials | None = None, region: str
             f"bucket: {url!r} is not a bucket; use one of {', '.join(f'{s}://' for s in SCHEMES)}"
         )
     if parts.scheme != "file":
-        return Bucket(_store(parts, credentials, region))
+        return Bucket(_store(parts, credentials, region, limit_s))
     folder = Path(unquote(parts.path))
     if parts.netloc or not folder.is_absolute():
         raise InputError(f"bucket: {url!r} must name an absolute folder, as in file:///var/lib/tradewind")
@@ -138,12 +142,16 @@ def open_bucket(url: str, *, credentials: Credentials | None = None, region: str
         raise _failed("open", str(folder), e) from e
 
 
-def _store(parts: SplitResult, credentials: Credentials | None, region: str) -> ObjectStore:
+def _store(
+    parts: SplitResult, credentials: Credentials | None, region: str, limit_s: float | None
+) -> ObjectStore:
     """A cloud's store. An answer takes as long as a tick may: what is slower is asked again next time."""
     prefix = parts.path.strip("/") or None
     plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"  # as without options of ours
-    options = {"timeout": f"{CALL_LIMIT_S}s", "connect_timeout": "5s", "allow_http": plain}
+    options = {"timeout": f"{limit_s or CALL_LIMIT_S:g}s", "connect_timeout": "5s", "allow_http": plain}
     given: dict[str, Any] = {"client_options": options, "credential_provider": credentials}
+    if limit_s is not None:
+        given["retry_config"] = {"max_retries": 2, "retry_timeout": timedelta(seconds=limit_s)}
     if parts.scheme == "s3":
         config = {"region": region} if region else None
         return S3Store(parts.netloc, prefix=prefix, config=config, **given)

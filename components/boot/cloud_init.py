@@ -25,6 +25,7 @@ After=network-online.target
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/bin/python3 /opt/tradewind/fetch.py
+StandardOutput=journal+console
 Restart=on-failure
 RestartSec=10
 TimeoutStartSec=infinity

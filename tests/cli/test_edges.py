@@ -11,7 +11,9 @@ import pytest
 
 from cli import edges
 from cli.context import Context
-from cli.status import _page, out, read_status
+from cli.state import State
+from cli.status_page import out, page
+from cli.told import read_status
 from local import proctable
 from tests.cli.written import a_replica, write
 
@@ -50,7 +52,7 @@ def url(server):
 
 def shown(context):
     with out.capture() as captured:
-        out.print(_page(context, read_status(context)))
+        out.print(page(State(context), read_status(State(context))))
     return " ".join(captured.get().split())
 
 

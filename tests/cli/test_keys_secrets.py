@@ -84,10 +84,21 @@ def test_show_prints_the_key_alone(context, show):
     assert show().output == f"{key}\n"
 
 
-def test_show_without_a_key_says_what_makes_one(show):
+def test_show_without_a_key_says_what_makes_one(context, show):
+    (context.root / "Pulumi.yaml").write_text("name: tradewind\n")
+    (context.root / "Pulumi.test.yaml").write_text("config: {}\n")
+    result = show("--stack", "test")
+    assert isinstance(result.exception, InputError)
+    assert "stack `test` has no API key yet; ./tw up --stack test makes one" in str(result.exception)
+
+
+def test_show_of_a_stack_in_the_clouds_says_where_the_key_itself_is(context, show):
+    (context.root / "Pulumi.yaml").write_text("name: tradewind\n")
+    (context.root / "Pulumi.prod.yaml").write_text("config: {'tradewind:clouds': [aws]}\n")
     result = show("--stack", "prod")
     assert isinstance(result.exception, InputError)
-    assert "stack `prod` has no API key yet; ./tw up --stack prod makes one" in str(result.exception)
+    said = "pulumi config get --stack prod --path 'tradewind:secrets.caller-key'"
+    assert said in str(result.exception)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from cli import options
 from cli import wait as command
 from cli.context import Context
+from cli.state import State
 from spec.errors import OutsideError
 from spec.status import ReplicaState, RolloutPhase
 from tests.cli.written import NEW, SHA, a_replica, a_rollout, write, write_desired
@@ -65,7 +66,7 @@ def test_wait_goes_on_while_replicas_come_up(context, edge):
     write(context, a_replica(state=ReplicaState.STARTING), endpoint=edge)
     timer = threading.Timer(0.2, lambda: write(context, a_replica(), endpoint=edge))
     timer.start()
-    command.wait_until_ready(context, timeout_s=5)
+    command.wait_until_ready(State(context), timeout_s=5)
     timer.join()
 
 
@@ -86,15 +87,15 @@ def test_wait_says_what_is_missing_and_ends_with_3(context, situation, words):
     replicas = situation.pop("replicas")
     write(context, *replicas, **situation)
     with pytest.raises(OutsideError) as raised:
-        command.wait_until_ready(context, timeout_s=0.02)
+        command.wait_until_ready(State(context), timeout_s=0.02)
     assert raised.value.exit_code == 3
     assert words in str(raised.value)
 
 
 def test_wait_has_as_much_patience_as_the_slowest_service_may_need(context):
-    assert command.patience_s(None) == 300
-    assert command.patience_s(write_desired(context, initial_delay_s=60)) == 300
-    assert command.patience_s(write_desired(context, initial_delay_s=1200)) == 1260
+    assert command.patience_s(State(context), None) == 300
+    assert command.patience_s(State(context), write_desired(context, initial_delay_s=60)) == 300
+    assert command.patience_s(State(context), write_desired(context, initial_delay_s=1200)) == 1260
 
 
 def test_wait_shows_the_last_lines_of_a_failing_engine(context):
@@ -103,7 +104,7 @@ def test_wait_shows_the_last_lines_of_a_failing_engine(context):
     log.write_text("loading\nout of memory\n")
     write(context, a_replica(state=ReplicaState.FAILED, reason="exit code 1"))
     with pytest.raises(OutsideError, match=r"(?s)exit code 1.*engine\.log.*out of memory"):
-        command.wait_until_ready(context, timeout_s=0.02)
+        command.wait_until_ready(State(context), timeout_s=0.02)
 
 
 def test_wait_does_not_show_what_the_bundle_before_wrote_into_the_same_log(context):
@@ -112,7 +113,7 @@ def test_wait_does_not_show_what_the_bundle_before_wrote_into_the_same_log(conte
     log.write_text("[tradewind] bundle 1: run starts\nserving\n[tradewind] bundle 2: run starts\n")
     write(context, a_replica(state=ReplicaState.FAILED, reason="exit code 1"))
     with pytest.raises(OutsideError) as e:
-        command.wait_until_ready(context, timeout_s=0.02)
+        command.wait_until_ready(State(context), timeout_s=0.02)
     assert "| [tradewind] bundle 2: run starts" in str(e.value)
     assert "serving" not in str(e.value)
 
@@ -124,7 +125,7 @@ def test_wait_shows_neither_secrets_nor_control_characters_of_a_failing_engine(c
     context.key_file.write_text("sk-tw-the-key\n")
     write(context, a_replica(state=ReplicaState.FAILED, reason="exit code 1"))
     with pytest.raises(OutsideError) as e:
-        command.wait_until_ready(context, timeout_s=0.02)
+        command.wait_until_ready(State(context), timeout_s=0.02)
     assert "| asked with *** and died" in str(e.value).replace("]0;title", "")
     assert not [c for c in str(e.value) if not c.isprintable() and c != "\n"]
 
@@ -145,7 +146,7 @@ def test_wait_does_not_wait_for_a_service_whose_replicas_fail_one_after_another(
     failed = a_replica("i-1", ReplicaState.FAILED, "exit code 1")
     counts = failing_more_and_more(context, monkeypatch, failed)
     with pytest.raises(OutsideError, match="failing"):
-        command.wait_until_ready(context, timeout_s=60)
+        command.wait_until_ready(State(context), timeout_s=60)
     assert next(counts) == command.GIVE_UP_AFTER + 1
 
 
@@ -153,13 +154,13 @@ def test_wait_does_not_wait_for_a_new_version_that_fails_while_the_one_before_se
     write_desired(context, sha256="b" * 64)
     failing_more_and_more(context, monkeypatch, a_replica(bundle=SHA), desired=2)
     with pytest.raises(OutsideError, match=r"failing; 1 of the version before serve on"):
-        command.wait_until_ready(context, timeout_s=60)
+        command.wait_until_ready(State(context), timeout_s=60)
 
 
 def test_wait_gives_a_service_that_has_failed_before_one_more_try(context, monkeypatch):
     counts = failing_more_and_more(context, monkeypatch, first=7)
     with pytest.raises(OutsideError, match="failing"):
-        command.wait_until_ready(context, timeout_s=60)
+        command.wait_until_ready(State(context), timeout_s=60)
     assert next(counts) == 7 + 2
 
 
@@ -167,7 +168,7 @@ def test_failures_of_an_older_desired_state_are_not_counted(context):
     write_desired(context)
     write(context, failures=9, generation="g0")
     with pytest.raises(OutsideError, match="has not read the new desired state"):
-        command.wait_until_ready(context, timeout_s=0.05)
+        command.wait_until_ready(State(context), timeout_s=0.05)
 
 
 def test_an_interrupted_wait_says_that_the_stack_goes_on(context, monkeypatch, capsys):
@@ -178,7 +179,7 @@ def test_an_interrupted_wait_says_that_the_stack_goes_on(context, monkeypatch, c
 
     monkeypatch.setattr(command.time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        command.wait_until_ready(context, timeout_s=60)
+        command.wait_until_ready(State(context), timeout_s=60)
     assert "keeps running" in capsys.readouterr().out
 
 
@@ -194,7 +195,7 @@ def test_wait_ends_at_once_with_3_when_the_update_has_gone_back(context, phase):
     reason = "local:local-east:i-9: the engine has ended with exit code 3"
     write(context, a_replica(), rollout=a_rollout(phase, reason=reason))
     with pytest.raises(OutsideError) as raised:
-        command.wait_until_ready(context, timeout_s=60)
+        command.wait_until_ready(State(context), timeout_s=60)
     assert raised.value.exit_code == 3
     said = str(raised.value)
     for words in (
@@ -222,21 +223,21 @@ def test_the_log_of_a_replica_is_read_when_it_fails_because_its_machine_soon_run
     timer = threading.Timer(0.3, goes_back)
     timer.start()
     with pytest.raises(OutsideError, match="no such model"):
-        command.wait_until_ready(context, timeout_s=60)
+        command.wait_until_ready(State(context), timeout_s=60)
     timer.join()
 
 
 def test_the_end_of_a_rollout_to_another_bundle_than_the_desired_one_means_nothing(context, edge):
     write_desired(context, sha256=SHA)
     write(context, a_replica(), endpoint=edge, rollout=a_rollout(RolloutPhase.ABORTED))
-    command.wait_until_ready(context, timeout_s=5)
+    command.wait_until_ready(State(context), timeout_s=5)
 
 
 def test_wait_says_how_far_an_update_is(context):
     write_desired(context, sha256=NEW)
     write(context, a_replica(), rollout=a_rollout(RolloutPhase.PAUSED))
     with pytest.raises(OutsideError, match="still being updated: paused, 1 of 3 done"):
-        command.wait_until_ready(context, timeout_s=0.02)
+        command.wait_until_ready(State(context), timeout_s=0.02)
 
 
 def test_the_patience_begins_anew_with_every_replica_that_an_update_has_moved(context, monkeypatch):
@@ -255,5 +256,5 @@ def test_the_patience_begins_anew_with_every_replica_that_an_update_has_moved(co
     monkeypatch.setattr(command.time, "sleep", time_goes_by)
     monkeypatch.setattr(command.time, "monotonic", lambda: clock)
     with pytest.raises(OutsideError, match="not ready within 300 s"):
-        command.wait_until_ready(context)
+        command.wait_until_ready(State(context))
     assert 8 * 200 + 300 < clock < 8 * 200 + 450

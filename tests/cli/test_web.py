@@ -78,6 +78,6 @@ def test_without_a_token_the_way_out_is_said(context):
 
 
 def test_of_a_controller_that_does_not_run_no_address_is_given(context, token, monkeypatch):
-    monkeypatch.setattr(command, "_runs", lambda context: False)
+    monkeypatch.setattr(command, "runs", lambda context: False)
     with pytest.raises(OutsideError, match="does not run"):
         run("--web")

@@ -34,8 +34,11 @@ def a_replica(name="i-1", state=ReplicaState.READY, reason="", bundle=SHA):
     )
 
 
-def write(
-    context,
+def write(context, *replicas, **more):
+    (context.state_dir / "status.json").write_text(a_status(*replicas, **more).model_dump_json())
+
+
+def a_status(
     *replicas,
     endpoint="",
     desired=1,
@@ -49,8 +52,9 @@ def write(
     spend=None,
     rollout=None,
     reasons=("12:00:00Z chat: 1 missing and nowhere to launch",),
+    min_replicas=None,
 ):
-    found = Status(
+    return Status(
         services=(
             ServiceStatus(
                 name="chat",
@@ -61,6 +65,7 @@ def write(
                 failures=failures,
                 traffic=traffic,
                 rollout=rollout,
+                min_replicas=min_replicas,
             ),
         ),
         usd_hour=0.2,
@@ -70,10 +75,17 @@ def write(
         generation=generation,
         reasons=reasons,
     )
-    (context.state_dir / "status.json").write_text(found.model_dump_json())
 
 
 def write_desired(context, sha256=SHA, initial_delay_s=60):
+    desired = a_desired(sha256, initial_delay_s)
+    path = context.state_dir / "desired" / "dev.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(dump(desired))
+    return desired
+
+
+def a_desired(sha256=SHA, initial_delay_s=60, env="dev", pools=()):
     bundle = Bundle(sha256=sha256, run="serve", port=8000)
     service = Service(
         name="chat",
@@ -81,11 +93,7 @@ def write_desired(context, sha256=SHA, initial_delay_s=60):
         scaling=Scaling(min_replicas=1, max_replicas=1),
         probe=Probe(initial_delay_s=initial_delay_s),
     )
-    desired = Desired(schema=1, env="dev", generation="g1", services=(service,), pools=())
-    path = context.state_dir / "desired" / "dev.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(dump(desired))
-    return desired
+    return Desired(schema=1, env=env, generation="g1", services=(service,), pools=pools)
 
 
 def a_rollout(phase=RolloutPhase.ROLLING, **changes):

@@ -6,10 +6,11 @@ the role that the metadata service hands out is refused.
 
 import contextlib
 import json
+import re
 import secrets
 import time
 from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape, unescape
 
 from tests.clouds.serving import Served, etag
 from tests.clouds.sigv4 import Skewed, Unsigned, service_of
@@ -22,14 +23,15 @@ _STAMP = "2026-01-01T00:00:00.000Z"
 class Aws(Served):
     """`objects` by key, `secrets` by name, `groups` by name: wanted size; `machines` by id: their addresses.
 
-    `metadata`: of the machine that asks, by path below `latest/`; None = there is none. `denied`: keys that the role may not read.
+    `metadata`: of the machine that asks, by path below `latest/`; None = there is none. `denied`: keys that the role may not
+    read. `signed_for`: regions that requests were signed for.
     """
 
     def __init__(self, bucket="state", region="eu-west-1"):
         self.bucket, self.region = bucket, region
         self.groups, self.machines, self.addresses = {}, {}, []
         self.metadata, self.denied, self.public = {}, set(), set()
-        self.sessions, self.page_size = set(), 1000
+        self.sessions, self.signed_for, self.page_size = set(), set(), 1000
         super().__init__()
 
     def be(self, instance_id, *, pool=None, address="127.0.0.1", zone="euw1-az1", instance_type="g6.xlarge"):
@@ -90,6 +92,7 @@ class Aws(Served):
         except Unsigned as e:
             self.refused.append((method, target, str(e)))
             return 403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {}
+        self.signed_for.add(headers["authorization"].split("/")[2])
         if service == "s3":
             return self._s3(method, target, headers, body)
         if service == "secretsmanager":
@@ -143,6 +146,13 @@ class Aws(Served):
             if method == "DELETE":
                 self.objects.pop(key, None)
                 return 204, b"", {}
+            if method == "POST" and "delete" in parse_qs(url.query, keep_blank_values=True):
+                names = re.findall(r"<Key>.*?</Key>", body.decode())
+                for name in names:
+                    self.objects.pop(unescape(name[5:-6]), None)
+                deleted = "".join(f"<Deleted>{name}</Deleted>" for name in names)
+                content = f"<DeleteResult>{deleted}</DeleteResult>".encode()
+                return 200, content, {"content-type": "application/xml"}
             if not key:
                 return 200, self._listing(parse_qs(url.query)), {"content-type": "application/xml"}
         if key in self.denied:

@@ -116,7 +116,8 @@ class Azure(Served):
         return _json({"value": self.secrets[name], "id": f"{self.url}/secrets/{name}/1"})
 
     def _blob(self, method, target, headers, query, *, known):
-        if "x-ms-version" not in headers or ("authorization" in headers and "x-ms-date" not in headers):
+        dated = {"date", "x-ms-date"} & headers.keys()  # one of them, as Azure has it
+        if "x-ms-version" not in headers or ("authorization" in headers and not dated):
             self.refused.append((method, target, "without version or date"))
             return 400, b"<Error><Code>MissingRequiredHeader</Code></Error>", {}
         container, _, key = unquote(urlsplit(target).path).removeprefix("/").partition("/")

@@ -24,7 +24,7 @@ class Gcp(Served):
         self.bucket, self.region = bucket, region
         self.instance, self.tokens, self.page_size = {}, set(), 1000
         self.values = {"preempted": "FALSE", "maintenance-event": "NONE"}
-        self.denied, self.public = set(), set()
+        self.denied, self.public, self.expired = set(), set(), False
         self._changed = threading.Condition()
         super().__init__()
 
@@ -75,6 +75,8 @@ class Gcp(Served):
             if headers.get("metadata-flavor") != "Google":
                 return 403, b"Missing Metadata-Flavor:Google header.", {}
             return self._metadata(url.path.removeprefix("/computeMetadata/v1/instance/"), parse_qs(url.query))
+        if (method, url.path) == ("POST", "/token"):
+            return self._token(parse_qs(body.decode()))
         shown = headers.get("authorization", "").removeprefix("Bearer ")
         if shown in self.tokens:
             known = True
@@ -96,6 +98,16 @@ class Gcp(Served):
         if headers.get("x-goog-if-generation-match", generation := self._generation(key)) != generation:
             return 412, b"<Error><Code>PreconditionFailed</Code></Error>", {}
         return self.read(key, headers) or (404, b"<Error><Code>NoSuchKey</Code></Error>", {})
+
+    def _token(self, asked):
+        """To a service account that has signed who it is; with `expired`, as to a user whose login is too old."""
+        if self.expired or asked.get("grant_type") != ["urn:ietf:params:oauth:grant-type:jwt-bearer"]:
+            said = {"error": "invalid_grant", "error_description": "Reauthentication is needed."}
+            return 400, json.dumps(said).encode(), {"content-type": "application/json"}
+        token = f"ya29.{secrets.token_hex(8)}"
+        self.tokens.add(token)
+        found = {"access_token": token, "expires_in": 3599, "token_type": "Bearer"}
+        return 200, json.dumps(found).encode(), {"content-type": "application/json"}
 
     def _metadata(self, path, query):
         flavored = {"metadata-flavor": "Google"}

@@ -11,7 +11,8 @@ class Served:
     """`answer(method, target, headers, body)` gives status, content and headers. `url`: where it is.
 
     `slow_s`: how long everything takes. `skew_s`: how far its clock is ahead of this computer's. `asked`: every request,
-    as method and target. `failing`: statuses that the next requests get instead of an answer; None = hung up on.
+    as method and target. `failing`: what the next requests get instead of an answer: a status, or one with content; None =
+    hung up on.
     """
 
     def __init__(self):
@@ -33,6 +34,8 @@ class Served:
                     time.sleep(cloud.slow_s)
                 if cloud.failing:
                     status, content, more = cloud.failing.pop(0), b"", {}
+                    if isinstance(status, tuple):
+                        status, content = status
                     if status is None:
                         self.close_connection = True
                         return

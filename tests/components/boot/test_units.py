@@ -40,6 +40,21 @@ def test_a_service_comes_back_whatever_it_died_of_and_is_started_with_the_machin
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
+@pytest.mark.parametrize("path", UNITS, ids=lambda p: p.stem)
+def test_what_it_writes_can_be_read_in_its_cloud_without_a_login_to_the_machine(path):
+    """Not what Envoy writes: a line for each connection of a caller, on a console that keeps 64 KB."""
+    on_console = read(path)["Service"].get("StandardOutput") == "journal+console"
+    assert on_console is (path.stem != "tradewind-envoy")
+    given = {
+        "cloud": "aws",
+        "env": "prod",
+        "region": "us-east-1",
+        "bucket": "s3://state",
+        "store": "us-east-1",
+    }
+    assert "StandardOutput=journal+console" in cloud_init.controller(**given)
+
+
 @pytest.mark.parametrize(
     "path", [p for p in UNITS if p.stem not in ("tradewind-update", "tradewind-node")], ids=lambda p: p.stem
 )

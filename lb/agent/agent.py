@@ -36,14 +36,14 @@ class Reads(Protocol):
 
 @dataclass
 class _Started:
-    """What runs on the machine now. `kept`: programs of earlier steps that stay; `rest`: steps that follow."""
+    """What runs on the machine now. `kept`: earlier steps whose programs stay; `rest`: steps that follow."""
 
     bundle: Bundle
     gang: Gang | None
     step: Step
     process: Running
     rest: list[Step]
-    kept: list[Running] = field(default_factory=list)
+    kept: list[tuple[Step, Running]] = field(default_factory=list)
 
     def is_for(self, wanted: Assignment) -> bool:
         """Whether it is what is wanted; one that runs by itself does not care for a gang."""
@@ -51,7 +51,12 @@ class _Started:
 
     def stop(self) -> None:
         """Ends all of it, what came last first."""
-        for process in (self.process, *reversed(self.kept)):
+        self.process.stop()
+        self.stop_kept()
+
+    def stop_kept(self) -> None:
+        """Ends what stays beside the present step."""
+        for _, process in reversed(self.kept):
             process.stop()
 
 
@@ -116,8 +121,12 @@ class Agent:
         if started is None:
             return
         code, now = started.process.poll(), started.step
-        if code is None and now.ready is not None and now.ready():
-            started.kept.append(started.process)
+        gone = next(((s, c) for s, p in started.kept if (c := p.poll()) is not None), None)
+        if code is None and gone is not None:
+            started.stop()
+            self._ended(started, *gone)
+        elif code is None and now.ready is not None and now.ready():
+            started.kept.append((now, started.process))
             self._next(started)
         elif code is None:
             if said := now.progress():
@@ -126,9 +135,7 @@ class Agent:
             now.done()
             self._next(started)
         else:
-            said = f": {told}" if (told := now.progress()) else ""
-            why = f"{now.what} has ended with exit code {code}{said}; its output is in {self._config.engine_log}"
-            self._fail(started, why, code)
+            self._ended(started, now, code)
 
     def shut_down(self) -> None:
         """Ends the engine; the agent does nothing afterwards."""
@@ -200,8 +207,7 @@ class Agent:
         process = self._start(started.bundle, step)
         if process is None:
             self._started = None
-            for kept in reversed(started.kept):
-                kept.stop()
+            started.stop_kept()
         else:
             started.step, started.rest, started.process = step, rest, process
 
@@ -219,10 +225,12 @@ class Agent:
             self._last_good = bundle.sha256
         return process
 
-    def _fail(self, started: _Started, why: str, code: int) -> None:
+    def _ended(self, started: _Started, step: Step, code: int) -> None:
+        """A program has ended that should not have, or not so."""
         self._started = None
-        for kept in reversed(started.kept):
-            kept.stop()
+        started.stop_kept()
+        said = f": {told}" if (told := step.progress()) else ""
+        why = f"{step.what} has ended with exit code {code}{said}; its output is in {self._config.engine_log}"
         self._board.enter(Phase.FAILED, bundle=started.bundle.sha256, exit_code=code, message=why)
 
     def _stop_what_runs(self) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,19 +18,16 @@ from pathlib import Path
 from typing import IO, cast
 
 from lb.agent.bucket import CloudBucket
-from lb.agent.clouds.protocol import CloudError, Object
-from lb.agent.fetch import BucketError
+from lb.agent.clouds.protocol import Object
 from lb.agent.mounts import disk
-from lb.agent.mounts.disk import CopyError
-from lb.agent.mounts.mount import Mount
+from lb.agent.mounts.again import Again
+from lb.agent.mounts.mount import Mount, MountError
 from lb.agent.mounts.record import Record
 from lb.agent.mounts.told import Told
 
 PART_BYTES = 64 << 20
 """A large object comes in parts, so that one of 100 GB is not one stream."""
 WORKERS = 16
-GIVES_UP_S = 600.0
-_AGAIN_S, _AGAIN_MOST_S = 2.0, 30.0
 
 
 class _Ended(Exception):
@@ -79,7 +75,7 @@ class Copies:
         opened: the bucket at a URL.
         root: of the bundle, which holds `files/`.
         state: a folder for what has to be remembered.
-        pause: how it waits; `clock` tells for how long nothing has come.
+        again: how a bucket that can't be read is asked again.
 
     """
 
@@ -90,36 +86,23 @@ class Copies:
         root: Path,
         state: Path,
         told: Told,
-        pause: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
+        again: Again | None = None,
     ) -> None:
         self._opened = opened
         self._root = root
         self._state = state
         self._told = told
-        self._pause = pause
-        self._clock = clock
+        self._again = again or Again(told)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._came = self._here = self._all = 0
 
     def run(self, mounts: Sequence[Mount]) -> None:
-        """Returns when everything is there. Raises CopyError."""
-        since, pause_s, came = self._clock(), _AGAIN_S, 0
-        while True:
-            try:
-                return self._pass(mounts)
-            except (BucketError, CloudError) as e:
-                if self._came > came:
-                    since, pause_s, came = self._clock(), _AGAIN_S, self._came
-                if self._clock() - since >= GIVES_UP_S:
-                    minutes = f"{GIVES_UP_S / 60:g} minutes"
-                    raise CopyError(f"{e}; given up after {minutes} without anything new") from e
-                self._told.say(f"{e}; trying again in {pause_s:g} s")
-            except OSError as e:
-                raise CopyError(disk.why(e)) from e
-            self._pause(pause_s)
-            pause_s = min(2 * pause_s, _AGAIN_MOST_S)
+        """Returns when everything is there. Raises MountError."""
+        try:
+            self._again.until_done(lambda: self._pass(mounts), moved=lambda: self._came)
+        except OSError as e:
+            raise MountError(disk.why(e)) from e
 
     # ---------------------------------------------------------------- one look at everything
 
@@ -243,14 +226,14 @@ class _At:
 
 
 def _below(mount: Mount, bucket: CloudBucket) -> dict[str, Object]:
-    """By the name below the target: a folder's objects, or the one object of that key as "". Raises CopyError and BucketError."""
+    """By the name below the target: a folder's objects, or the one object of that key as "". Raises MountError and BucketError."""
     prefix = f"{mount.key}/" if mount.key else ""
     found = {o.key[len(prefix) :]: o for o in bucket.listing(prefix) if not o.key.endswith("/")}
     if not found and mount.key:
         first = next(iter(bucket.listing(mount.key)), None)  # keys come in order, and this is the shortest
         found = {"": first} if first and first.key == mount.key else {}
     if not found:
-        raise CopyError(f"{mount.source}: nothing is there: no object has that key or is below it")
+        raise MountError(f"{mount.source}: nothing is there: no object has that key or is below it")
     return found
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from lb.agent.bucket import CloudBucket
 from lb.agent.mounts import mount
 from lb.agent.mounts.copy import Copies
-from lb.agent.mounts.disk import CopyError
 from lb.agent.mounts.told import Told
 
 
@@ -27,7 +26,7 @@ def main(path: Path) -> int:
     )
     try:
         copies.run(mount.read(plan["mounts"]))
-    except CopyError as e:
+    except mount.MountError as e:
         told.say(str(e))
         print(e, file=sys.stderr)
         return 1

@@ -8,27 +8,25 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from lb.agent.mounts.mount import MountError
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PARTS = ".tradewind-copy"
 _GB = 1e9
 
 
-class CopyError(Exception):
-    """A copy is not possible; the message says which one, and the way out."""
-
-
 def check_name(target: Path, name: str, *, of: str) -> None:
-    """`name`: of a file below the target, as in the bucket; "" for the target itself. Raises CopyError."""
+    """`name`: of a file below the target, as in the bucket; "" for the target itself. Raises MountError."""
     steps = name.split("/") if name else []
     if any(s in {"", ".", ".."} or "\0" in s for s in steps) or steps[:1] == [_PARTS]:
-        raise CopyError(f"{of}: a key like this can't be a file below {target}; rename the object")
+        raise MountError(f"{of}: a key like this can't be a file below {target}; rename the object")
 
 
 def place(target: Path, name: str, *, of: str) -> Path:
-    """Where a file goes, its folder made. Raises CopyError and OSError."""
+    """Where a file goes, its folder made. Raises MountError and OSError."""
     path = target / name if name else target
     if link := next((p for p in _between(target, path) if p.is_symlink()), None):
-        raise CopyError(f"{of}: {link} is a link, and nothing is written through links; remove it")
+        raise MountError(f"{of}: {link} is a link, and nothing is written through links; remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
@@ -64,7 +62,7 @@ def _between(target: Path, path: Path) -> list[Path]:
 
 
 def check_room(wanted: dict[Path, int]) -> None:
-    """Bytes that are still to come, by target. Raises CopyError where a disk has not got them."""
+    """Bytes that are still to come, by target. Raises MountError where a disk has not got them."""
     disks: dict[int, tuple[Path, int]] = {}
     for target, size in wanted.items():
         there = next(p for p in (target, *target.parents) if p.exists())
@@ -73,7 +71,7 @@ def check_room(wanted: dict[Path, int]) -> None:
     for there, size in disks.values():
         free = shutil.disk_usage(there).free
         if size > free:
-            raise CopyError(
+            raise MountError(
                 f"the disk of {there} is too small: {shown(size)} are still to be copied, and {shown(free)} are "
                 "free; raise `disk_size` in `resources`, or mount the bucket (`mode: MOUNT`)"
             )

@@ -13,6 +13,10 @@ _HERE = re.compile(r"files/[0-9]{1,6}")
 _ACCOUNT_AND_CONTAINER = 2
 
 
+class MountError(Exception):
+    """What a bundle wants of a bucket is not possible on this machine; the message says which mount, and the way out."""
+
+
 @dataclass(frozen=True)
 class Mount:
     """`target`: absolute, or below `~`. `source`: a bucket's URL with a path, or `files/<n>` of the bundle itself."""

@@ -8,9 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lb.agent.bundle import Bundle, BundleError
+from lb.agent.bundle import Bundle
 from lb.agent.engine import Process
 from lb.agent.mounts.mount import Mount
+from lb.agent.mounts.table import Made
 from lb.agent.mounts.told import Told
 from lb.agent.status import Phase
 from lb.agent.steps import Running, Step
@@ -30,25 +31,34 @@ class Mounts:
 
     def __call__(self, bundle: Bundle) -> list[Step]:
         """The steps; none for a bundle that wants nothing."""
-        copies = [m for m in bundle.mounts if m.mode == "COPY"]
-        if other := next((m for m in bundle.mounts if m not in copies), None):
-            raise BundleError(
-                f"{other.target}: this agent copies buckets and does not mount them: `mode: COPY`"
+        copies, mounts = ([m for m in bundle.mounts if m.mode == mode] for mode in ("COPY", "MOUNT"))
+        copying, mounting = Told(self.folder / "copying.told"), Told(self.folder / "mounting.told")
+        steps = []
+        if copies:
+            steps.append(
+                Step(
+                    phase=Phase.COPYING,
+                    what="copying",
+                    start=lambda: self._start("copying", bundle, copies, copying),
+                    progress=lambda: copying.said,
+                )
             )
-        return [self._copying(bundle, copies)] if copies else []
-
-    def _copying(self, bundle: Bundle, mounts: list[Mount]) -> Step:
-        told = Told(self.folder / "copying.told")
-        return Step(
-            phase=Phase.COPYING,
-            what="copying",
-            start=lambda: self._start("copying", bundle, mounts, told),
-            progress=lambda: told.said,
-        )
+        if mounts:
+            steps.append(
+                Step(
+                    phase=Phase.MOUNTING,
+                    what="mounting",
+                    start=lambda: self._start("mounting", bundle, mounts, mounting),
+                    ready=lambda: mounting.ready,
+                    progress=lambda: mounting.said,
+                )
+            )
+        return steps
 
     def _start(self, program: str, bundle: Bundle, mounts: list[Mount], told: Told) -> Running:
         """Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        Made(self.folder / "mounted.json").release()  # what a program left that was killed
         told.forget()
         plan = {
             "cloud": self.cloud,

@@ -7,7 +7,8 @@ from lb.agent.agent import Agent
 from lb.agent.bundle import BundleStore
 from lb.agent.container import refuse_image
 from lb.agent.secrets import FolderSecrets
-from lb.agent.status import StatusBoard
+from lb.agent.status import Phase, StatusBoard
+from lb.agent.steps import Step
 from tests.lb.agent.machine import archive
 
 
@@ -332,3 +333,65 @@ def test_going_back_to_the_bundle_before_fetches_nothing_and_sets_nothing_up_aga
 
     assert (machine.told["phase"], machine.told["bundle"]) == ("running", good)
     assert machine.engines[-1].script == "serve 1"
+
+
+class Beside:
+    """A program that stays beside the engine."""
+
+    def __init__(self, machine):
+        self.engine, self.told, self.is_ready = Engine("beside", {}), "", False
+        step = Step(
+            phase=Phase.MOUNTING,
+            what="mounting",
+            start=lambda: self.engine,
+            ready=lambda: self.is_ready,
+            progress=lambda: self.told,
+        )
+        machine.agent = Agent(
+            machine.node,
+            bucket=machine.bucket.door,
+            store=BundleStore(machine.node.work_dir / "bundles", machine.bucket.door, check=lambda: None),
+            secrets=FolderSecrets(None),
+            board=machine.board,
+            launch=machine.launch,
+            base_env={},
+            prepare=lambda _bundle: [step],
+        )
+
+
+def test_the_engine_waits_for_what_stays_beside_it_and_ends_with_it(machine):
+    beside = Beside(machine)
+    machine.run(run="serve")
+    beside.told = "half of it"
+    machine.agent.step()
+    assert (machine.board.status.phase, machine.board.status.message) == (Phase.MOUNTING, "half of it")
+    assert machine.engines == []
+    beside.is_ready, beside.told = True, ""
+    machine.agent.step()
+    assert machine.board.status.phase is Phase.RUNNING
+    beside.engine.code = 137
+    machine.agent.watch()
+    assert machine.engines[0].stopped
+    assert machine.board.status.phase is Phase.FAILED
+    assert machine.board.status.message.startswith("mounting has ended with exit code 137; its output is in")
+
+
+def test_a_step_that_fails_says_what_it_said_last(machine):
+    beside = Beside(machine)
+    machine.run(run="serve")
+    beside.engine.code, beside.told = 1, "s3://weights: nothing is there"
+    machine.agent.watch()
+    assert (
+        "mounting has ended with exit code 1: s3://weights: nothing is there; its"
+        in machine.board.status.message
+    )
+
+
+def test_what_stays_beside_an_engine_ends_after_it(machine):
+    beside = Beside(machine)
+    beside.is_ready = True
+    machine.run(run="serve")
+    machine.agent.watch()
+    beside.engine.stop = lambda: machine.phases.append(f"engine stopped: {machine.engines[0].stopped}")
+    machine.agent.shut_down()
+    assert machine.phases[-1] == "engine stopped: True"

@@ -60,6 +60,12 @@ def test_a_bundle_that_wants_nothing_has_no_steps(bundle, mounts):
     assert mounts(bundle()) == []
 
 
+def test_what_is_copied_is_there_before_anything_is_mounted(bundle, mounts):
+    mounted = {"target": "/data", "source": "s3://weights", "mode": "MOUNT"}
+    steps = mounts(bundle(mounts=[mounted, COPIED]))
+    assert [(s.phase.value, s.ready is None) for s in steps] == [("copying", True), ("mounting", False)]
+
+
 def test_a_copy_is_a_program_that_tells_why_it_failed(bundle, mounts, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
     missing = {"target": "/nowhere-to-write", "source": "files/0", "mode": "COPY"}

@@ -8,9 +8,9 @@ import pytest
 from lb.agent import web
 from lb.agent.bucket import CloudBucket
 from lb.agent.mounts import copy, disk
+from lb.agent.mounts.again import Again
 from lb.agent.mounts.copy import Copies
-from lb.agent.mounts.disk import CopyError
-from lb.agent.mounts.mount import Mount
+from lb.agent.mounts.mount import Mount, MountError
 from lb.agent.mounts.told import Told
 
 
@@ -44,8 +44,7 @@ class Machine:
             root=self.folder / "bundle",
             state=self.folder / "state",
             told=self.told,
-            pause=self.wait,
-            clock=lambda: self.now,
+            again=Again(self.told, pause=self.wait, clock=lambda: self.now),
         )
         copies.run(mounts or (self.mount(),))
         return [path for _, path in self.world.server.asked[asked:]]
@@ -184,7 +183,7 @@ def test_after_another_start_of_the_machine_nothing_is_taken_for_whole(aws, tmp_
 def test_a_key_that_leads_out_of_the_target_is_refused_before_anything_is_copied(aws, key):
     aws.put(fine="x")
     aws.world.server.put(f"models/{key}", "evil")
-    with pytest.raises(CopyError, match="can't be a file below"):
+    with pytest.raises(MountError, match="can't be a file below"):
         aws.copy()
     assert [p for p in aws.folder.rglob("*") if p.is_file() and p.parent.name != "state"] == []
 
@@ -194,7 +193,7 @@ def test_nothing_is_written_through_a_link(aws, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (aws.target / "sub").symlink_to(tmp_path / "elsewhere")
     aws.put(sub__a="x")
-    with pytest.raises(CopyError, match="is a link, and nothing is written through links"):
+    with pytest.raises(MountError, match="is a link, and nothing is written through links"):
         aws.copy()
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -205,7 +204,7 @@ def test_a_disk_that_is_too_small_is_named_with_both_figures_before_it_is_full(a
     )
     aws.put(a=b"x" * 2_500_000)
     with pytest.raises(
-        CopyError, match=r"too small: 2\.5 MB are still to be copied, and 1\.0 MB are free.*disk_size"
+        MountError, match=r"too small: 2\.5 MB are still to be copied, and 1\.0 MB are free.*disk_size"
     ):
         aws.copy()
     assert aws.files() == {}
@@ -222,13 +221,13 @@ def test_a_disk_that_is_full_all_the_same_is_named(aws, monkeypatch):
 
     monkeypatch.setattr(copy.os, "pwrite", full)
     aws.put(a="x")
-    with pytest.raises(CopyError, match="the disk is full; raise `disk_size`"):
+    with pytest.raises(MountError, match="the disk is full; raise `disk_size`"):
         aws.copy()
 
 
 def test_nothing_under_that_name_is_an_error_at_once(machine):
     machine.put(a="x")
-    with pytest.raises(CopyError, match="models/b: nothing is there"):
+    with pytest.raises(MountError, match="models/b: nothing is there"):
         machine.copy(machine.mount("models/b"))
     assert machine.waits == []
 
@@ -254,7 +253,7 @@ def test_rights_that_come_late_are_waited_for_and_told(machine):
 def test_a_bucket_that_stays_closed_is_given_up_after_ten_minutes(aws):
     aws.put(a="x")
     aws.world.server.denied.add("models/a")
-    with pytest.raises(CopyError, match=r"denied.*given up after 10 minutes without anything new"):
+    with pytest.raises(MountError, match=r"denied.*given up after 10 minutes without anything new"):
         aws.copy()
     assert 600 <= aws.now < 660
 

@@ -1,0 +1,100 @@
+"""The mount programs from their makers' own packages, where the machine's image has none.
+
+The archive of a host can't bring them: they are not Python, and only services that mount need one. Ubuntu and Debian, which
+the images of all three clouds are.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lb.agent import web
+from lb.agent.mounts.mount import MountError
+from lb.agent.mounts.tools import PROGRAMS
+
+_TRIES = 3
+_AGAIN_S = 10.0
+_MOST_BYTES = 256 << 20
+_APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
+_MOUNTPOINT = "https://s3.amazonaws.com/mountpoint-s3-release/latest/{arch}/mount-s3.deb"
+_GOOGLE_KEY = "https://packages.cloud.google.com/apt/doc/apt-key.gpg"
+_GOOGLE = "deb [signed-by=/usr/share/keyrings/cloud.google.asc] https://packages.cloud.google.com/apt gcsfuse-{codename} main\n"
+_MICROSOFT = "https://packages.microsoft.com/config/{id}/{version}/packages-microsoft-prod.deb"
+
+
+def _fetch(url: str) -> bytes:
+    return web.PATIENCE.within(lambda: web.ask(web.Request(url), limit=_MOST_BYTES)).body
+
+
+def _run(command: Sequence[str]) -> None:
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    subprocess.run(command, stdin=subprocess.DEVNULL, env=env, check=True)
+
+
+@dataclass(frozen=True)
+class Installer:
+    """`root`: of the file system; `fetch`: what is at a URL; `run`: a command to its good end."""
+
+    root: Path = Path("/")
+    fetch: Callable[[str], bytes] = _fetch
+    run: Callable[[Sequence[str]], None] = _run
+
+    def install(self, cloud: str, *, pause: Callable[[float], None]) -> None:
+        """Raises MountError when it does not succeed; what the commands print goes where this program's output goes."""
+        for left in reversed(range(_TRIES)):
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    {"aws": self._aws, "gcp": self._gcp, "azure": self._azure}[cloud](Path(folder))
+            except (OSError, web.Refused, web.Unreachable, subprocess.CalledProcessError) as e:
+                if not left:
+                    way_out = "install it in the machine's image, or use `mode: COPY`"
+                    raise MountError(f"{PROGRAMS[cloud]} can't be installed: {e}; {way_out}") from e
+                pause(_AGAIN_S)
+            else:
+                return
+
+    def _aws(self, folder: Path) -> None:
+        arch = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+        package = folder / "mount-s3.deb"
+        package.write_bytes(self.fetch(_MOUNTPOINT.format(arch=arch)))
+        self._apt(str(package))
+
+    def _gcp(self, _folder: Path) -> None:
+        release = self._release()
+        key = self.root / "usr/share/keyrings/cloud.google.asc"
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.write_bytes(self.fetch(_GOOGLE_KEY))
+        source = self.root / "etc/apt/sources.list.d/gcsfuse.list"
+        source.write_text(_GOOGLE.format(codename=release["VERSION_CODENAME"]))
+        self._apt("gcsfuse")
+
+    def _azure(self, folder: Path) -> None:
+        release = self._release()
+        package = folder / "packages-microsoft-prod.deb"
+        package.write_bytes(self.fetch(_MICROSOFT.format(id=release["ID"], version=release["VERSION_ID"])))
+        self.run(["dpkg", "--install", "--force-confold", str(package)])
+        self._apt("fuse3", "blobfuse2")
+
+    def _apt(self, *packages: str) -> None:
+        self.run([*_APT, "update"])
+        self.run([*_APT, "install", "-y", *packages])
+
+    def _release(self) -> dict[str, str]:
+        """https://www.freedesktop.org/software/systemd/man/os-release.html"""
+        lines = (self.root / "etc/os-release").read_text().splitlines()
+        found = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
+        if missing := {"ID", "VERSION_ID", "VERSION_CODENAME"} - found.keys():
+            raise OSError(f"/etc/os-release has no {min(missing)}")
+        return found
+
+
+def is_here(cloud: str) -> bool:
+    """Whether the machine has the program of its cloud."""
+    return shutil.which(PROGRAMS[cloud]) is not None

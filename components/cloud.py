@@ -8,7 +8,7 @@ module knows another's. Names of things are computed, never drawn, because the d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pulumi
@@ -25,6 +25,10 @@ EDGE_PORT = 443
 
 CONTROLLER_PORT = 9444
 """Of the controller's API, with TLS: edges ask it."""
+
+PEER_PORTS = (1024, 65535)
+"""Between machines of one service's gangs: Ray, torch and NCCL listen on ports of their own choice, all above the
+system's own, so that no login is among them."""
 
 ROLES = frozenset({"replicas", "edges", "controller"})
 """Of machines, as a network's firewalls know them."""
@@ -55,7 +59,8 @@ class Network:
 
     `subnets`: by zone; the key "" where the cloud's subnets span the region. `replicas`, `edges`, `controller`: what a
     machine of that role names to get its firewall rules: security group (AWS, Azure), network tag (GCP). Empty where the
-    region has no such machine.
+    region has no such machine. `peers`: by service, what machines of its gangs name besides, so that they reach each other:
+    security group (AWS), network tag (GCP), application security group (Azure).
     """
 
     cloud: str
@@ -65,6 +70,7 @@ class Network:
     replicas: pulumi.Input[str]
     edges: pulumi.Input[str]
     controller: pulumi.Input[str]
+    peers: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,7 @@ class NetworkArgs:
 
     `callers`: static addresses of edges and controller as `a.b.c.d/32`: from nowhere else replicas are reached.
     `roles`: of the machines that the region has; what only others need is left out where a cloud's module can.
+    `gangs`: services of the region whose replicas are several machines.
     """
 
     scope: Scope
@@ -81,6 +88,7 @@ class NetworkArgs:
     cidr: str
     callers: Mapping[str, pulumi.Input[str]]
     roles: frozenset[str] = ROLES
+    gangs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,6 +143,7 @@ class Environment(pulumi.ComponentResource):
                 region=_region_of(scope.cloud, self._layout, args.config),
                 files=args.files,
                 protect=args.protect,
+                gangs=frozenset(spec.name for spec in args.specs if spec.num_nodes > 1),
             )
         )
 

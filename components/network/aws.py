@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_aws import ec2, vpc
 
-from components.cloud import CONTROLLER_PORT, EDGE_PORT, REPLICA_PORT, Network, NetworkArgs
+from components.cloud import CONTROLLER_PORT, EDGE_PORT, PEER_PORTS, REPLICA_PORT, Network, NetworkArgs
 from spec.clouds import ExistingNetwork
 from spec.errors import InputError
 from spec.names import cloud_name
@@ -32,6 +32,7 @@ class AwsNetwork(pulumi.ComponentResource):
         network_id, subnets = self._place()
         self._groups = {role: self._group(network_id, role) for role in sorted(args.roles)}
         self._doors()
+        peers = {service: self._peers(network_id, service) for service in args.gangs}
         ids = {role: group.id for role, group in self._groups.items()}
         self.network = Network(
             cloud="aws",
@@ -41,6 +42,7 @@ class AwsNetwork(pulumi.ComponentResource):
             replicas=ids.get("replicas", ""),
             edges=ids.get("edges", ""),
             controller=ids.get("controller", ""),
+            peers=peers,
         )
         self.register_outputs({"id": network_id, "subnets": subnets})
 
@@ -56,6 +58,12 @@ class AwsNetwork(pulumi.ComponentResource):
                 self._door(f"{caller}-to-{role}", groups[role], port, group=groups[caller].id)
             for caller in sorted(callers.keys() - {role}):
                 self._door(f"{caller}-address-to-{role}", groups[role], port, cidr=callers[caller])
+
+    def _peers(self, network_id: pulumi.Input[str], service: str) -> pulumi.Output[str]:
+        """A group whose machines reach each other. The way out is that of their role."""
+        group = self._empty_group(network_id, f"peers-{service}")
+        self._door(f"peers-of-{service}", group, *PEER_PORTS, group=group.id)
+        return group.id
 
     def _place(self) -> tuple[pulumi.Input[str], dict[str, pulumi.Input[str]]]:
         """Ids of the network and, by zone, of its subnets."""
@@ -140,18 +148,21 @@ class AwsNetwork(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[out])),
         ).subnet_id.apply(lambda id_: id_ or "")
 
-    def _group(self, network_id: pulumi.Input[str], role: str) -> ec2.SecurityGroup:
-        """Of one role, with the way out."""
+    def _empty_group(self, network_id: pulumi.Input[str], what: str) -> ec2.SecurityGroup:
         region = self._args.region
-        group = ec2.SecurityGroup(
-            f"{self._name}-{role}",
+        return ec2.SecurityGroup(
+            f"{self._name}-{what}",
             region=region,
-            name=cloud_name(self._args.scope.env, f"{region}-{role}"),
-            description=f"Tradewind {self._args.scope.env}: {role}",
+            name=cloud_name(self._args.scope.env, f"{region}-{what}"),
+            description=f"Tradewind {self._args.scope.env}: {what}",
             vpc_id=network_id,
-            tags=self._tags(role),
+            tags=self._tags(what),
             opts=self._opts,
         )
+
+    def _group(self, network_id: pulumi.Input[str], role: str) -> ec2.SecurityGroup:
+        """Of one role, with the way out."""
+        region, group = self._args.region, self._empty_group(network_id, role)
         vpc.SecurityGroupEgressRule(
             f"{self._name}-{role}-out",
             region=region,
@@ -169,11 +180,12 @@ class AwsNetwork(pulumi.ComponentResource):
         what: str,
         of: ec2.SecurityGroup,
         port: int,
+        last: int | None = None,
         *,
         cidr: pulumi.Input[str] | None = None,
         group: pulumi.Input[str] | None = None,
     ) -> None:
-        """One port, for one range of addresses or for the machines of one group."""
+        """One port, or all up to the last, for one range of addresses or for the machines of one group."""
         vpc.SecurityGroupIngressRule(
             f"{self._name}-{what}",
             region=self._args.region,
@@ -181,7 +193,7 @@ class AwsNetwork(pulumi.ComponentResource):
             description=what,
             ip_protocol="tcp",
             from_port=port,
-            to_port=port,
+            to_port=last or port,
             cidr_ipv4=cidr,
             referenced_security_group_id=group,
             tags=self._tags(what),

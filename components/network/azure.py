@@ -9,7 +9,7 @@ which costs less than a NAT gateway, and nothing while there is no machine.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ import pulumi
 from pulumi_azure_native import network, resources
 
 from components.azure import resource_group
-from components.cloud import CONTROLLER_PORT, EDGE_PORT, REPLICA_PORT, Network, NetworkArgs
+from components.cloud import CONTROLLER_PORT, EDGE_PORT, PEER_PORTS, REPLICA_PORT, Network, NetworkArgs
 from spec.clouds import ExistingNetwork
 from spec.errors import InputError
 from spec.names import cloud_name
@@ -27,11 +27,8 @@ _STEP = 10
 _LAST = 4096
 """The lowest priority that a rule of a user can have; Azure's own begin at 65000."""
 
-_ANY: dict[str, Any] = {
-    "source_port_range": "*",
-    "destination_address_prefix": "*",
-    "direction": "Inbound",
-}
+_INBOUND: dict[str, Any] = {"source_port_range": "*", "direction": "Inbound"}
+_ANY: dict[str, Any] = {**_INBOUND, "destination_address_prefix": "*"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,26 +66,23 @@ class AzureNetwork(pulumi.ComponentResource):
             opts=self._opts,
         )
         self._group = group.name
-        insiders = network.ApplicationSecurityGroup(
-            f"{name}-insiders",
-            application_security_group_name=self._named("insiders"),
-            resource_group_name=self._group,
-            location=args.region,
-            tags=scope.tags,
-            opts=self._opts,
-        )
+        insiders = self._name_for("insiders")
+        peers = {service: self._name_for(f"peers-{service}") for service in args.gangs}
         place, subnet = self._place()
         self.network = AzureRegion(
             cloud="azure",
             region=args.region,
             id=place,
             subnets={"": subnet},
-            replicas=self._firewall("replicas", self._from_callers(REPLICA_PORT, insiders.id)),
+            replicas=self._firewall(
+                "replicas", [*self._from_callers(REPLICA_PORT, insiders), *_between_peers(peers)]
+            ),
             edges=self._firewall("edges", [_allow("anybody", EDGE_PORT, _FIRST, source_address_prefix="*")]),
-            controller=self._firewall("controller", self._from_callers(CONTROLLER_PORT, insiders.id)),
+            controller=self._firewall("controller", self._from_callers(CONTROLLER_PORT, insiders)),
             group=self._group,
             group_id=group.id,
-            insiders=insiders.id,
+            insiders=insiders,
+            peers=peers,
         )
         self.register_outputs({"id": place, "subnet": subnet})
 
@@ -118,6 +112,17 @@ class AzureNetwork(pulumi.ComponentResource):
             opts=self._opts,
         )
         return virtual.id, subnet.id
+
+    def _name_for(self, what: str) -> pulumi.Output[str]:
+        """The id of a name that network cards are given, for rules about them."""
+        return network.ApplicationSecurityGroup(
+            f"{self._name}-{what}",
+            application_security_group_name=self._named(what),
+            resource_group_name=self._group,
+            location=self._args.region,
+            tags=self._args.scope.tags,
+            opts=self._opts,
+        ).id
 
     def _from_callers(self, port: int, insiders: pulumi.Input[str]) -> list[network.SecurityRuleArgs]:
         """From the environment's edges and controller: those in this network by role, the others by static address."""
@@ -150,6 +155,24 @@ class AzureNetwork(pulumi.ComponentResource):
 
     def _named(self, what: str) -> str:
         return cloud_name(self._args.scope.env, f"{self._args.region}-{what}")
+
+
+def _between_peers(peers: Mapping[str, pulumi.Input[str]]) -> list[network.SecurityRuleArgs]:
+    """Machines of one service reach each other, and none of another."""
+    first, last = PEER_PORTS
+    return [
+        network.SecurityRuleArgs(
+            name=f"peers-of-{service}",
+            access="Allow",
+            priority=_FIRST + (2 + number) * _STEP,
+            protocol="Tcp",
+            source_application_security_groups=[network.ApplicationSecurityGroupArgs(id=peers[service])],
+            destination_application_security_groups=[network.ApplicationSecurityGroupArgs(id=peers[service])],
+            destination_port_range=f"{first}-{last}",
+            **_INBOUND,
+        )
+        for number, service in enumerate(sorted(peers))
+    ]
 
 
 def _allow(name: str, port: int, priority: int, **source: Any) -> network.SecurityRuleArgs:

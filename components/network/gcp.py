@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_gcp import compute
 
-from components.cloud import CONTROLLER_PORT, EDGE_PORT, REPLICA_PORT, Network, NetworkArgs
+from components.cloud import CONTROLLER_PORT, EDGE_PORT, PEER_PORTS, REPLICA_PORT, Network, NetworkArgs
 from spec.clouds import ExistingNetwork
 from spec.errors import InputError
 from spec.names import cloud_name
@@ -32,11 +32,15 @@ class GcpNetwork(pulumi.ComponentResource):
         replicas, edges, controller = (self._named(role) for role in ("replicas", "edges", "controller"))
         callers = [args.callers[key] for key in sorted(args.callers)]
         if "replicas" in args.roles:
-            self._door("callers-to-replicas", replicas, REPLICA_PORT, callers, [edges, controller])
+            self._door("callers-to-replicas", replicas, str(REPLICA_PORT), callers, [edges, controller])
         if "controller" in args.roles:
-            self._door("callers-to-controller", controller, CONTROLLER_PORT, callers, [edges])
+            self._door("callers-to-controller", controller, str(CONTROLLER_PORT), callers, [edges])
         if "edges" in args.roles:  # from anywhere, so also from Google's health checks
-            self._door("anybody-to-edges", edges, EDGE_PORT, [_ANYWHERE])
+            self._door("anybody-to-edges", edges, str(EDGE_PORT), [_ANYWHERE])
+        peers = {service: self._named(f"peers-{service}") for service in args.gangs}
+        for service, tag in peers.items():
+            first, last = PEER_PORTS
+            self._door(f"peers-of-{service}", tag, f"{first}-{last}", [], [tag])
         self.network = Network(
             cloud="gcp",
             region=args.region,
@@ -45,6 +49,7 @@ class GcpNetwork(pulumi.ComponentResource):
             replicas=replicas,
             edges=edges,
             controller=controller,
+            peers=peers,
         )
         self.register_outputs({"id": self._id, "subnet": subnet})
 
@@ -78,18 +83,18 @@ class GcpNetwork(pulumi.ComponentResource):
         self,
         what: str,
         of: str,
-        port: int,
+        ports: str,
         ranges: Sequence[pulumi.Input[str]],
         tags: Sequence[str] = (),
     ) -> None:
-        """One port of the machines with the tag `of`, for ranges of addresses and for machines of the same network."""
+        """One port, or a range of them, of the machines with the tag `of`, for ranges of addresses and for machines of the same network."""
         compute.Firewall(
             f"{self._name}-{what}",
             name=self._named(what),
             description=f"Tradewind {self._args.scope.env}: {what}",
             network=self._id,
             direction="INGRESS",
-            allows=[compute.FirewallAllowArgs(protocol="tcp", ports=[str(port)])],
+            allows=[compute.FirewallAllowArgs(protocol="tcp", ports=[ports])],
             source_ranges=list(ranges) or None,
             source_tags=list(tags) or None,
             target_tags=[of],

@@ -35,7 +35,7 @@ class PartsArgs:
     """`parent`: the environment. `region`: of what the cloud has once. `pools`: those of this cloud.
 
     `files`: a folder of this machine for what a provider uploads from files only. `protect`: whether Pulumi refuses to
-    delete what can not be had back.
+    delete what can not be had back. `gangs`: services whose replicas are several machines.
     """
 
     scope: Scope
@@ -45,6 +45,7 @@ class PartsArgs:
     region: str
     files: Path
     protect: bool
+    gangs: frozenset[str] = frozenset()
 
     @property
     def home(self) -> bool:
@@ -122,6 +123,7 @@ class Parts(ABC):
                 cidr=region.cidr,
                 callers=callers,
                 roles=self._roles(region.region),
+                gangs=self._gangs(region.region),
             )
             made = type(self)._networks_are(f"{cloud}-{region.region}", given, args.child)  # noqa: SLF001  its own
             self._networks[region.region] = made.network
@@ -135,6 +137,11 @@ class Parts(ABC):
             "controller": args.layout.home == (args.scope.cloud, region),
         }
         return frozenset(role for role, there in found.items() if there)
+
+    def _gangs(self, region: str) -> tuple[str, ...]:
+        """The services of a region whose machines have to reach each other."""
+        here = {pool.service for pool in self._args.pools if pool.region == region}
+        return tuple(sorted(here & self._args.gangs))
 
     def network(self, region: str) -> Network:
         """One region's."""

@@ -78,7 +78,8 @@ class AwsPools:
         return self._templates[name]
 
     def _declare_template(self, name: str, pool: Pool, opts: pulumi.ResourceOptions) -> ec2.LaunchTemplate:
-        args = self._args
+        args, network = self._args, self._args.networks[pool.region]
+        peers = network.peers.get(pool.service)
         user_data = pulumi.Output.from_input(args.user_data(pool))
         tags = self._tags(pool)
         return ec2.LaunchTemplate(
@@ -100,7 +101,7 @@ class AwsPools:
                     "device_index": 0,
                     "associate_public_ip_address": "true",
                     "delete_on_termination": "true",
-                    "security_groups": [args.networks[pool.region].replicas],
+                    "security_groups": [network.replicas, *([peers] if peers is not None else [])],
                 }
             ],
             block_device_mappings=[

@@ -101,6 +101,7 @@ class AzurePools:
                     firewall=network.replicas,
                     user_data=text.apply(lambda t: base64.b64encode(t.encode()).decode()),
                     disk_gib=args.disk_gib(pool),
+                    peers=network.peers.get(pool.service),
                 ),
             },
         }

@@ -59,8 +59,9 @@ def machine_profile(
     firewall: pulumi.Input[str],
     user_data: pulumi.Input[str],
     disk_gib: int,
+    peers: pulumi.Input[str] | None = None,
 ) -> dict[str, Any]:
-    """`virtualMachineProfile` of a pool. `user_data`: in base64."""
+    """`virtualMachineProfile` of a pool. `user_data`: in base64. `peers`: of a pool with gangs."""
     driver_apart = _OTHER_DRIVER.search(pool.accelerator.removesuffix("-32GB")) is not None
     profile = {
         **_price(pool.market),
@@ -77,7 +78,7 @@ def machine_profile(
         },
         "networkProfile": {
             "networkApiVersion": _NETWORK_API,
-            "networkInterfaceConfigurations": [_card(pool, subnet, firewall)],
+            "networkInterfaceConfigurations": [_card(pool, subnet, firewall, peers)],
         },
         "scheduledEventsProfile": {
             "terminateNotificationProfile": {"enable": True, "notBeforeTimeout": _NOTICE}
@@ -94,7 +95,12 @@ def _price(market: Market) -> dict[str, Any]:
     return {"priority": "Spot", "evictionPolicy": "Delete", "billingProfile": {"maxPrice": -1}}
 
 
-def _card(pool: Pool, subnet: pulumi.Input[str], firewall: pulumi.Input[str]) -> dict[str, Any]:
+def _card(
+    pool: Pool,
+    subnet: pulumi.Input[str],
+    firewall: pulumi.Input[str],
+    peers: pulumi.Input[str] | None,
+) -> dict[str, Any]:
     """The network card. Its public address is the machine's way out: there is no other, and none without machines."""
     address = {
         "name": "public",
@@ -106,6 +112,7 @@ def _card(pool: Pool, subnet: pulumi.Input[str], firewall: pulumi.Input[str]) ->
         "subnet": {"id": subnet},
         "privateIPAddressVersion": "IPv4",
         "publicIPAddressConfiguration": address,
+        **({} if peers is None else {"applicationSecurityGroups": [{"id": peers}]}),
     }
     return {
         "name": "card",

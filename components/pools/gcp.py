@@ -79,6 +79,7 @@ class GcpPools:
         self, name: str, pool: Pool, opts: pulumi.ResourceOptions
     ) -> compute.RegionInstanceTemplate:
         args, network = self._args, self._args.networks[pool.region]
+        peers = network.peers.get(pool.service)
         return compute.RegionInstanceTemplate(
             name,
             region=pool.region,
@@ -111,7 +112,7 @@ class GcpPools:
             service_account=compute.RegionInstanceTemplateServiceAccountArgs(
                 email=args.identities[pool.service].attach, scopes=[CLOUD_PLATFORM]
             ),
-            tags=[network.replicas],
+            tags=[network.replicas, *([peers] if peers is not None else [])],
             metadata=closed(args.user_data(pool)),
             opts=self._with(opts),
         )

@@ -165,6 +165,7 @@ class AwsDriver:
             REPLICA_PORT,
             REPLICA_PORT,
             machine["LaunchTime"].timestamp(),
+            private=machine.get("PrivateIpAddress"),
         )
 
     def _groups(self, region: str, names: Iterable[str]) -> dict[str, Mapping[str, Any]]:

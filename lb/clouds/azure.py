@@ -158,16 +158,17 @@ class AzureDriver:
 
     def _instance(self, pool: Pool, machine: Mapping[str, Any], group: _Group) -> Instance:
         addresses = group.private if pool.region in self._private_in else group.public
-        of_machine = machine["properties"]
+        of_machine, key = machine["properties"], machine["id"].lower()
         state = of_machine.get("provisioningState", "")
         phase = InstancePhase.RUNNING if state in ("Succeeded", "Updating") else InstancePhase.PENDING
         return Instance(
             machine["name"],
             InstancePhase.STOPPING if state in _STOPPING else phase,
-            addresses.get(machine["id"].lower()),
+            addresses.get(key),
             REPLICA_PORT,
             REPLICA_PORT,
             datetime.fromisoformat(of_machine["timeCreated"]).timestamp(),
+            private=group.private.get(key),
         )
 
     async def _refusals(self, pool: Pool) -> tuple[Refusal, ...]:

@@ -172,6 +172,7 @@ class GcpDriver:
             REPLICA_PORT,
             REPLICA_PORT,
             _moment(machine["creationTimestamp"]),
+            private=_address(machine, private=True),
         )
 
     def _group(self, pool: Pool) -> str:

@@ -86,6 +86,7 @@ class Instance:
         preempt_at: epoch seconds of an announced preemption; None when none is announced.
         nodes: machines that it stands for; more than one only inside a decision, where a gang is one instance.
         broken: why it can't serve any more although it is still there, in words; empty while it can.
+        private: where machines of its own network reach it; None = at `address`, as everybody does.
 
     """
 
@@ -98,6 +99,7 @@ class Instance:
     preempt_at: float | None = None
     nodes: int = 1
     broken: str = ""
+    private: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,6 +181,11 @@ def _is_up(node: Instance) -> bool:
     return node.phase is InstancePhase.RUNNING and node.address is not None
 
 
+def _for_peers(node: Instance) -> str:
+    """Where the other machines of its gang reach it: they share its network, and only its card's own address can be bound."""
+    return node.private or node.address or ""
+
+
 def _healths(
     healths: Sequence[Health],
     gangs: Gangs,
@@ -317,7 +322,7 @@ def _tell(folded: Folded, pool_id: str) -> list[tuple[Command, str]]:
         if gang.size == 1:
             continue
         if gang.complete and len(gang.nodes) == gang.size and all(_is_up(n) for n in gang.nodes):
-            wanted[gang.members] = Gang(gang.members, tuple(n.address or "" for n in gang.nodes))
+            wanted[gang.members] = Gang(gang.members, tuple(_for_peers(n) for n in gang.nodes))
         elif gang.members in told:
             wanted[gang.members] = told[gang.members]
     if wanted == told:

@@ -103,11 +103,17 @@ def scope(**config):
     return Scope(env="prod", cloud="aws", config=parse(settings, file="Pulumi.prod.yaml"), provider=provider)
 
 
-def network_of(a_scope, *, region=REGION, roles=ROLES):
+def network_of(a_scope, *, region=REGION, roles=ROLES, gangs=()):
     return AwsNetwork(
         f"network-{region}",
         NetworkArgs(
-            scope=a_scope, region=region, zones=ZONES, cidr="10.42.0.0/16", callers=CALLERS, roles=roles
+            scope=a_scope,
+            region=region,
+            zones=ZONES,
+            cidr="10.42.0.0/16",
+            callers=CALLERS,
+            roles=roles,
+            gangs=gangs,
         ),
     ).network
 

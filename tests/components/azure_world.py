@@ -81,8 +81,8 @@ def scope(**config):
     )
 
 
-def network(of, region="eastus", callers=CALLERS):
-    args = NetworkArgs(scope=of, region=region, zones=(), cidr="10.7.0.0/16", callers=callers)
+def network(of, region="eastus", callers=CALLERS, gangs=()):
+    args = NetworkArgs(scope=of, region=region, zones=(), cidr="10.7.0.0/16", callers=callers, gangs=gangs)
     return AzureNetwork(f"network-{region}", args).network
 
 

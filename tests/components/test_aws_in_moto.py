@@ -122,6 +122,31 @@ def test_a_group_begins_empty_and_has_the_planned_limit(created):
     assert (group["MinSize"], group["DesiredCapacity"], group["MaxSize"]) == (0, 0, SPOT.max_size)
 
 
+def test_machines_of_a_gang_may_reach_each_other_and_machines_of_other_services_may_not(aws):
+    def declare():
+        a_scope = scope()
+        store = AwsStore("store", AwsStoreArgs(scope=a_scope, region=REGION))
+        chat = AwsReplica("chat", AwsReplicaArgs(scope=a_scope, store=store, service="chat"))
+        network = network_of(a_scope, gangs=("chat", "code"))
+        pools_of(a_scope, network, ON_DEMAND, identity=chat.identity)
+
+    create(recorded(declare), REGION)
+    ec2 = aws("ec2", REGION)
+    groups = {g["Description"]: g for g in ec2.describe_security_groups()["SecurityGroups"]}
+    mine, other = (groups[f"Tradewind prod: peers-{service}"] for service in ("chat", "code"))
+    [rule] = mine["IpPermissions"]
+    assert (rule["IpProtocol"], rule["FromPort"], rule["ToPort"]) == ("tcp", 1024, 65535)
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [mine["GroupId"]]
+    assert not rule["IpRanges"]
+    [template] = ec2.describe_launch_templates()["LaunchTemplates"]
+    [version] = ec2.describe_launch_template_versions(LaunchTemplateId=template["LaunchTemplateId"])[
+        "LaunchTemplateVersions"
+    ]
+    [card] = version["LaunchTemplateData"]["NetworkInterfaces"]
+    assert mine["GroupId"] in card["Groups"]
+    assert other["GroupId"] not in card["Groups"]
+
+
 def with_(kind, **values):
     """Other values for inputs of one kind of resource; None leaves one out."""
 

@@ -68,6 +68,22 @@ def test_a_shipped_environment_is_previewed_priced_and_judged_without_credential
     assert (checkout.root / f"Pulumi.{stack}.yaml").read_bytes() == committed
 
 
+def test_machines_of_gangs_reach_each_other_in_every_cloud_and_the_policies_agree(checkout):
+    path = checkout.root / "services" / "llama-70b.yaml"
+    single = path.read_text()
+    path.write_text(f"num_nodes: 2\n{single}")
+    try:
+        done = tw(checkout, "preview", "--stack", "prod")
+        resources, cost, _ = files(checkout, "prod")
+    finally:
+        path.write_text(single)
+    assert done.returncode == 0, done.stdout + done.stderr
+    between = {r["type"].partition(":")[0] for r in resources if "peers-" in r["urn"].rpartition("::")[2]}
+    assert between == {"aws", "gcp", "azure-native"}
+    ingress = [p for p in cost["policies"] if p["name"] in ("open-ports", "no-ssh", "replica-ingress")]
+    assert [p["passed"] for p in ingress] == [True] * 3
+
+
 def test_an_environment_of_several_stacks_is_previewed_stack_by_stack(checkout):
     path = checkout.root / "Pulumi.prod.yaml"
     whole = path.read_text()

@@ -133,6 +133,7 @@ def azure_group(**rule):
         "sourceAddressPrefix": "203.0.113.7/32",
         **rule,
     }
+    given = {key: value for key, value in given.items() if value is not None}
     props = {"securityRules": [given], "tags": {ENV_TAG: "prod"}}
     return resource(
         "azure-native:network:NetworkSecurityGroup",
@@ -150,6 +151,7 @@ def gcp_firewall(**changes):
         "allows": [{"protocol": "tcp", "ports": ["9443"]}],
         **changes,
     }
+    props = {key: value for key, value in props.items() if value is not None}
     return resource(
         "gcp:compute/firewall:Firewall",
         "firewall",

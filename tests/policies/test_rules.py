@@ -54,6 +54,35 @@ def machine(**props):
     )
 
 
+PEER_PORTS = {"fromPort": 1024.0, "toPort": 65535.0}
+PEER_ALLOWS = [{"protocol": "tcp", "ports": ["1024-65535"]}]
+PEERS = [{"id": UNKNOWN}]
+BETWEEN_PEERS = [
+    clouds.aws_rule(referencedSecurityGroupId=UNKNOWN, **PEER_PORTS),
+    clouds.gcp_firewall(sourceRanges=None, sourceTags=["peers"], targetTags=["peers"], allows=PEER_ALLOWS),
+    clouds.azure_group(
+        sourceAddressPrefix=None,
+        sourceApplicationSecurityGroups=PEERS,
+        destinationApplicationSecurityGroups=PEERS,
+        destinationPortRange="1024-65535",
+    ),
+]
+BETWEEN_ALL = [
+    clouds.aws_rule(cidrIpv4="0.0.0.0/0", **PEER_PORTS),
+    clouds.gcp_firewall(sourceRanges=None, targetTags=["peers"], allows=PEER_ALLOWS),
+    clouds.gcp_firewall(sourceRanges=["0.0.0.0/0"], sourceTags=["peers"], allows=PEER_ALLOWS),
+    clouds.azure_group(
+        sourceAddressPrefix="*",
+        destinationApplicationSecurityGroups=PEERS,
+        destinationPortRange="1024-65535",
+    ),
+]
+BETWEEN_NEIGHBOURS = [
+    clouds.aws_rule(cidrIpv4="10.64.0.0/16", **PEER_PORTS),
+    clouds.gcp_firewall(sourceRanges=["10.64.0.0/16"], sourceTags=["peers"], allows=PEER_ALLOWS),
+    clouds.azure_group(sourceAddressPrefix="VirtualNetwork", destinationPortRange="1024-65535"),
+]
+
 RIGHT = [
     ("open-ports", clouds.aws_rule(cidrIpv4="0.0.0.0/0", fromPort=443.0, toPort=443.0)),
     ("open-ports", clouds.azure_group(sourceAddressPrefix="*", destinationPortRange="443")),
@@ -64,6 +93,7 @@ RIGHT = [
     ("replica-ingress", clouds.aws_rule(referencedSecurityGroupId=UNKNOWN)),
     ("replica-ingress", clouds.aws_rule(cidrIpv4=UNKNOWN, of_this_stack=[clouds.address()])),
     ("replica-ingress", clouds.azure_group()),
+    *((rule, gang) for rule in ("open-ports", "no-ssh", "replica-ingress") for gang in BETWEEN_PEERS),
     ("replica-ingress", clouds.gcp_firewall()),
     ("encrypted-disks", clouds.aws_template()),
     ("encrypted-disks", machine()),
@@ -102,6 +132,8 @@ WRONG = [
     ("open-ports", clouds.aws_rule(cidrIpv4="128.0.0.0/1"), "lets everybody reach port 9443"),
     ("open-ports", clouds.aws_rule(cidrIpv6="2000::/3"), "lets everybody reach port 9443"),
     ("open-ports", clouds.azure_group(sourceAddressPrefix="Internet"), "lets everybody reach port 9443"),
+    *(("open-ports", everybody, "lets everybody reach ports 1024 to 65535") for everybody in BETWEEN_ALL),
+    *(("replica-ingress", wide, "more than single addresses") for wide in BETWEEN_NEIGHBOURS),
     ("open-ports", clouds.azure_group(sourceAddressPrefix="*", destinationPortRange="*"), "ports 0 to 65535"),
     ("open-ports", clouds.gcp_firewall(sourceRanges=["0.0.0.0/0"]), "lets everybody reach port 9443"),
     ("open-ports", clouds.gcp_firewall(sourceRanges=[]), "lets everybody reach port 9443"),

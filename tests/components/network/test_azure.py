@@ -89,3 +89,16 @@ def test_several_subnets_of_a_region_are_refused_because_azures_span_it():
     chosen = {"azure/eastus": {"id": "/vnet", "subnets": {"a": "/a", "b": "/b"}}}
     with pytest.raises(InputError, match=r"azure/eastus.subnets names 2: a, b"):
         recorded(lambda: network(scope(network=chosen)))
+
+
+def test_machines_of_one_service_s_gangs_reach_each_other_and_nobody_else_does():
+    recorder = recorded(lambda: network(scope(), gangs=("chat", "code")))
+    between = [r for r in allowed(recorder, "replicas") if r["name"].startswith("peers-of-")]
+    for service, rule in zip(("chat", "code"), between, strict=True):
+        group = [{"id": f"/network-eastus-peers-{service}"}]
+        assert rule["sourceApplicationSecurityGroups"] == group
+        assert rule["destinationApplicationSecurityGroups"] == group
+        assert not {"sourceAddressPrefix", "destinationAddressPrefix"} & rule.keys()
+        assert (rule["protocol"], rule["destinationPortRange"]) == ("Tcp", "1024-65535")
+    priorities = [r["priority"] for r in rules(recorder, "replicas")]
+    assert len(set(priorities)) == len(priorities)

@@ -79,3 +79,13 @@ def test_a_network_of_the_users_own_gets_doors_and_nothing_else():
 def test_two_subnets_for_one_region_are_one_too_many():
     with pytest.raises(InputError, match=r"network\.gcp/us-central1\.subnets names 2: one, two\."):
         declare(existing={"id": "own", "subnets": {"a": "one", "b": "two"}})
+
+
+def test_machines_of_one_service_s_gangs_reach_each_other_and_nobody_else_does():
+    recorder, network = declare(gangs=("chat", "code"))
+    for service in ("chat", "code"):
+        [door] = [f for f in recorder.of("Firewall").values() if f["targetTags"] == [network.peers[service]]]
+        assert door["sourceTags"] == [network.peers[service]]
+        assert "sourceRanges" not in door
+        assert door["allows"] == [{"protocol": "tcp", "ports": ["1024-65535"]}]
+    assert network.peers["chat"] != network.peers["code"]

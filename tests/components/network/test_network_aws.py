@@ -137,3 +137,25 @@ def test_subnets_never_overlap():
     found = [ipaddress.IPv4Network(c) for c in subnet_cidrs("10.0.0.0/16", zones).values()]
     assert len(found) == len(zones)
     assert not any(a.overlaps(b) for a in found for b in found if a is not b)
+
+
+def test_machines_of_one_service_s_gangs_reach_each_other_and_nobody_else_does():
+    found = {}
+
+    def declare():
+        found.update(network=network_of(scope(), gangs=("chat", "code")))
+
+    recorder = recorded(declare)
+    for service in ("chat", "code"):
+        peers = f"id of network-{REGION}-peers-{service}"
+        assert doors(recorder, f"peers-{service}") == {(1024, 65535, peers)}
+    assert doors(recorder, "replicas") == doors(recorded(lambda: network_of(scope())), "replicas")
+    assert found["network"].peers.keys() == {"chat", "code"}
+
+
+def test_where_no_replica_is_several_machines_none_reaches_another(created):
+    assert {name.rpartition("-")[2] for name in created.of("SecurityGroup")} == {
+        "replicas",
+        "edges",
+        "controller",
+    }

@@ -27,7 +27,7 @@ AWAY = Layout(("gcp", "us-central1"), "a", "e2-small", AT_HOME.regions, (EDGE,))
 GOOGLE = Foreign(issuer="https://accounts.google.com", subject="1", audience=audiences.AWS)
 
 
-def assembled(layout, *, foreign=None, use=lambda parts, addresses: None):
+def assembled(layout, *, foreign=None, gangs=(), use=lambda parts, addresses: None):
     def declare():
         environment = pulumi.ComponentResource("test:Environment", "environment")
         parts = AwsParts(
@@ -39,6 +39,7 @@ def assembled(layout, *, foreign=None, use=lambda parts, addresses: None):
                 region=REGION,
                 files=Path("unused"),
                 protect=True,
+                gangs=frozenset(gangs),
             )
         )
         addresses = parts.addresses()
@@ -75,6 +76,11 @@ def test_an_address_of_the_controller_is_declared_at_home_only():
 def test_a_region_has_firewalls_for_the_machines_that_it_has(layout, foreign, roles):
     groups = assembled(layout, foreign=foreign).of("SecurityGroup")
     assert groups.keys() == {f"aws-{REGION}-{role}" for role in roles}
+
+
+def test_a_region_lets_machines_reach_each_other_only_for_services_with_gangs_that_have_pools_there():
+    world = assembled(AT_HOME, gangs={"chat", "elsewhere"})
+    assert {n for n in world.of("SecurityGroup") if "peers" in n} == {f"aws-{REGION}-peers-chat"}
 
 
 def test_replicas_may_read_the_buckets_that_their_service_mounts_and_none_of_another_cloud():

@@ -192,3 +192,19 @@ def test_a_network_of_another_cloud_is_a_mistake_of_the_composition():
     )
     with pytest.raises(TypeError, match="a network of gcp was given to a module of azure"):
         recorded(lambda: pools(scope(), other).declare(POOL, pulumi.ResourceOptions()))
+
+
+def test_machines_of_gangs_are_named_for_the_rule_between_them_also_by_later_edits():
+    def declared():
+        of = scope()
+        pools(of, network(of, gangs=("chat",))).declare(POOL, pulumi.ResourceOptions())
+
+    recorder = recorded(declared)
+    [card] = profile(recorder)["networkProfile"]["networkInterfaceConfigurations"]
+    [edit] = recorder.one("resources:Deployment")["properties"]["template"]["resources"]
+    assert card["ipConfigurations"][0]["applicationSecurityGroups"] == [{"id": "/network-eastus-peers-chat"}]
+    assert "/network-eastus-peers-chat" in json.dumps(edit)
+
+
+def test_a_machine_that_is_a_replica_by_itself_is_named_for_no_peers(scale_set):
+    assert "applicationSecurityGroups" not in json.dumps(scale_set)

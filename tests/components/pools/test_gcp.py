@@ -185,3 +185,13 @@ def test_tags_that_labels_can_not_tell_apart_are_refused(tags, told):
 def test_a_stack_whose_name_is_no_label_is_refused():
     with pytest.raises(InputError, match=r"the stack's name `Prod\.2` can't be a label"):
         declare(config={"env": "Prod.2"})
+
+
+def test_machines_of_gangs_have_their_service_s_tag_besides():
+    def declared():
+        of = scope()
+        where.append(network(of, gangs=("chat",)))
+        pools(of, where[0]).declare(POOL, pulumi.ResourceOptions())
+
+    where = []
+    assert template(recorded(declared))["tags"] == [where[0].replicas, where[0].peers["chat"]]

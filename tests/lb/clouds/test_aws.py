@@ -223,3 +223,11 @@ def test_a_price_is_the_dearest_of_the_types_that_the_pool_may_get(aws):
     unknown = a_pool(zone="use1-az4")
     found = asyncio.run(driver(lambda *_: Ec2()).prices([pool, unknown]))
     assert found == {pool.id: Prices(spot=0.44, on_demand=0.8, as_of="2027-01-15")}
+
+
+def test_machines_of_a_gang_are_told_private_addresses_whichever_callers_use(aws, group):
+    asyncio.run(driver(aws).set_size(POOL, 2))
+    [found] = observe(driver(aws))
+    [beside] = observe(driver(aws, private_in=frozenset({REGION})))
+    assert [i.private for i in found.instances] == [i.address for i in beside.instances]
+    assert len({i.private for i in found.instances}) == 2

@@ -250,3 +250,9 @@ def test_each_refusal_of_azure_has_its_word(manager, fail, expected):
     manager.fail = fail
     with pytest.raises(expected, match=fail[1]["error"]["code"]):
         run(manager, lambda d: d.set_size(POOL, 2))
+
+
+def test_machines_of_a_gang_are_told_private_addresses_whichever_callers_use(manager):
+    run(manager, lambda d: d.set_size(POOL, 1))
+    [machine] = observe(manager)[0].instances
+    assert machine.private == "10.65.0.4" != machine.address

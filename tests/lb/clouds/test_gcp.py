@@ -184,6 +184,12 @@ def test_callers_of_the_same_network_use_the_private_address(engine):
     assert found.instances[0].address == "10.64.0.2"
 
 
+def test_machines_of_a_gang_are_told_private_addresses_whichever_callers_use(engine):
+    run(engine, lambda d: d.set_size(POOL, 1))
+    [machine] = observe(engine)[0].instances
+    assert machine.private == "10.64.0.2" != machine.address
+
+
 def test_refusals_arrive_from_the_errors_of_a_group_that_is_short_of_machines(engine):
     engine.sizes[ZONE, GROUP] = 1
     engine.errors = [

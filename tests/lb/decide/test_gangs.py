@@ -97,6 +97,18 @@ def test_every_machine_of_a_gang_is_told_its_rank_and_all_addresses():
     assert gang.ips == ("127.0.0.1",) * 3
 
 
+def test_machines_of_a_gang_are_told_the_addresses_that_only_they_can_reach_and_edges_the_others():
+    world = Slow(gangs_of(replicas=1))
+    world.tick()
+    world.give(2)
+    for number, machine in enumerate(world.machines.values()):
+        machine.instance = replace(machine.instance, address="203.0.113.7", private=f"10.64.0.{number}")
+    world.run(5)
+    (gang,) = next(a.gangs for a in world.assignments.values() if a.gangs)
+    assert gang.ips == ("10.64.0.0", "10.64.0.1")
+    assert {r.instance.address for r in world.memory.replicas.values()} == {"203.0.113.7"}
+
+
 def test_a_gang_is_not_told_before_all_of_its_machines_have_addresses():
     world = Slow(gangs_of(replicas=1))
     world.tick()

@@ -194,6 +194,11 @@ BAD = [
         {"securityRules": [{**RULE, "sourceAddressPrefixes": ["a"]}]},
         "conflicts with sourceAddressPrefix",
     ),
+    (
+        GROUP,
+        {"securityRules": [{**RULE, "sourceApplicationSecurityGroups": [{"id": "/peers"}]}]},
+        "conflicts with sourceAddressPrefix",
+    ),
     (GROUP, {"securityRules": [{**RULE, "destinationPortRange": "https"}]}, "is no port, range of ports"),
     ("network:PublicIPAddress", {"publicIPAllocationMethod": "Dynamic"}, "must be Static"),
     ("network:PublicIPAddress", {"sku": {"name": "Basic"}}, "must be Standard"),

@@ -168,8 +168,8 @@ def _security_rule(rule: dict, path: str) -> Iterator[Failure]:
             given = [n for n in (one, many, f"{side}{also}" if also else "") if rule.get(n)]
             if not given:
                 yield Failure(f"{path}{one}", f"one of {one}, {many} is required")
-            elif one in given and many in given:
-                yield Failure(f"{path}{many}", f"conflicts with {one}")
+            elif len(given) > 1:
+                yield Failure(f"{path}{given[1]}", f"conflicts with {given[0]}")
         ports = [rule.get(f"{side}PortRange"), *items(rule.get(f"{side}PortRanges"))]
         for port in ports:
             if isinstance(port, str) and not re.fullmatch(r"\*|\d{1,5}(?:-\d{1,5})?", port):

@@ -17,6 +17,7 @@ from planner.constraints import Constraints
 from planner.fixed import Item, Prices, fixed_items
 from planner.hosts import check_hosts, place_hosts
 from planner.layout import Layout, Place, Secret, layout, located, secrets_of
+from planner.lock import leaving_notes
 from planner.plan import Plan
 from planner.planner import plan
 from planner.pricing import Cost, cost_of_fixed, cost_of_hosted, hosted_usd_hour
@@ -71,7 +72,8 @@ def plan_stack(
     fixed_usd_hour = sum(i.usd_hour for i in fixed) + sum(e.usd_hour for e in config.external)
     cost = sum((s.cost for s in services), cost_of_fixed(fixed_usd_hour) + _hosted(config))
     whole = replace(planned, services=services, fixed_usd_hour=fixed_usd_hour, cost=cost)
-    notes = (*moved, *(age_notes(pools, config.catalog, today, env=env) if today else ()))
+    leaving = leaving_notes(planned.services, specs, lock, env=env) if lock is not None else ()
+    notes = (*leaving, *moved, *(age_notes(pools, config.catalog, today, env=env) if today else ()))
     if lock is None:
         notes = (*notes, f"no {lock_name(env)}: prices choose the pools. {renew_command(env)} holds them")
     return Planned(whole, placed, fixed, secrets, notes)

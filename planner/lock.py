@@ -6,11 +6,12 @@ any more: it stays declared, and the controller drains it. Only a renewal drops 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from catalog.load import UNKNOWN, Catalog, Offer
 from planner.choose import MIXES_TYPES, Candidate
+from planner.plan import ServicePlan
 from planner.rank import Place, Ranking
 from spec.desired import Pool, PoolState
 from spec.errors import Problem, SpecError, did_you_mean
@@ -168,6 +169,22 @@ class Held:
                 f"{lock_name(self.env)} holds the pools; by today's prices {len(new)} others would be chosen, the cheapest "
                 f"{best.id} at {best.price_usd_hour:.2f} USD/hour: {renew_command(self.env)} takes them"
             )
+
+
+def leaving_notes(
+    plans: Iterable[ServicePlan], services: Iterable[ServiceSpec], lock: Lock, *, env: str
+) -> Iterator[str]:
+    """What goes, for who looks at the environment as a whole: services, and the retiring pools of those that stay."""
+    files = {s.name: lock.files[s.name] for s in services if s.leaving}
+    for plan in plans:
+        retiring = [p.id for p in plan.pools if p.state is PoolState.RETIRING]
+        if plan.name in files:
+            yield (
+                f"{plan.name} leaves: it is scaled to nothing, and {renew_command(env)} drops its pools when they are deployed "
+                f"as retiring and empty. {files[plan.name]} is needed until then"
+            )
+        elif retiring:
+            yield f"{plan.name}: {len(retiring)} of its {len(plan.pools)} pools retire: {', '.join(sorted(retiring))}"
 
 
 def wants_fallback(service: ServiceSpec) -> bool:

@@ -16,7 +16,7 @@ from planner.pricing import Cost, cost_of_fixed, cost_of_service
 from planner.rank import NoPlace, Place, Ranking, rank
 from spec.desired import Pool, Scaling
 from spec.errors import InputError
-from spec.lock import Lock, renew_command
+from spec.lock import Lock
 from spec.names import Market
 from spec.service import ServiceSpec
 
@@ -138,12 +138,8 @@ def _plan_service(
 
 
 def _plan_to_leave(service: ServiceSpec, held: Held, constraints: Constraints) -> ServicePlan:
-    """Its pools keep their maximum: a cloud would end machines beyond a smaller one, and not drain them."""
+    """Its pools keep their maximum: a smaller one would change sizes in the clouds, and those are the controller's."""
     pools = tuple(held.stated(pool_of(service, c, constraints.quotas)) for c in held.candidates)
-    note = (
-        f"{service.name} leaves: it is scaled to nothing, and {renew_command(held.env)} drops its pools when they are "
-        f"deployed as retiring and empty. {service.file} is needed until then"
-    )
     return ServicePlan(
         name=service.name,
         rows=(),
@@ -151,7 +147,7 @@ def _plan_to_leave(service: ServiceSpec, held: Held, constraints: Constraints) -
         pools=pools,
         cost=cost_of_service(NOTHING, pools),
         scaling=NOTHING,
-        notes=(note, *held.notes(())),
+        notes=tuple(held.notes(())),
     )
 
 

@@ -63,17 +63,43 @@ def renewed(
             waiting[why] += 1
         else:
             lines.append(f"~ {pool_id}: retiring; the controller drains it")
-    leaving = {i.partition(".")[0] for i in kept} - set(files)
+    leaving = {i.partition(".")[0] for i in kept}
+    kept_files = {name: file for name, file in before.files.items() if name in leaving}
     return Renewal(
         Lock(
             schema=SCHEMA,
-            services={**files, **{name: f for name, f in before.files.items() if name in leaving}},
+            services={**kept_files, **files},
             hosts=dict(hosts),
             pools={**chosen, **kept},
         ),
-        (*host_changes(before.hosts, hosts), *sorted(lines, key=lambda line: line[2:])),
-        tuple(f"{_pools(n)} retiring: {why}" for why, n in sorted(waiting.items())),
+        (
+            *_file_changes(before.files, {**kept_files, **files}),
+            *host_changes(before.hosts, hosts),
+            *sorted(lines, key=lambda line: line[2:]),
+        ),
+        (
+            *(f"{_pools(n)} retiring: {why}" for why, n in sorted(waiting.items())),
+            *_lost({**before.pools, **chosen}, deployed),
+        ),
     )
+
+
+def _lost(known: Mapping[str, LockedPool], deployed: Deployed) -> Iterator[str]:
+    """Pools that are deployed and that no line was ever taken out for: by hand, or with the whole file."""
+    for pool_id, state in sorted(deployed.pools.items()):
+        if state is PoolState.ACTIVE and pool_id not in known:
+            yield f"{pool_id} is deployed and has no line: put it back (git has it), so that it can retire"
+
+
+def _file_changes(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*before, *after}):
+        was, now = before.get(name), after.get(name)
+        if was is None:
+            yield f"+ {name}: {now}"
+        elif now is None:
+            yield f"- {name}: {was} is no longer needed"
+        elif was != now:
+            yield f"~ {name}: {was} => {now}"
 
 
 def _pools(n: int) -> str:

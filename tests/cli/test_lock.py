@@ -84,13 +84,33 @@ def test_without_a_login_to_pulumi_nothing_is_dropped_and_that_is_said(tw):
     assert tw.lock.read_text() == text
 
 
+@pytest.mark.e2e
+def test_what_was_never_deployed_is_dropped_at_once_and_a_backend_that_fails_drops_nothing(tw, monkeypatch):
+    (tw.root / "backend").mkdir()
+    monkeypatch.setenv("PULUMI_BACKEND_URL", (tw.root / "backend").as_uri())
+    before = tw.lock.read_text()
+    edited(tw.root / "Pulumi.staging.yaml", "maxPoolsPerService: 8", "maxPoolsPerService: 7")
+    assert ": it is not deployed\npools.staging.lock: 7 pools" in tw("--stack", "staging", "--lock").output
+
+    tw.lock.write_text(before)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", (tw.root / "nowhere").as_uri())
+    assert ": retiring; the controller drains it" in tw("--stack", "staging", "--lock").output
+    said = tw("--stack", "staging", "--lock").output
+    assert said.startswith(
+        "1 pool stays retiring: whether an update has told the controller is not known here: stack staging: "
+    )
+    assert "no such file or directory" in said
+
+
 def test_a_removed_service_stays_in_the_plan_scaled_to_nothing_as_long_as_its_file_is_there(tw):
     edited(tw.root / "Pulumi.staging.yaml", "services/qwen-7b.yaml", "services/other.yaml")
     path = tw.root / "services/qwen-7b.yaml"
     (tw.root / "services/other.yaml").write_text(path.read_text().replace("name: qwen-7b", "name: other"))
     assert "+ other.aws." in tw("--stack", "staging", "--lock").output
     assert "  qwen-7b: services/qwen-7b.yaml\n" in tw.lock.read_text()
-    other, left = money.planned_of(Context("staging", tw.root)).plan.services
+    planned = money.planned_of(Context("staging", tw.root))
+    other, left = planned.plan.services
+    assert planned.notes[0].startswith("qwen-7b leaves: it is scaled to nothing")
     assert (other.name, left.name) == ("other", "qwen-7b")
     assert {p.state for p in left.pools} == {PoolState.RETIRING}
     assert left.scaling.max_replicas == 0

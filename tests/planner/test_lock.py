@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from catalog.load import Catalog, Offer
 from planner.constraints import Constraints
+from planner.lock import leaving_notes
 from planner.planner import plan
 from spec.desired import PoolState, Scaling
 from spec.errors import SpecError
@@ -210,7 +211,8 @@ def test_a_service_without_pools_is_told():
 def with_old(state=PoolState.ACTIVE):
     """The lock of one pool, and one of a service that the stack no longer names."""
     old = LockedPool(instance_types=("g6.xlarge",), state=state)
-    return Lock(schema=2, pools={**lock_of("use1-az1").pools, pool("use1-az2", service="old"): old})
+    pools = {**lock_of("use1-az1").pools, pool("use1-az2", service="old"): old}
+    return Lock(schema=2, services={"old": "services/old.yaml"}, pools=pools)
 
 
 def test_pools_of_a_service_whose_file_nobody_names_are_told_with_the_way_out():
@@ -245,7 +247,19 @@ def test_a_service_that_leaves_is_scaled_to_nothing_and_its_pools_retire_with_th
     assert [(p.state, p.max_size) for p in old.pools] == [(PoolState.RETIRING, 3)]
     assert (old.cost.expected_usd_hour, old.cost.worst_usd_hour) == (0, 0)
     assert old.cost.runaway_usd_hour > 0, "what is declared can still be spent"
-    assert old.notes[0].startswith("old leaves: it is scaled to nothing")
+    [note] = leaving_notes((stays, old), [a_service("old", leaving=True)], with_old(), env="prod")
+    assert note == (
+        "old leaves: it is scaled to nothing, and ./tw plan --stack prod --lock drops its pools when they are deployed as "
+        "retiring and empty. services/old.yaml is needed until then"
+    )
+
+
+def test_retiring_pools_of_a_service_that_stays_are_named_for_who_reviews_the_environment():
+    found = planned(lock_of("use1-az1", retiring=["usw2-az2"]))
+    assert list(leaving_notes([found], [a_service()], with_old(), env="prod")) == [
+        f"svc: 1 of its 2 pools retire: {pool('usw2-az2')}"
+    ]
+    assert not list(leaving_notes([planned(lock_of("use1-az1"))], [a_service()], with_old(), env="prod"))
 
 
 def test_a_service_that_leaves_may_stand_where_nothing_may_be_launched_any_more():

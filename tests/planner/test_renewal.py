@@ -20,6 +20,11 @@ def deployed(lock, *, but=()):
     return Deployed({i: p.state for i, p in lock.pools.items() if i not in but})
 
 
+def held(*zones, **more):
+    """With the file of the service."""
+    return lock_of(*zones, **more).model_copy(update={"files": FILES})
+
+
 def renewal(old, catalog=TODAY, *, services=None, files=None, hosts=None, known=None):
     fresh = plan(services or [a_service()], catalog, TWO_POOLS, env="prod")
     if known is None:
@@ -34,13 +39,17 @@ def zones_of(found):
 def test_a_first_lock_takes_what_prices_choose():
     found = renewal(None)
     assert zones_of(found) == {"use1-az1": "active", "usw2-az1": "active"}
-    assert found.changes == (f"+ {pool('use1-az1')}", f"+ {pool('usw2-az1')}")
+    assert found.changes == (
+        "+ svc: services/svc.yaml",
+        f"+ {pool('use1-az1')}",
+        f"+ {pool('usw2-az1')}",
+    )
     assert found.lock.pools[pool("use1-az1")].usd_hour == 0.1
     assert found.lock.files == FILES
 
 
 def test_a_pool_leaves_in_two_steps_with_an_update_between_them():
-    before = lock_of("use1-az1", "usw2-az2")
+    before = held("use1-az1", "usw2-az2")
     first = renewal(before)
     assert zones_of(first) == {"use1-az1": "active", "usw2-az1": "active", "usw2-az2": "retiring"}
     assert f"~ {pool('usw2-az2')}: retiring; the controller drains it" in first.changes
@@ -51,7 +60,7 @@ def test_a_pool_leaves_in_two_steps_with_an_update_between_them():
 
 
 def test_a_second_renewal_without_an_update_drops_nothing_and_says_why():
-    before = lock_of("use1-az1", "usw2-az2")
+    before = held("use1-az1", "usw2-az2")
     first = renewal(before)
     again = renewal(first.lock, known=deployed(before))
     assert (again.lock, again.changes) == (first.lock, ())
@@ -59,7 +68,7 @@ def test_a_second_renewal_without_an_update_drops_nothing_and_says_why():
 
 
 def test_where_nobody_knows_what_is_deployed_nothing_is_dropped():
-    first = renewal(lock_of("use1-az1", "usw2-az1"), table(use1_az2=0.1, usw2_az2=0.1), known=NOBODY_KNOWS)
+    first = renewal(held("use1-az1", "usw2-az1"), table(use1_az2=0.1, usw2_az2=0.1), known=NOBODY_KNOWS)
     again = renewal(first.lock, table(use1_az2=0.1, usw2_az2=0.1), known=NOBODY_KNOWS)
     assert again.lock == first.lock
     assert again.notes == (
@@ -78,13 +87,13 @@ def test_a_cloud_that_can_t_be_asked_holds_only_its_own_pools():
 
 
 def test_what_was_never_deployed_goes_at_once():
-    found = renewal(lock_of("use1-az1", "usw2-az2"), known=Deployed())
+    found = renewal(held("use1-az1", "usw2-az2"), known=Deployed())
     assert zones_of(found) == {"use1-az1": "active", "usw2-az1": "active"}
     assert f"- {pool('usw2-az2')}: it is not deployed" in found.changes
 
 
 def test_a_retiring_pool_that_is_wanted_again_stays():
-    found = renewal(lock_of("usw2-az1", retiring=["use1-az1"]))
+    found = renewal(held("usw2-az1", retiring=["use1-az1"]))
     assert zones_of(found) == {"use1-az1": "active", "usw2-az1": "active"}
     assert found.changes == (f"+ {pool('use1-az1')}: no longer retiring",)
 
@@ -96,12 +105,12 @@ def test_a_new_price_alone_changes_nothing_in_the_file():
 
 
 def test_other_instance_types_are_said():
-    lines = renewal(lock_of("use1-az1", "usw2-az1", types=("g6.2xlarge",))).changes
+    lines = renewal(held("use1-az1", "usw2-az1", types=("g6.2xlarge",))).changes
     assert f"~ {pool('use1-az1')}: g6.2xlarge => g6.xlarge" in lines
 
 
 def test_a_pool_whose_price_is_gone_retires_like_any_other():
-    before = lock_of("use1-az1", "usw2-az2")
+    before = held("use1-az1", "usw2-az2")
     first = renewal(before, table(use1_az1=0.1, usw2_az1=0.3))
     assert zones_of(first)["usw2-az2"] == "retiring"
 
@@ -118,6 +127,7 @@ def test_a_service_that_is_removed_leaves_in_two_steps_and_its_file_is_named_unt
     second = renewal(first.lock, known=deployed(first.lock))
     assert {i.partition(".")[0] for i in second.lock.pools} == {"svc"}
     assert second.lock.files == FILES
+    assert "- old: services/old.yaml is no longer needed" in second.changes
 
 
 def test_a_service_that_comes_back_is_served_where_it_was():
@@ -125,6 +135,19 @@ def test_a_service_that_comes_back_is_served_where_it_was():
     both = renewal(None, services=services, files=files)
     first = renewal(both.lock)
     assert renewal(first.lock, services=services, files=files).lock == both.lock
+
+
+def test_a_file_that_moved_is_said():
+    found = renewal(held("use1-az1", "usw2-az1"), files={"svc": "services/new.yaml"})
+    assert found.changes == ("~ svc: services/svc.yaml => services/new.yaml",)
+
+
+def test_a_pool_that_is_deployed_and_lost_its_line_is_said():
+    known = deployed(held("use1-az1", "usw2-az1", "usw2-az2", retiring=["use1-az2"]))
+    found = renewal(held("use1-az1", "usw2-az1"), known=known)
+    assert found.notes == (
+        f"{pool('usw2-az2')} is deployed and has no line: put it back (git has it), so that it can retire",
+    )
 
 
 def test_a_host_that_moves_is_said_with_what_that_means():
@@ -138,7 +161,7 @@ def test_a_host_that_moves_is_said_with_what_that_means():
         "edge-2": here.model_copy(update={"instance_type": "m7i.large"}),
         "new": here,
     }
-    lines = [line for line in renewal(old, hosts=now).changes if "L4" not in line]
+    lines = [line for line in renewal(old, hosts=now).changes if "L4" not in line and "yaml" not in line]
     assert lines == [
         "~ controller: aws/us-east-1/use1-az1 t3.small => aws/us-east-1/use1-az2 t3.small: another machine",
         (

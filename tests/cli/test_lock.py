@@ -97,7 +97,8 @@ def test_what_was_never_deployed_is_dropped_at_once_and_a_backend_that_fails_dro
     assert ": retiring; the controller drains it" in tw("--stack", "staging", "--lock").output
     said = tw("--stack", "staging", "--lock").output
     assert said.startswith(
-        "1 pool stays retiring: whether an update has told the controller is not known here: stack staging: "
+        "1 pool stays retiring: whether an update has told the controller is not known here: the outputs of stack staging "
+        "can't be read: "
     )
     assert "no such file or directory" in said
 

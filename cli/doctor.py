@@ -14,11 +14,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from cli.backend import providers_of, users_own
 from cli.context import Context
+from cli.logins import CLOUDS, SCHEMES, Login
+from cli.outputs import whereabouts
+from cli.state import CloudState
 from lb.envoy import binary
 from local.processes import Registry
-from spec.errors import OutsideError, TradewindError
+from spec.errors import InputError, OutsideError, TradewindError
 from tools import pulumi_cli, setup
+from tools.standins import install as standins
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,53 @@ def _tools(context: Context) -> Iterator[Finding]:
 
 def _stack(context: Context) -> Iterator[Finding]:
     try:
-        local = context.config.local
+        is_local = context.config.is_local
     except TradewindError as e:
         yield Finding(f"stack {context.stack}", ok=False, found=str(e), way_out="correct what it names")
         return
+    yield from _ports(context) if is_local else _logins(context)
+
+
+def _logins(context: Context) -> Iterator[Finding]:
+    """What it takes to bring up a stack in the clouds and to look after it."""
+    own = users_own(context)
+    found = "your own" if own is not None else "nowhere"
+    yield Finding("login to Pulumi", own is not None, found, "run: pulumi login; or set PULUMI_BACKEND_URL")
+    lacking = standins.find_missing(providers_of(context))
+    found = f"missing: {', '.join(lacking)}" if lacking else "all there"
+    yield Finding("provider plugins", not lacking, found, "run: pulumi install")
+    config = context.config
+    used = {*config.clouds, *(e.cloud for e in config.edges), *([config.home.cloud] if config.home else [])}
+    tenant = config.azure.tenant_id if config.azure is not None else ""
+    for scheme in (SCHEMES[c] for c in sorted(used & SCHEMES.keys()) if config.declares(c)):
+        name = f"login to {CLOUDS[scheme].name}"
+        try:
+            Login(scheme, tenant=tenant)
+            yield Finding(name, ok=True, found="yours")
+        except TradewindError as e:
+            yield Finding(name, ok=False, found=str(e), way_out=f"run: {CLOUDS[scheme].login}")
+    if own is not None:
+        yield from _bucket(context)
+
+
+def _bucket(context: Context) -> Iterator[Finding]:
+    """Nothing of a stack that is not up yet: that is no defect."""
+    try:
+        known = whereabouts(context)
+    except InputError:
+        return
+    except TradewindError as e:
+        yield Finding("outputs", ok=False, found=str(e), way_out="see what Pulumi says")
+        return
+    try:
+        CloudState(context, known).get("status.json")
+        yield Finding("state bucket", ok=True, found=known.state_url)
+    except TradewindError as e:
+        yield Finding("state bucket", ok=False, found=str(e), way_out="docs/operating.md, From afar")
+
+
+def _ports(context: Context) -> Iterator[Finding]:
+    local = context.config.local
     registry = Registry(context.home)
     running = {e.kind for e in registry.entries() if registry.alive(e)}
     for kind, setting, port in (

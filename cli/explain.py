@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from cli.options import StackOption, there
-from cli.state import progress, state_of
+from cli.state import state_of
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def explain(
     )  # loads the controller's decision: the other commands start a sixth of a second sooner
 
     state = state_of(there(stack))
-    with progress.status("reading the journal ..."), state.told():
+    with state.looking(), state.told():
         ticks = asyncio.run(past.find(state, at, service, last))
     if as_json:
         print(json.dumps({"ticks": [past.as_object(tick) for tick in ticks]}))

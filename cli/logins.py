@@ -46,6 +46,8 @@ CLOUDS = {
     ),
 }
 """By scheme of a bucket's URL."""
+SCHEMES = {"aws": "s3", "gcp": "gs", "azure": "az"}
+"""By cloud."""
 
 
 class Login:

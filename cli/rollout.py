@@ -19,7 +19,7 @@ from cli.state import Silent, State, state_of
 from cli.status_page import rollout_line
 from cli.told import alive, read_status
 from spec.errors import InputError, OutsideError
-from spec.status import ServiceStatus
+from spec.status import ServiceStatus, Status
 from spec.wish import Action, WishFile, new_id, path_of
 
 ANSWER_WITHIN_S = 10.0
@@ -45,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
 def status(stack: StackOption = "dev", service: ServiceOption = None, as_json: JsonOption = False) -> None:
     """Show each service's last rollout: its phase, how far it is, and why it stopped where it did."""
-    found = read_status(state_of(there(stack))).services
+    found = _look(state_of(there(stack))).services
     chosen = found if service is None else (_chosen(found, service),)
     if as_json:
         told = {s.name: s.rollout.model_dump(mode="json") if s.rollout else None for s in chosen}
@@ -70,8 +70,13 @@ def abort(stack: StackOption = "dev", service: ServiceOption = None, as_json: Js
     _ask(state_of(there(stack)), service, Action.ABORT, as_json=as_json)
 
 
+def _look(state: State) -> Status:
+    with state.looking():
+        return read_status(state)
+
+
 def _ask(state: State, service: str | None, action: Action, *, as_json: bool) -> None:
-    found = read_status(state)
+    found = _look(state)
     name = _chosen(found.services, service).name
     wish_id = new_id()
     content = WishFile(schema=1, service=name, action=action).model_dump_json(by_alias=True)

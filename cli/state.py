@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -71,6 +71,10 @@ class State:
 
         return open_bucket(self.context.state_dir.absolute().as_uri())
 
+    def looking(self) -> AbstractContextManager[object]:
+        """Something that turns at a terminal, while a bucket far away is read."""
+        return nullcontext()
+
     def get(self, path: str) -> bytes:
         """The whole object. Raises NotThere, Silent and OutsideError."""
         try:
@@ -126,6 +130,10 @@ class CloudState(State):
         from lb.bucket import open_bucket
 
         return open_bucket(self.where, credentials=self._login, region=self._region, limit_s=LIMIT_S)
+
+    def looking(self) -> AbstractContextManager[object]:
+        """On stderr, so that a program reads only what was asked for."""
+        return progress.status(f"reading {self.where} ...")
 
     def get(self, path: str) -> bytes:
         """The whole object. Raises NotThere, Silent and OutsideError."""

@@ -48,11 +48,11 @@ def status(
         _web(context, print_it=web, open_it=open_web)
         return
     state = state_of(context)
+    with state.looking():
+        found = read_status(state)
     if watch:
-        _watch(state)
-        return
-    found = read_status(state)
-    if as_json:
+        _watch(state, found)
+    elif as_json:
         _warn_of_age(state, found)
         print(json.dumps(as_public(state, found)))
     else:
@@ -73,8 +73,7 @@ def _web(context: Context, *, print_it: bool, open_it: bool) -> None:
         open_page(context)
 
 
-def _watch(state: State) -> None:
-    found = read_status(state)  # nothing to watch: says so and ends
+def _watch(state: State, found: Status) -> None:
     try:
         with Live(console=out, auto_refresh=False) as live:
             while True:

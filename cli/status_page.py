@@ -8,7 +8,6 @@ from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from cli.afar import logs_of
 from cli.edges import edge_troubles
 from cli.state import State
 from cli.told import age_s, alive, runs
@@ -35,6 +34,7 @@ def page(state: State, found: Status) -> RenderableType:
 
 def _controller(state: State, found: Status) -> str:
     said = f"this is what it said {_ago(age_s(found))} ago"
+    stack = state.context.stack
     if alive(state, found):
         if found.controller.frozen:
             return f"[yellow]controller: frozen[/], changes nothing: {escape(found.controller.frozen)}"
@@ -42,14 +42,14 @@ def _controller(state: State, found: Status) -> str:
         return f"controller: {how}" + ("" if state.afar is None else f"; {said}")
     if state.afar is not None:
         return (
-            f"[red]controller: silent[/]; {said}, in {escape(state.where)}. Replicas and edges run on without it; what its "
-            f"host writes:\n  {escape(logs_of(state.context))}"
+            f"[red]controller: silent[/]; {said}, in {escape(state.where)}. Replicas and edges run on without it; "
+            f"`./tw logs --stack {stack}` says how to read what its host writes"
         )
-    again = f"`make up STACK={state.context.stack}` starts it again; replicas and edges run on without it"
+    again = f"`make up STACK={stack}` starts it again; replicas and edges run on without it"
     if found.controller.alive and runs(state.context):
         return (
             f"[red]controller: runs and writes nothing[/]; {said}. It hangs, and {again}; or it can't write, on a full "
-            f"disk for instance: `./tw logs --controller --stack {state.context.stack}` says so"
+            f"disk for instance: `./tw logs --controller --stack {stack}` says so"
         )
     return f"[red]controller: not running[/]; {said}. {again}"
 

@@ -148,7 +148,11 @@ def _store(
     """A cloud's store. An answer takes as long as a tick may: what is slower is asked again next time."""
     prefix = parts.path.strip("/") or None
     plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"  # as without options of ours
-    options = {"timeout": f"{limit_s or CALL_LIMIT_S:g}s", "connect_timeout": "5s", "allow_http": plain}
+    options = {
+        "timeout": f"{1000 * (limit_s or CALL_LIMIT_S):.0f}ms",
+        "connect_timeout": "5s",
+        "allow_http": plain,
+    }
     given: dict[str, Any] = {"client_options": options, "credential_provider": credentials}
     if limit_s is not None:
         given["retry_config"] = {"max_retries": 2, "retry_timeout": timedelta(seconds=limit_s)}

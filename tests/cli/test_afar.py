@@ -135,12 +135,11 @@ def test_a_part_of_an_environment_tells_what_its_home_knows(bucket):
     assert "1/1 ready" in run("status", "--stack", "prod-azure")
 
 
-def test_an_old_status_is_shown_with_a_warning_and_the_way_to_the_hosts_log(bucket):
+def test_an_old_status_is_shown_with_a_warning_and_the_way_to_its_hosts_log(bucket):
     says(bucket, a_replica(), age_s=300)
     said = run("status", "--stack", "prod")
     assert "controller: silent; this is what it said 5 min ago, in s3://state" in said
-    assert "aws ec2 get-console-output --latest --region us-east-1" in said
-    assert "Name=tag:Name,Values=tradewind prod controller" in said
+    assert "`./tw logs --stack prod` says how to read what its host writes" in said
 
 
 def test_clocks_that_differ_by_less_than_a_minute_are_no_alarm(bucket):
@@ -317,7 +316,8 @@ def test_a_journal_that_may_not_be_read_is_told_in_words(bucket, status, words):
 def test_logs_are_where_the_machines_are_and_their_clouds_command_is_said(bucket):
     said = failure("logs", "--stack", "prod", kind=InputError)
     assert "stack prod runs in aws, gcp, azure: its logs are on its machines" in said
-    assert "aws ec2 get-console-output" in said
+    assert "aws ec2 get-console-output --latest --region us-east-1" in said
+    assert "Name=tag:Name,Values=tradewind prod controller" in said
     assert "./tw explain --stack prod" in said
 
 

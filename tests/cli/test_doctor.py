@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from cli import doctor
 from cli.context import Context
+from cli.outputs import NoStack, Whereabouts
 from spec.errors import OutsideError
+from tests.clouds.aws import Aws
+from tests.clouds.login import User
 from tests.e2e.checkout import ROOT
 from tests.ports import free_ports
 
@@ -127,3 +130,52 @@ def test_a_wrong_setting_or_a_stack_without_a_file_is_a_finding_like_the_others(
 def test_it_changes_nothing(machine, tmp_path):
     run()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["Pulumi.dev.yaml", "Pulumi.yaml"]
+
+
+def test_of_a_stack_in_the_clouds_logins_and_plugins_are_looked_at_and_no_port(
+    machine, tmp_path, monkeypatch
+):
+    shutil.copy(ROOT / "Pulumi.staging.yaml", tmp_path)
+    cloud = Aws(region="us-east-1")
+    user = User("aws", cloud, tmp_path)
+
+    def findings():
+        for name, value in user.environment.items():
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, value)
+        return {f["name"]: f for f in json.loads(run("--json", "--stack", "staging").stdout)["findings"][5:]}
+
+    try:
+        monkeypatch.setattr(doctor, "users_own", lambda _: None)
+        monkeypatch.setattr(doctor.standins, "find_missing", lambda _: ["aws"])
+        found = findings()
+        assert {name: f["ok"] for name, f in found.items()} == dict.fromkeys(
+            ("login to Pulumi", "provider plugins", "login to AWS"), False
+        )
+        assert found["provider plugins"]["found"] == "missing: aws"
+        assert "aws sso login" in found["login to AWS"]["way_out"]
+
+        user.log_in()
+        monkeypatch.setattr(doctor, "users_own", lambda _: object())
+        monkeypatch.setattr(doctor.standins, "find_missing", lambda _: [])
+        monkeypatch.setattr(doctor, "whereabouts", lambda _: Whereabouts("s3://state", "", ""))
+        found = findings()
+        assert [name for name, f in found.items() if not f["ok"]] == ["state bucket"]
+        assert found["state bucket"]["found"] == "status.json is not in s3://state"
+
+        cloud.put("status.json", "{}")
+        assert all(f["ok"] for f in findings().values())
+    finally:
+        cloud.close()
+
+
+def test_a_stack_in_the_clouds_that_is_not_up_yet_lacks_nothing_by_that(machine, tmp_path, monkeypatch):
+    def not_up(_):
+        raise NoStack("no stack")
+
+    shutil.copy(ROOT / "Pulumi.staging.yaml", tmp_path)
+    monkeypatch.setattr(doctor, "users_own", lambda _: object())
+    monkeypatch.setattr(doctor.standins, "find_missing", lambda _: [])
+    monkeypatch.setattr(doctor, "whereabouts", not_up)
+    assert "state bucket" not in run("--json", "--stack", "staging").stdout

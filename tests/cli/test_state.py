@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import time
 
 import pytest
 
@@ -143,6 +144,14 @@ def test_a_store_that_nobody_reaches_is_given_up_in_seconds(cloud, opened):
         for name in ("AWS_ENDPOINT_URL", "GOOGLE_BASE_URL", "AZURE_STORAGE_ENDPOINT"):
             cloud.environment[name] = url
         refusal(opened().get, "status.json", kind=Silent)
+
+
+def test_a_store_that_is_too_slow_is_given_up(cloud, state, monkeypatch):
+    monkeypatch.setattr(module, "LIMIT_S", 0.1)
+    cloud.server.slow_s = 5.0
+    before = time.monotonic()
+    refusal(state.get, "status.json", kind=Silent)
+    assert time.monotonic() - before < 4
 
 
 @pytest.mark.parametrize(

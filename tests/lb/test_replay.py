@@ -6,7 +6,7 @@ import pytest
 
 from lb.bucket import BucketError, open_bucket
 from lb.journal import SEGMENT, Entry, Journal, places
-from lb.replay import Reader, code_version
+from lb.replay import AT_ONCE, Reader, code_version
 from tests.lb.world import START, World, a_desired
 
 
@@ -188,3 +188,27 @@ def test_an_entry_that_another_process_deletes_meanwhile_is_stepped_over(bucket)
         assert (await reader.at(START + 3)).place.seq == 2
 
     asyncio.run(story())
+
+
+def test_a_walk_reads_several_entries_at_the_same_time_and_tells_them_in_their_order(bucket):
+    running, most = 0, 0
+
+    async def story():
+        await (await Term(bucket).begin()).ticks(30)
+        get = bucket.get
+
+        async def slow(path):
+            nonlocal running, most
+            running, most = running + 1, max(most, running + 1)
+            await asyncio.sleep(0)
+            found = await get(path)
+            running -= 1
+            return found
+
+        bucket.get = slow
+        reader = await Reader.open(bucket)
+        return [place async for place, _ in reader.backwards()], await places(bucket)
+
+    walked, kept = asyncio.run(story())
+    assert walked == kept[::-1]
+    assert 1 < most <= AT_ONCE

@@ -90,11 +90,11 @@ def home(of: str) -> str | None:
 
 
 def bucket(of: str) -> tuple[str, str]:
-    """A bucket's name (Azure: `account/container`) and the path in it, "" for all of it."""
+    """A bucket's name (Azure: `account/container`) and the path in it, without a slash at its end; "" for all of it."""
     scheme, _, rest = of.partition("://")
     steps = rest.split("/")
     parts = 2 if scheme == "az" else 1
-    return "/".join(steps[:parts]), "/".join(steps[parts:])
+    return "/".join(steps[:parts]), "/".join(steps[parts:]).rstrip("/")
 
 
 def homes(mounts: tuple[Mount, ...]) -> dict[str, str]:

@@ -22,12 +22,12 @@ from spec.names import cloud_name
 
 @dataclass(frozen=True, kw_only=True)
 class AwsReplicaArgs:
-    """`service`: whose replicas. `mounted`: buckets that its `file_mounts` read, by name."""
+    """`service`: whose replicas. `mounted`: buckets that its `file_mounts` read, each with the path in it."""
 
     scope: Scope
     store: AwsStore
     service: str
-    mounted: tuple[str, ...] = ()
+    mounted: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,8 +45,8 @@ class Place:
         return f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:{named}"
 
 
-def replica(place: Place, service: str, mounted: Sequence[str] = ()) -> list[Statement]:
-    """Reads what its service runs and its own secrets. `mounted`: buckets that the service's files name."""
+def replica(place: Place, service: str, mounted: Sequence[tuple[str, str]] = ()) -> list[Statement]:
+    """Reads what its service runs and its own secrets. `mounted`: buckets of its `file_mounts`, each with the path in it, "" for all."""
     objects = ["bundles/*", "hosts/*", f"assignments/{service}.*"]
     return [
         _allow("Objects", ["s3:GetObject"], place.objects(*objects)),
@@ -179,12 +179,20 @@ def document(statements: Sequence[Statement]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
 
 
-def _mounted(buckets: Sequence[str]) -> list[Statement]:
-    arns = [f"arn:aws:s3:::{bucket}" for bucket in buckets]
-    return [
-        _allow("Mounted", ["s3:GetObject"], [f"{arn}/*" for arn in arns]),
-        _allow("MountedList", ["s3:ListBucket"], arns),
+def _mounted(mounted: Sequence[tuple[str, str]]) -> list[Statement]:
+    """Objects below a path, or of that key, and lists of them alone: a list without a path is of everything."""
+    paths = [(f"arn:aws:s3:::{bucket}", key) for bucket, key in mounted]
+    objects = [f"{arn}/{p}" for arn, key in paths for p in ([key, f"{key}/*"] if key else ["*"])]
+    lists = [
+        _allow(
+            f"MountedList{number}",
+            ["s3:ListBucket"],
+            [arn],
+            {"StringLike": {"s3:prefix": [key, f"{key}/*"]}} if key else None,
+        )
+        for number, (arn, key) in enumerate(paths, 1)
     ]
+    return [_allow("Mounted", ["s3:GetObject"], objects), *lists]
 
 
 def _allow(

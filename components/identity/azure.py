@@ -7,7 +7,7 @@ same kind of identity by a federated credential. Nowhere is there a key.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -58,11 +58,12 @@ _USAGES = ("Microsoft.Compute/locations/usages/read",)
 
 @dataclass(frozen=True, kw_only=True)
 class AzureReplicaArgs:
-    """`service`: whose replicas."""
+    """`service`: whose replicas. `mounted`: containers that its `file_mounts` read, as `account/container`."""
 
     scope: Scope
     store: AzureStore
     service: str
+    mounted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class AzureReplica(pulumi.ComponentResource):
         made = _Made(self, name, args.scope, args.store, owner)
         made.reads("bundles/", "hosts/", f"assignments/{args.service}.")
         made.on_secrets(_SECRETS_READ, *(o for o in args.store.secrets if o == owner or o.startswith(pools)))
+        if args.mounted:
+            made.on_containers(args.service, args.mounted)
         self.identity = made.identity
         self.register_outputs({"identity": self.identity.attach})
 
@@ -179,6 +182,14 @@ class _Made:
         condition = f"((!(ActionMatches{{'{_BLOBS}/read'}})) OR ({keys}))"
         self.grant("objects", self._store.container_id, _OBJECTS_READ, condition)
 
+    def on_containers(self, service: str, containers: Sequence[str]) -> None:
+        """Reads and lists containers of the user's own, whose resource groups nobody has named: so the right is on the
+        subscription, and a condition narrows it. The role reads blobs and nothing else, not even an account's name.
+        """
+        whole = f"/subscriptions/{subscription(self._scope).subscription_id}"
+        reads = self.role(f"mounts-{service}", (), [whole], data=(f"{_BLOBS}/read",))
+        self.assign("mounts", whole, reads, _only(containers))
+
     def on_secrets(self, role_guid: str, *owners: str) -> None:
         """A right on each secret of the owners."""
         for owner in sorted(owners):
@@ -208,9 +219,13 @@ class _Made:
         )
 
     def role(
-        self, what: str, actions: tuple[str, ...], scopes: list[pulumi.Input[str]]
+        self,
+        what: str,
+        actions: tuple[str, ...],
+        scopes: list[pulumi.Input[str]],
+        data: tuple[str, ...] = (),
     ) -> pulumi.Output[str]:
-        """Id of a role of the environment's own."""
+        """Id of a role of the environment's own. `data`: what it may do with data, beside what with resources."""
         env, of = self._scope.env, subscription(self._scope).subscription_id
         return authorization.RoleDefinition(
             f"{self._name}-may-{what}",
@@ -219,7 +234,9 @@ class _Made:
             role_type="CustomRole",
             scope=f"/subscriptions/{of}",
             assignable_scopes=scopes,
-            permissions=[authorization.PermissionArgs(actions=list(actions))],
+            permissions=[
+                authorization.PermissionArgs(actions=list(actions), data_actions=list(data) if data else None)
+            ],
             opts=self._opts,
         ).id
 
@@ -235,6 +252,17 @@ class _Made:
             audiences=[foreign.audience],
             opts=self._opts,
         )
+
+
+def _only(containers: Sequence[str]) -> str:
+    """https://learn.microsoft.com/azure/storage/blobs/storage-auth-abac-attributes"""
+    accounts = "Microsoft.Storage/storageAccounts"
+    places = " OR ".join(
+        f"(@Resource[{accounts}:name] StringEquals '{account}'"
+        f" AND @Resource[{accounts}/blobServices/containers:name] StringEquals '{container}')"
+        for account, _, container in (c.partition("/") for c in containers)
+    )
+    return f"((!(ActionMatches{{'{_BLOBS}/read'}})) OR ({places}))"
 
 
 def _is_renewed(owner: str) -> bool:

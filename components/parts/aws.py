@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import pulumi
 
@@ -23,6 +22,7 @@ from components.parts import Parts, PartsArgs
 from components.pools.aws import AwsPools
 from components.store.aws import AwsStore, AwsStoreArgs
 from planner.layout import EdgePlace
+from spec.mounts import bucket, home
 
 
 class AwsParts(Parts):
@@ -72,10 +72,8 @@ class AwsParts(Parts):
     def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
         """See Parts."""
         for service, mounted in services.items():
-            buckets = {urlsplit(source).netloc for source in mounted if source.startswith("s3://")}
-            given = AwsReplicaArgs(
-                scope=self._args.scope, store=self.store, service=service, mounted=tuple(sorted(buckets))
-            )
+            buckets = tuple(sorted({bucket(source) for source in mounted if home(source) == "aws"}))
+            given = AwsReplicaArgs(scope=self._args.scope, store=self.store, service=service, mounted=buckets)
             self._identities[service] = AwsReplica(f"aws-{service}", given, self._args.child).identity
 
     def edge_identity(self) -> Identity:

@@ -21,6 +21,7 @@ from components.network.azure import AzureNetwork
 from components.parts import Parts, PartsArgs
 from components.pools.azure import AzurePools
 from components.store.azure import AzureStore, AzureStoreArgs
+from spec.mounts import bucket, home
 
 
 class AzureParts(Parts):
@@ -73,8 +74,11 @@ class AzureParts(Parts):
 
     def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
         """See Parts."""
-        for service in services:
-            given = AzureReplicaArgs(scope=self._args.scope, store=self.store, service=service)
+        for service, mounted in services.items():
+            containers = {bucket(source)[0] for source in mounted if home(source) == "azure"}
+            given = AzureReplicaArgs(
+                scope=self._args.scope, store=self.store, service=service, mounted=tuple(sorted(containers))
+            )
             self._identities[service] = AzureReplica(f"azure-{service}", given, self._args.child).identity
 
     def edge_identity(self) -> Identity:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from components.audiences import gcp_provider
 from components.cloud import Address, Foreign, HostArgs, Identity
@@ -22,6 +21,7 @@ from components.network.gcp import GcpNetwork
 from components.parts import Parts, PartsArgs
 from components.pools.gcp import GcpPools
 from components.store.gcp import GcpStore, GcpStoreArgs
+from spec.mounts import bucket, home
 
 
 class GcpParts(Parts):
@@ -76,7 +76,7 @@ class GcpParts(Parts):
     def replicas(self, services: Mapping[str, Sequence[str]]) -> None:
         """See Parts."""
         for service, mounted in services.items():
-            buckets = {urlsplit(source).netloc for source in mounted if source.startswith("gs://")}
+            buckets = {bucket(source)[0] for source in mounted if home(source) == "gcp"}
             given = GcpReplicaArgs(
                 scope=self._args.scope, store=self.store, service=service, mounted=tuple(sorted(buckets))
             )

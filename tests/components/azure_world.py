@@ -90,8 +90,9 @@ def store(of, files):
     return AzureStore("store", AzureStoreArgs(scope=of, region="eastus", files=files, protect=False))
 
 
-def replica(of, kept):
-    return AzureReplica("identity-chat", AzureReplicaArgs(scope=of, store=kept, service="chat"))
+def replica(of, kept, mounted=()):
+    args = AzureReplicaArgs(scope=of, store=kept, service="chat", mounted=mounted)
+    return AzureReplica("identity-chat", args)
 
 
 def controller(of, kept, networks=(), foreign=None):

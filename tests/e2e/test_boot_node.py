@@ -196,6 +196,30 @@ def test_a_machine_boots_becomes_a_ready_replica_tells_its_end_and_leaves_nothin
     until(lambda: not any(systemd.alive(pid) for pid in below), world.said)
 
 
+def test_a_machine_copies_what_its_service_names_of_a_bucket_before_its_engine_starts(boot, tmp_path):
+    world = boot("gcp")
+    for key in ("weights/a.bin", "weights/sub/b.bin"):
+        world.cloud.put(key, key * 1000)
+    world.cloud.put("beside/c.bin", "not asked for")
+    target, denied = tmp_path / "models", "weights/sub/b.bin"
+    mount = {"target": str(target), "source": f"{world.cloud.bucket_url}/weights", "mode": "COPY"}
+    world.cloud.denied.add(denied)
+    world.assign(mounts=[mount], setup=f"find {target} -name '*.bin' | wc -l", secrets=[])
+    world.issue()
+    world.host.boot()
+    with world.caller() as client:
+        told = until(
+            lambda: (n := world.node(client)).get("phase") == "copying" and "denied" in n["message"] and n,
+            world.said,
+        )
+        assert denied in told["message"]
+        world.cloud.denied.clear()
+        until(lambda: world.node(client).get("phase") == "running", world.said, limit_s=60)
+    found = {str(p.relative_to(target)): p.read_text() for p in target.rglob("*") if p.is_file()}
+    assert found == {"a.bin": "weights/a.bin" * 1000, "sub/b.bin": "weights/sub/b.bin" * 1000}
+    assert "2\n" in (world.host.root / "var/lib/tradewind/node/engine.log").read_text()
+
+
 def test_an_engine_finishes_its_stream_when_the_machine_is_shut_down(boot):
     world = boot("gcp")
     world.assign(run=SIM + " --time-per-token-ms 250", secrets=[])

@@ -6,7 +6,16 @@ import pytest
 from components.cloud import Foreign
 from components.identity.azure import AzureEdge, AzureEdgeArgs
 from spec.errors import InputError
-from tests.components.azure_world import TENANT, controller, network, recorded, replica, scope, store
+from tests.components.azure_world import (
+    SUBSCRIPTION,
+    TENANT,
+    controller,
+    network,
+    recorded,
+    replica,
+    scope,
+    store,
+)
 
 READS_OBJECTS = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"
 WRITES_OBJECTS = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
@@ -71,6 +80,27 @@ def test_a_replica_reads_only_what_its_service_runs_and_lists_nothing(declared):
     assert f"ActionMatches{{'{BLOBS}/read'}}" in allowed
     assert "Blob.List" not in allowed
     assert allowed.count("(") == allowed.count(")")
+
+
+def test_a_replica_reads_and_lists_the_containers_that_its_service_mounts_wherever_they_are(tmp_path):
+    def declare():
+        of = scope()
+        replica(of, store(of, tmp_path), mounted=("acct/models", "other/adapters"))
+
+    declared = recorded(declare)
+    mounts = declared.of("authorization:RoleAssignment")["identity-chat-mounts"]
+    assert mounts["scope"] == f"/subscriptions/{SUBSCRIPTION}"
+    container = "@Resource[Microsoft.Storage/storageAccounts/blobServices/containers:name]"
+    for account, name in (("acct", "models"), ("other", "adapters")):
+        only = f"@Resource[Microsoft.Storage/storageAccounts:name] StringEquals '{account}' AND {container} StringEquals '{name}'"
+        assert f"({only})" in mounts["condition"]
+    assert mounts["condition"].count("(") == mounts["condition"].count(")")
+    role = declared.of("authorization:RoleDefinition")["identity-chat-may-mounts-chat"]
+    assert role["permissions"] == [{"actions": [], "dataActions": [f"{BLOBS}/read"]}]
+
+
+def test_a_replica_without_mounts_has_no_right_on_the_subscription(declared):
+    assert "identity-chat-mounts" not in declared.of("authorization:RoleAssignment")
 
 
 def test_an_edge_reads_its_code_its_snapshots_and_its_own_secrets(declared):

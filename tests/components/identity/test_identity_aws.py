@@ -121,11 +121,20 @@ def test_a_replica_does_nothing_else(chat):
     assert actions == {"s3:GetObject", "secretsmanager:GetSecretValue"}
 
 
-def test_a_replica_reads_the_buckets_that_its_service_mounts():
-    recorder = replica(mounted=("weights",))
-    assert may(recorder, "s3:GetObject", "arn:aws:s3:::weights/llama/1.safetensors")
-    assert may(recorder, "s3:ListBucket", "arn:aws:s3:::weights")
-    assert not may(recorder, "s3:ListBucket", f"arn:aws:s3:::{bucket(recorder)}")
+def test_a_replica_reads_and_lists_what_its_service_mounts_and_nothing_beside_it():
+    recorder = replica(mounted=(("weights", "llama"), ("whole", "")))
+    for key in ("llama/1.safetensors", "llama"):
+        assert may(recorder, "s3:GetObject", f"arn:aws:s3:::weights/{key}")
+    for key in ("llama-3/1.safetensors", "other/x"):
+        assert not may(recorder, "s3:GetObject", f"arn:aws:s3:::weights/{key}")
+    assert may(recorder, "s3:GetObject", "arn:aws:s3:::whole/a/b")
+    lists = {
+        s["Resource"][0]: s.get("Condition") for s in statements(recorder).values() if "List" in s["Sid"]
+    }
+    assert lists == {
+        "arn:aws:s3:::weights": {"StringLike": {"s3:prefix": ["llama", "llama/*"]}},
+        "arn:aws:s3:::whole": None,
+    }
 
 
 def test_a_machine_s_role_is_for_machines_of_ec2_and_hosts_name_its_profile(chat):

@@ -86,7 +86,8 @@ def test_a_region_lets_machines_reach_each_other_only_for_services_with_gangs_th
 def test_replicas_may_read_the_buckets_that_their_service_mounts_and_none_of_another_cloud():
     policy = assembled(AT_HOME).of("RolePolicy")["aws-chat"]["policy"]
     [mounted] = [s for s in json.loads(policy)["Statement"] if s["Sid"] == "Mounted"]
-    assert mounted["Resource"] == ["arn:aws:s3:::weights/*"]
+    read = ("llama", "llama/*", "other", "other/*")
+    assert mounted["Resource"] == [f"arn:aws:s3:::weights/{pattern}" for pattern in read]
 
 
 @pytest.mark.parametrize(("layout", "foreign"), [(AT_HOME, None), (AWAY, GOOGLE)])

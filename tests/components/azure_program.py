@@ -35,7 +35,7 @@ identities = {
     "controller": controller(of, kept, [where]).identity,
     "edge": AzureEdge("edge", AzureEdgeArgs(scope=of, store=kept)).identity,
 }
-mine = pools(of, where, user_data=TEXT, identity=replica(of, kept).identity)
+mine = pools(of, where, user_data=TEXT, identity=replica(of, kept, ("acct/models",)).identity)
 mine.declare(pool(type_=TYPE), NONE)
 mine.declare(pool("V100", 1, "Standard_NC6s_v3", Market.ON_DEMAND), NONE)
 

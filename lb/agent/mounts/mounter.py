@@ -40,6 +40,7 @@ class Mounter:
         opened: the bucket at a URL.
         folder: for caches, configs and what has to be remembered.
         again: how a bucket that can't be read is asked again; its `pause` may raise to end a wait.
+        remount: whether a mount is made again when its program ends, or that is the end of all.
         warn: hears what goes wrong while the engine runs.
 
     """
@@ -51,12 +52,14 @@ class Mounter:
         *,
         folder: Path,
         again: Again,
+        remount: bool,
         warn: Callable[[str], None],
     ) -> None:
         self._cloud = cloud
         self._opened = opened
         self._folder = folder
         self._again = again
+        self._remount = remount
         self._warn = warn
         self._made = Made(folder / "mounted.json")
         self._all: list[_Running] = []
@@ -72,10 +75,13 @@ class Mounter:
             self._start(self._all[-1])
 
     def watch(self) -> None:
-        """Makes those again whose program has ended; files that were open stay broken."""
+        """Makes those again whose program has ended; files that were open stay broken. Raises MountError where that is no use."""
         for one in self._all:
             if one.process is not None and (code := one.process.poll()) is not None:
-                self._warn(f"{one.mount.target}: its program has ended with exit code {code}; mounted again")
+                ended = f"{one.mount.target}: {tools.PROGRAMS[self._cloud]} has ended with exit code {code}"
+                if not self._remount:
+                    raise MountError(ended)
+                self._warn(f"{ended}; mounted again")
                 one.process, one.retry_at = None, self._again.clock()
             if one.retry_at is not None and self._again.clock() >= one.retry_at:
                 self._retry(one)

@@ -41,6 +41,7 @@ def main(path: Path) -> int:
         lambda url: CloudBucket(cloud.objects(url), pause=pause),
         folder=Path(plan["state"]),
         again=Again(told, pause=pause),
+        remount=plan["remount"],
         warn=lambda text: print(text, file=sys.stderr, flush=True),
     )
     try:

@@ -67,6 +67,7 @@ class Mounts:
             "state": str(self.folder),
             "told": str(told.path),
             "mounts": [vars(m) for m in mounts],
+            "remount": bundle.image is None,  # a container has bound the mount that it began with
         }
         path = self.folder / f"{program}.json"
         path.write_text(json.dumps(plan))

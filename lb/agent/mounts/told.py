@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-_EVERY_S = 0.5
+_EVERY_S = 10.0
+"""Every word of it goes into logs and the controller's journal."""
 
 
 class Told:
@@ -24,7 +25,7 @@ class Told:
         self.path.unlink(missing_ok=True)
 
     def say(self, text: str, *, ready: bool = False, seldom: bool = False) -> None:
-        """`seldom`: not more than twice a second."""
+        """`seldom`: only when the last words are some seconds old."""
         now = self._clock()
         if seldom and now < self._again_at:
             return

@@ -40,14 +40,15 @@ class Machine:
         world.server.put("models/weights", "content")
         self.plan()
 
-    def plan(self, path="models", target=None):
-        mount = {"target": str(target or self.target), "mode": "MOUNT"}
+    def plan(self, path="models", *, remount=True):
+        mount = {"target": str(self.target), "mode": "MOUNT"}
         plan = {
             "cloud": self.world.name,
             "store": self.world.server.store,
             "root": "",
             "state": str(self.state),
             "told": str(self.told.path),
+            "remount": remount,
             "mounts": [mount | {"source": f"{self.world.server.bucket_url}/{path}"}],
         }
         (self.folder / "plan.json").write_text(json.dumps(plan))
@@ -123,7 +124,17 @@ def test_a_mount_whose_program_ends_is_made_again(aws, running):
     first = (inside / "pid").read_text()
     os.kill(int(first), signal.SIGKILL)
     eventually(lambda: (inside / "pid").exists() and (inside / "pid").read_text() not in {first, ""}, 20)
-    assert "its program has ended with exit code -9; mounted again" in aws.log()
+    assert "mount-s3 has ended with exit code -9; mounted again" in aws.log()
+
+
+def test_a_mount_that_a_container_has_bound_can_not_be_made_again_and_ends_what_needs_it(aws, running):
+    aws.plan(remount=False)
+    process = aws.start()
+    running.append(process)
+    ready(aws, process)
+    os.kill(int(Path(f"/proc/{process.pid}/root{aws.target}/pid").read_text()), signal.SIGKILL)
+    assert process.wait(20) == 1
+    assert "mount-s3 has ended with exit code -9" in aws.told.said
 
 
 def test_what_a_killed_machine_agent_left_mounted_is_taken_away_before_it_is_mounted_again(aws, running):

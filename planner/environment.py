@@ -60,7 +60,7 @@ def plan_stack(
     check(config, specs, catalog, env=env)
     planned = plan(specs, catalog, Constraints.of(config), env=env, lock=lock)
     zones = zones_of(catalog)
-    moved = check_hosts(lock, config, zones, env=env) if lock is not None else ()
+    moved = check_hosts(lock, config, zones, prices, env=env) if lock is not None else ()
     placed = layout(planned, config, lock.hosts if lock is not None else place_hosts(config, zones, {}))
     services = tuple(
         replace(s, pools=tuple(located(pool, env) for pool in s.pools)) for s in planned.services

@@ -76,12 +76,17 @@ def place_hosts(config: StackConfig, zones: Zones, before: Mapping[str, LockedHo
     return dict(sorted(placed.items()))
 
 
-def check_hosts(lock: Lock, config: StackConfig, zones: Zones, *, env: str) -> tuple[str, ...]:
-    """Raises SpecError where hosts of the lock are not those of the settings. Notes on zones that nobody knows any more."""
+def check_hosts(
+    lock: Lock, config: StackConfig, zones: Zones, prices: Mapping[tuple[str, str], float], *, env: str
+) -> tuple[str, ...]:
+    """Raises SpecError where hosts of the lock are not those of the settings, or of a type without a price.
+
+    `prices`: as `catalog.fixed` reads them. Notes on zones that nobody knows any more.
+    """
     wanted, renew = _wanted(config, zones), renew_command(env)
     problems = [
-        Problem(lock_name(env), f"hosts.{name}" if name else "hosts", message, hint=hint.format(renew=renew))
-        for name, message, hint in _unfit(lock.hosts, wanted)
+        Problem(lock_name(env), field, message, lock.line_of(field), hint=hint.format(renew=renew))
+        for field, message, hint in (*_unfit(lock.hosts, wanted), *_without_price(lock.hosts, wanted, prices))
     ]
     if problems:
         raise SpecError(problems)
@@ -116,12 +121,31 @@ def _unfit(hosts: Mapping[str, LockedHost], wanted: Mapping[str, _Wanted]) -> It
             strangers = [other for other in hosts if other not in wanted]
             near = did_you_mean(name, strangers)
             hint = near.replace("Did you mean", "Is it") if near else f"{w.setting} asks for it."
-            yield "", f"has no place for the host `{name}`.", f"{hint} {{renew}} takes one."
+            yield "hosts", f"has no place for the host `{name}`.", f"{hint} {{renew}} takes one."
         elif message := w.misfit(hosts[name]):
-            yield name, message, "Undo the one or the other, or {renew} moves it and says what that means."
+            yield (
+                f"hosts.{name}",
+                message,
+                "Undo the one or the other, or {renew} moves it and says what that means.",
+            )
     for name in sorted(set(hosts) - set(wanted)):
         near = did_you_mean(name, wanted) or "It is not in the settings."
-        yield name, "is no host of this stack.", f"{near} {{renew}} drops it."
+        yield f"hosts.{name}", "is no host of this stack.", f"{near} {{renew}} drops it."
+
+
+def _without_price(
+    hosts: Mapping[str, LockedHost], wanted: Mapping[str, _Wanted], prices: Mapping[tuple[str, str], float]
+) -> Iterator[tuple[str, str, str]]:
+    """Of types that the lock names; of one that the settings name they say so (`planner.fixed`)."""
+    for name, host in hosts.items():
+        if name in wanted and not wanted[name].chosen and (host.cloud, host.instance_type) not in prices:
+            near = did_you_mean(host.instance_type, [item for cloud, item in prices if cloud == host.cloud])
+            hint = f"{near or 'Name another type.'} For a type of your own, add a row to catalog/fixed.csv."
+            yield (
+                f"hosts.{name}.instance_type",
+                f"no price is known for {host.instance_type} on {host.cloud}.",
+                hint,
+            )
 
 
 def _unknown_zones(hosts: Mapping[str, LockedHost], wanted: Mapping[str, _Wanted], env: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ _LEFT = "the stack has no such service any more"
 def check_lock(lock: Lock, services: Sequence[ServiceSpec], catalog: Catalog, *, env: str) -> None:
     """Raises SpecError with everything of a lock that does not fit the services and the price table."""
     problems = [
-        Problem(lock_name(env), field, message, hint=hint)
+        Problem(lock_name(env), field, message, lock.line_of(field), hint=hint)
         for field, message, hint in _unfit(lock, services, catalog, env)
     ]
     if problems:
@@ -221,7 +221,7 @@ def hold(lock: Lock, service: ServiceSpec, ranking: Ranking | None, catalog: Cat
         message = f"all pools of the service `{service.name}` are retiring."
         reasons = "; ".join(sorted(set(retiring.values())))
         hint = f"{renew_command(env)} takes others. Why: {reasons}."
-        raise SpecError([Problem(lock_name(env), "", message, hint=hint)])
+        raise SpecError([Problem(lock_name(env), "pools", message, lock.line_of("pools"), hint=hint)])
     ranked = sorted(found, key=lambda c: (c.best.preference, c.price, c.best.rank))
     return Held(env, tuple(ranked), frozenset(pools), retiring)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from spec.base import Usd, Written
 from spec.clouds import CLOUDS, CloudName
@@ -97,6 +97,28 @@ class Lock(Written):
         """The services that have pools, by name."""
         return tuple(sorted({i.partition(".")[0] for i in self.pools}))
 
+    _lines: dict[str, int] = PrivateAttr(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        """Whatever line things were read from."""
+        return isinstance(other, Lock) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
+    def read_from(self, tree: Node) -> Lock:
+        """Itself, with the lines of that tree."""
+        for section, inside in tree.fields.items():
+            self._lines[section] = inside.line
+            self._lines.update({f"{section}.{name}": node.line for name, node in inside.fields.items()})
+        return self
+
+    def line_of(self, field: str) -> int | None:
+        """Where a field, or what it is in, was read; None when the lock was not."""
+        while field and field not in self._lines:
+            field = field.rpartition(".")[0]
+        return self._lines.get(field)
+
     def of(self, service: str) -> dict[str, LockedPool]:
         """The pools of one service."""
         return {i: pool for i, pool in self.pools.items() if i.partition(".")[0] == service}
@@ -129,7 +151,7 @@ def read_lock(root: Path, env: str) -> Lock | None:
     problems += _newer(tree, path.name) or [*_wrong_ids(tree, path.name), *_wrong_values(tree, path.name)]
     if problems:
         raise SpecError([replace(p, hint=p.hint or way_out) for p in problems])
-    return Lock.model_validate(tree.plain())
+    return Lock.model_validate(tree.plain()).read_from(tree)
 
 
 def _newer(tree: Node, file: str) -> list[Problem]:

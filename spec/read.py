@@ -63,12 +63,12 @@ def read_stack(
     specs = read_services([root / file for file in files])
     names = {spec.name for spec in specs}
     left = [name for name in lock.with_pools if name not in names and name in lock.files] if lock else []
-    return (*specs, *(_read_leaving(root, name, lock.files[name], env) for name in left if lock))
+    return (*specs, *(_read_leaving(root, name, lock, env) for name in left if lock))
 
 
-def _read_leaving(root: Path, name: str, file: str, env: str) -> ServiceSpec:
+def _read_leaving(root: Path, name: str, lock: Lock, env: str) -> ServiceSpec:
     """Raises SpecError, also where the file is gone or is of another service by now."""
-    found = "there is no such file"
+    file, found = lock.files[name], "there is no such file"
     if (root / file).exists():
         spec = read_service(root / file)
         if spec.name == name:
@@ -76,7 +76,8 @@ def _read_leaving(root: Path, name: str, file: str, env: str) -> ServiceSpec:
         found = f"that is the service `{spec.name}`"
     message = f"{file} is needed until the pools of `{name}` are gone, and {found}."
     hint = f"Give it back (git has it), or put it into another file and name that here; {renew_command(env)} drops it in time."
-    raise SpecError([Problem(lock_name(env), f"services.{name}", message, hint=hint)])
+    field = f"services.{name}"
+    raise SpecError([Problem(lock_name(env), field, message, lock.line_of(field), hint=hint)])
 
 
 def examine(paths: Sequence[Path], *, env: Mapping[str, str] = NO_ENV) -> tuple[Reading, ...]:

@@ -120,7 +120,7 @@ def test_a_removed_service_stays_in_the_plan_scaled_to_nothing_as_long_as_its_fi
     path.rename(tw.root / "services/away.yaml")
     failed = tw("--stack", "staging").exception
     assert str(failed) == (
-        "pools.staging.lock: services.qwen-7b: services/qwen-7b.yaml is needed until the pools of `qwen-7b` are gone, and "
+        "pools.staging.lock:5: services.qwen-7b: services/qwen-7b.yaml is needed until the pools of `qwen-7b` are gone, and "
         "there is no such file. Give it back (git has it), or put it into another file and name that here; ./tw plan --stack "
         "staging --lock drops it in time."
     )

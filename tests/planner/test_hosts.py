@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.fixed import load_fixed
 from planner import hosts
 from planner.hosts import check_hosts, place_hosts
 from spec.errors import SpecError
 from spec.lock import Lock
 from tests.planner.test_layout import ZONES, config
+
+PRICES = load_fixed()
 
 
 def placed(zones=ZONES, before=None, **settings):
@@ -16,7 +19,7 @@ def placed(zones=ZONES, before=None, **settings):
 
 
 def checked(found, zones=ZONES, **settings):
-    return check_hosts(Lock(schema=2, hosts=found), config(**settings), zones, env="prod")
+    return check_hosts(Lock(schema=2, hosts=found), config(**settings), zones, PRICES, env="prod")
 
 
 def unfit(found, **more):
@@ -61,7 +64,7 @@ def test_a_zone_that_nobody_knows_any_more_is_noted_with_the_nearest():
 
 def test_another_default_of_ours_changes_no_host_that_is_there(monkeypatch):
     before = placed()
-    monkeypatch.setitem(hosts.EDGE_TYPES, "aws", "c9.large")
+    monkeypatch.setitem(hosts.EDGE_TYPES, "aws", "c7i.xlarge")
     assert placed(before=before) == before
     assert checked(before) == ()
 
@@ -133,3 +136,12 @@ def test_a_zone_too_few_or_too_many_is_told(name, zone, said):
     before = placed()
     before[name] = before[name].model_copy(update={"zone": zone})
     assert f"hosts.{name}: {said}" in unfit(before)
+
+
+def test_a_misspelt_type_is_told_with_the_line_and_the_nearest_one():
+    before = placed()
+    before["controller"] = before["controller"].model_copy(update={"instance_type": "t3.smal"})
+    assert unfit(before) == (
+        "pools.prod.lock: hosts.controller.instance_type: no price is known for t3.smal on aws. Did you mean `t3.small`? For a "
+        "type of your own, add a row to catalog/fixed.csv."
+    )

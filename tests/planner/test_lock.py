@@ -226,7 +226,7 @@ def test_pools_of_a_service_whose_file_nobody_names_are_told_with_the_way_out():
 def test_a_service_all_of_whose_pools_retire_has_nowhere_to_go():
     text = unfit(lock_of("use1-az1"), constraints=replace(TWO_POOLS, regions=("us-west-2",)))
     assert text == (
-        "pools.prod.lock: all pools of the service `svc` are retiring. ./tw plan --stack prod --lock takes others. "
+        "pools.prod.lock: pools: all pools of the service `svc` are retiring. ./tw plan --stack prod --lock takes others. "
         "Why: us-east-1 is not us-west-2."
     )
 

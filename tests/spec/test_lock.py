@@ -223,3 +223,10 @@ def test_a_lock_of_several_thousand_pools_is_read(tmp_path):
     pools = {f"chat.aws.use1-az{n}.L4x1.spot": LockedPool(instance_types=("g6.xlarge",)) for n in range(4000)}
     lock = Lock(schema=2, pools=pools)
     assert read(tmp_path, dump(lock, "prod")) == lock
+
+
+def test_what_does_not_fit_later_is_told_with_its_line_too(tmp_path):
+    lock = read(tmp_path, TEXT)
+    fields = (f"pools.{TWO}", "hosts.controller.zone", "hosts", "schema", "new")
+    assert [lock.line_of(f) for f in fields] == [10, 6, 5, 2, None]
+    assert LOCK.line_of("hosts") is None

@@ -28,6 +28,7 @@ from lb.agent.mounts.told import Told
 PART_BYTES = 64 << 20
 """A large object comes in parts, so that one of 100 GB is not one stream."""
 WORKERS = 16
+_RECORD = ".jsonl"
 
 
 class _Ended(Exception):
@@ -113,19 +114,24 @@ class Copies:
         for target in targets:
             disk.remove(target.mount.path, target.record.names - target.names)
             disk.remove(target.parts, _unknown(target))
-        disk.check_room({t.mount.path: t.missing for t in targets})
+        try:
+            disk.check_room({t.mount.path: t.missing for t in targets})
+        except MountError:
+            if not self._remove_others(mounts):
+                raise
+            disk.check_room({t.mount.path: t.missing for t in targets})
         self._all = sum(t.size for t in targets)
         self._here = self._all - sum(t.missing for t in targets)
         self._download(targets)
         for target in targets:
             shutil.rmtree(target.parts, ignore_errors=True)
-            target.record.close(kept=target.names)
+            target.record.keep(target.names)
 
     def _look(self, mount: Mount) -> _Target:
         """What is in the bucket, and what of it is here."""
         bucket = self._opened(mount.bucket)
         found = _below(mount, bucket)
-        record = Record(self._state / f"{_digest(mount.target)}.jsonl")
+        record = self._record(mount)
         parts = disk.parts_of(mount.path, single=found.keys() == {""})
         files = []
         for name, one in sorted(found.items()):
@@ -139,9 +145,22 @@ class Copies:
         size = sum(one.size for one in found.values())
         return _Target(mount, bucket, record, parts, set(found), files, size)
 
+    def _record(self, mount: Mount) -> Record:
+        return Record(self._state / f"{_digest(mount.target)}{_RECORD}", target=str(mount.path))
+
+    def _remove_others(self, mounts: Sequence[Mount]) -> bool:
+        """What earlier bundles copied to other targets: it stays until its room is needed, for they may come back."""
+        own = {_digest(m.target) + _RECORD for m in mounts}
+        others = [path for path in self._state.glob(f"*{_RECORD}") if path.name not in own]
+        for path in others:
+            record = Record(path)
+            disk.remove(Path(record.target), record.names)
+            path.unlink()
+        return bool(others)
+
     def _place(self, mount: Mount) -> None:
         """What the bundle itself holds: small, and not worth to be remembered."""
-        source, record = self._root / mount.source, Record(self._state / f"{_digest(mount.target)}.jsonl")
+        source, record = self._root / mount.source, self._record(mount)
         single = source.is_file()
         found = {"": source} if single else {p.relative_to(source).as_posix(): p for p in source.rglob("*")}
         names = {name: path for name, path in found.items() if path.is_file()}
@@ -154,7 +173,7 @@ class Copies:
             part.replace(disk.place(mount.path, name, of=f"{mount.source}/{name}"))
             record.add_whole(name, "")
         shutil.rmtree(parts, ignore_errors=True)
-        record.close(kept=set(names))
+        record.keep(set(names))
 
     # ---------------------------------------------------------------- downloads
 

@@ -179,6 +179,19 @@ def test_after_another_start_of_the_machine_nothing_is_taken_for_whole(aws, tmp_
         assert len(downloads(aws.copy())) == fetched
 
 
+def test_what_earlier_bundles_copied_elsewhere_goes_when_its_room_is_needed_and_not_before(aws, monkeypatch):
+    aws.put(a="x" * 1000)
+    old, new = aws.folder / "disk/old", aws.folder / "disk/new"
+    aws.copy(aws.mount(target=old))
+    aws.copy(aws.mount(target=new))
+    assert (old / "a").exists()
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: Usage(500 if (old / "a").exists() else 1500))
+    aws.put(a="y" * 1000)
+    aws.copy(aws.mount(target=new))
+    assert (new / "a").read_text() == "y" * 1000
+    assert not (old / "a").exists()
+
+
 @pytest.mark.parametrize("key", ["../../outside", "a//b", "./a", "a/../../b"])
 def test_a_key_that_leads_out_of_the_target_is_refused_before_anything_is_copied(aws, key):
     aws.put(fine="x")
@@ -199,9 +212,7 @@ def test_nothing_is_written_through_a_link(aws, tmp_path):
 
 
 def test_a_disk_that_is_too_small_is_named_with_both_figures_before_it_is_full(aws, monkeypatch):
-    monkeypatch.setattr(
-        disk.shutil, "disk_usage", lambda _path: os.terminal_size((0, 0)) and Usage(1_000_000)
-    )
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _path: Usage(1_000_000))
     aws.put(a=b"x" * 2_500_000)
     with pytest.raises(
         MountError, match=r"too small: 2\.5 MB are still to be copied, and 1\.0 MB are free.*disk_size"

@@ -5,6 +5,8 @@ A login is asked for before the bucket is: so one that is missing is told as tha
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +56,8 @@ class Login:
     """What a store shows its cloud. The first answer is fetched at once: raises OutsideError where there is no login."""
 
     def __init__(self, scheme: str, *, tenant: str = "") -> None:
-        self._cloud = CLOUDS[scheme]
+        for library in ("botocore", "google.auth", "azure"):  # what they have to say is in the error
+            logging.getLogger(library).setLevel(logging.CRITICAL)
         try:
             self._ask = _azure(tenant) if scheme == "az" else _ASKED[scheme]()
             self._first: Mapping[str, Any] | None = self._ask()
@@ -88,17 +91,17 @@ def _gcp() -> Ask:
     import google.auth
     from obstore.auth.google import GoogleCredentialProvider
 
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+    with warnings.catch_warnings(
+        action="ignore"
+    ):  # of logins without a quota project, which a bucket needs not
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
     return GoogleCredentialProvider(credentials)
 
 
 def _azure(tenant: str) -> Ask:
-    import logging
-
     from azure.identity import DefaultAzureCredential
     from obstore.auth.azure import AzureCredentialProvider
 
-    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # else each way that is tried is told
     more = {"additionally_allowed_tenants": [tenant]} if tenant else {}
     return AzureCredentialProvider(DefaultAzureCredential(**more), tenant_id=tenant or None)
 

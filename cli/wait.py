@@ -19,13 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from cli.afar import logs_of
 from cli.edges import not_serving
-from cli.log_files import last_lines
-from cli.log_lines import Secrets, quoted
+from cli.last_words import last_words
 from cli.options import StackOption, there
 from cli.state import NotThere, Silent, State, state_of
 from cli.status_page import how_many
 from cli.told import alive, read_status
-from lb.agent.guard import HEADING
 from spec.desired import Desired, UnusableDesired, parse
 from spec.errors import OutsideError
 from spec.status import ReplicaState, RolloutPhase, RolloutStatus, ServiceStatus, Status
@@ -37,7 +35,6 @@ GIVE_UP_AFTER = 3
 LEAST_PATIENCE_S = 300.0
 LEAST_PATIENCE_AFAR_S = 1800.0
 """In the clouds: the controller's host boots, a machine with accelerators is found and boots, and a model is loaded."""
-LOG_LINES = 5
 
 _GOING_ON = (RolloutPhase.ROLLING, RolloutPhase.PAUSED, RolloutPhase.BACK)
 
@@ -215,23 +212,13 @@ class _Waiting:
             troubled = replica.state in (ReplicaState.FAILED, ReplicaState.UNREADY, ReplicaState.STARTING)
             if troubled and replica.reason and not self.troubles.get(replica.id, "").startswith("failed"):
                 self.troubles[replica.id] = (
-                    f"{replica.state.value}: {replica.reason}{self._log_of(replica.id)}"
+                    f"{replica.state.value}: {replica.reason}{last_words(self.state.context.home, replica.id)}"
                 )
             elif replica.state is ReplicaState.READY:
                 self.troubles.pop(replica.id, None)
         reason = service.rollout.reason if service.rollout else ""
         if ": " in reason and reason not in self.logs:
-            self.logs[reason] = self._log_of(reason.partition(": ")[0])
-
-    def _log_of(self, replica_id: str) -> str:
-        """The last lines of the machine's logs, while they are there."""
-        machine = self.state.context.home / "machines" / replica_id.rpartition(":")[2]
-        for path in (machine / "engine.log", machine / "log"):
-            if raw := _of_last_start(last_lines(path, LOG_LINES)):
-                secrets = Secrets.of(self.state.context.home)
-                said = (quoted(line, secrets) for line in raw)
-                return f"\n    {path}:" + "".join(f"\n    | {line}" for line in said)
-        return ""
+            self.logs[reason] = last_words(self.state.context.home, reason.partition(": ")[0])
 
     def _end_if_gone_back(self, desired: Desired | None, found: Status) -> None:
         bundles = _bundles(desired)
@@ -296,12 +283,6 @@ def _how_far(rollout: RolloutStatus | None) -> str:
         return ""
     held_up = f"; the last trouble: {rollout.reason}" if rollout.reason else ""
     return f": {rollout.phase.value}, {how_many(rollout)}{held_up}"
-
-
-def _of_last_start(lines: list[bytes]) -> list[bytes]:
-    """Without what an earlier bundle's engine wrote into the same log."""
-    starts = [n for n, line in enumerate(lines) if line.startswith(HEADING.encode())]
-    return lines[starts[-1] :] if starts else lines
 
 
 @contextmanager

@@ -18,6 +18,12 @@ LOGIN = {"aws": "aws sso login", "gcp": "gcloud auth application-default login",
 READS = {"aws": "s3:ListBucket", "gcp": "roles/storage.objectViewer", "azure": "Storage Blob Data Reader"}
 WRITES = {"aws": "s3:PutObject", "gcp": "roles/storage.objectUser", "azure": "Storage Blob Data Contributor"}
 
+SSO = """sso_session = it
+sso_account_id = 123456789012
+sso_role_name = admin
+[sso-session it]
+sso_start_url = https://example.awsapps.com/start
+sso_region = us-east-1"""
 MALFORMED = (
     b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; the region "
     b"'us-east-1' is wrong; expecting 'eu-west-1'</Message></Error>"
@@ -106,6 +112,27 @@ def test_a_login_that_the_cloud_does_not_know_any_more_is_no_login(cloud, state,
         said = refusal(state.get, "status.json")
     assert "no login to" in said
     assert LOGIN[cloud.cloud] in said
+
+
+@pytest.mark.parametrize("cloud", ["aws"], indirect=True)
+@pytest.mark.parametrize(
+    ("profile", "says"),
+    [
+        ("credential_process = false", "Error when retrieving credentials"),
+        (SSO, "Error loading SSO Token"),
+        (None, "could not be found"),
+    ],
+)
+def test_a_profile_that_gives_no_credentials_is_no_login_and_no_traceback(
+    cloud, opened, profile, says, capfd
+):
+    config = cloud.folder / "aws-config"
+    config.write_text(f"[profile work]\n{profile}\n" if profile else "")
+    cloud.environment |= {"AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "work", "HOME": str(cloud.folder)}
+    said = refusal(opened)
+    assert "no login to AWS: " in said
+    assert says in said
+    assert capfd.readouterr().err == ""
 
 
 def test_a_denied_read_says_which_right_is_needed(cloud, state):

@@ -7,7 +7,12 @@ import time
 
 import httpx
 import pytest
+import yaml
 
+from cli import explain, rollout, status, wait
+from cli.context import Context
+from cli.outputs import Whereabouts
+from cli.state import CloudState
 from components.boot import cloud_init, pointers
 from lb.mutual import believing
 from spec.certificates import NOT_ISSUED, parse_leaf
@@ -20,6 +25,7 @@ from spec.status import Status
 from tests.clouds import systemd
 from tests.clouds.aws import Aws
 from tests.clouds.booting import PYTHON, Host, until
+from tests.clouds.login import User
 from tests.clouds.machine import Machine
 from tests.lb.certificates.authority import authority_pems
 from tests.lb.world import a_desired, a_pool, a_service
@@ -174,6 +180,36 @@ def test_a_request_with_a_key_goes_through_the_edge_to_an_engine_behind_mutual_t
     assert [s.ready for s in world.status().services] == [1] or until(
         lambda: [r.state for s in world.status().services for r in s.replicas] == ["ready"], world.said
     )
+
+
+def test_somebody_far_away_waits_for_it_and_has_a_say_with_nothing_but_a_login_to_the_bucket(
+    world, tmp_path, monkeypatch, capsys
+):
+    user = User("aws", world.cloud, tmp_path)
+    user.log_in()
+    for name, value in user.environment.items():
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    (tmp_path / "Pulumi.yaml").write_text("name: tradewind\n")
+    settings = {"clouds": ["aws"], "home": {"cloud": "aws", "region": REGION}}
+    config = {f"tradewind:{name}": value for name, value in settings.items()}
+    (tmp_path / f"Pulumi.{ENV}.yaml").write_text(yaml.safe_dump({"config": config}))
+    endpoint = f"https://127.0.0.1:{world.public_port}"
+    state = CloudState(Context(ENV, tmp_path), Whereabouts("s3://state", endpoint, world.ca))
+    wait.wait_until_ready(state, timeout_s=45)
+    for module in (wait, rollout, explain, status):
+        monkeypatch.setattr(module, "there", lambda _: None)
+        monkeypatch.setattr(module, "state_of", lambda _: state)
+    status.status(ENV)
+    rollout.pause(ENV)
+    explain.explain(ENV)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"chat 1/1 ready {endpoint}" in said
+    assert "controller: leading" in said
+    assert "edge:" not in said
+    assert "chat: no rollout is going on" in said
+    assert "decided again from this entry: the same" in said
 
 
 def test_no_secret_is_where_others_could_read_it(world):

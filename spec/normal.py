@@ -198,8 +198,8 @@ def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
     found: list[tuple[tuple[str, ...], str]] = []
     if isinstance(written.workdir, dict):
         found.append((("workdir",), "only a directory beside the service file is taken along"))
-    if resources.image_id is not None:
-        instead = "machines start from Tradewind's image, and run commands: start containers in `run`"
+    if resources.image_id is not None and _image(resources) is None:
+        instead = "machines start from the cloud's image; `docker:IMAGE` is run there in a container"
         found.append((("resources", "image_id"), instead))
     if service.load_balancing_policy == "instance_aware_least_load":
         found.append((("service", "load_balancing_policy"), "`least_load` is used"))

@@ -38,7 +38,7 @@ _OURS = {
     "controller": _ROOMS,
 }
 _OF_EVERY_KIND = frozenset({"fetch.py", "common.sh", "healthy.py", "settings.py"})
-_SUFFIXES = frozenset({".py", ".lua", ".html", ".css", ".js"})
+_SUFFIXES = frozenset({".py", ".sh", ".lua", ".html", ".css", ".js"})
 _BOOT = "components/boot"
 _HOSTS = frozenset({"host_secrets.py", "update.py"})
 """Not of nodes: they are not updated while they run, for their engine would not survive it, and read secrets themselves."""

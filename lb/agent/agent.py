@@ -65,6 +65,7 @@ class Agent:
 
     Args:
         prepare: the steps before `setup`.
+        said: what `setup` or `run`, as started, tells beside its output.
         on_engine: hears where an engine listens that starts, and None when there is none any more; may raise OSError.
 
     """
@@ -80,6 +81,7 @@ class Agent:
         launch: Launch,
         base_env: Mapping[str, str],
         prepare: Prepare = lambda _bundle: [],
+        said: Callable[[], str] = str,
         on_engine: Callable[[int | None], None] = lambda _port: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -91,6 +93,7 @@ class Agent:
         self._launch = launch
         self._base_env = base_env
         self._prepare = prepare
+        self._said = said
         self._on_engine = on_engine
         self._clock = clock
         self._target: Assignment | None = None
@@ -178,9 +181,8 @@ class Agent:
             why = f"its replica is {bundle.num_nodes} machines, and the others are not there yet"
             self._board.enter(Phase.WAITING, bundle=sha256, message=why)
             return
-        env = environment(
-            self._base_env, config=self._config, bundle=bundle, port=port, secrets=secrets, gang=gang
-        )
+        base = {} if bundle.image else self._base_env  # an image has variables of its own
+        env = environment(base, config=self._config, bundle=bundle, port=port, secrets=secrets, gang=gang)
         self._begin(bundle, gang, [*steps, *self._own_steps(bundle, port, env)])
 
     def _own_steps(self, bundle: Bundle, port: int, env: Mapping[str, str]) -> list[Step]:
@@ -192,9 +194,12 @@ class Agent:
             phase=Phase.SETUP,
             what="setup",
             start=lambda: self._launch(bundle.setup, bundle=bundle, env=env),
-            done=bundle.mark_setup_done,
+            progress=self._said,
+            done=lambda: (
+                None if bundle.image else bundle.mark_setup_done()
+            ),  # an image is where it was set up
         )
-        engine = Step(phase=Phase.RUNNING, what="the engine", start=run)
+        engine = Step(phase=Phase.RUNNING, what="the engine", start=run, progress=self._said)
         return [engine] if bundle.setup_done or not bundle.setup.strip() else [setup, engine]
 
     def _begin(self, bundle: Bundle, gang: Gang | None, steps: list[Step]) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from lb.agent import api, config, guard, machine
-from lb.agent.agent import AGENT_MARGIN_S, Agent, launcher
+from lb.agent.agent import AGENT_MARGIN_S, Agent, announce, launcher
 from lb.agent.bundle import BundleStore
 from lb.agent.clouds.protocol import CloudError
 from lb.agent.config import CloudNode, NodeConfig
-from lb.agent.container import refuse_image
+from lb.agent.containers.refuse import refuse_image
+from lb.agent.containers.steps import Containers
 from lb.agent.fetch import open_bucket
 from lb.agent.files import PrivateFolder
 from lb.agent.leaving import SETTLED_S, Approval, Quiet
@@ -30,6 +31,7 @@ from lb.agent.secrets import FolderSecrets
 from lb.agent.sidecar.leaf import Leaf
 from lb.agent.sidecar.process import Sidecar
 from lb.agent.status import Phase, Status, StatusBoard
+from lb.agent.steps import in_turn
 
 _POLL_S = 1.0
 _IDENTITY_AGAIN_S = 5.0
@@ -134,15 +136,26 @@ def _in_cloud(given: CloudNode, signals: _Signals, board: StatusBoard) -> None:
         log=node.engine_log,
         grace_s=node.grace_s - AGENT_MARGIN_S,
     )
+    containers = Containers(
+        machine=node.instance_id,
+        folder=node.work_dir / "containers",
+        private=PrivateFolder(given.run_dir / "containers"),
+        log=node.engine_log,
+        grace_s=node.grace_s - AGENT_MARGIN_S,
+        secrets=found.secrets,
+        begins=partial(announce, node),
+    )
+    board.remark("containers", containers.sweep())
     agent = Agent(
         node,
         bucket=found.assignment,
         store=BundleStore(node.work_dir / "bundles", found.bucket, check=signals.check),
         secrets=found.secrets,
         board=board,
-        launch=launcher(node),
-        prepare=lambda bundle: [*refuse_image(bundle), *mounts(bundle)],
+        launch=containers.around(launcher(node)),
+        prepare=in_turn(containers, mounts),
         base_env=os.environ,
+        said=containers.said,
         on_engine=sidecar.point_at,
     )
 

@@ -57,3 +57,8 @@ class Step:
 
 Prepare = Callable[[Bundle], list[Step]]
 """The steps before `setup`. Raises BundleError for a bundle that this machine can't run."""
+
+
+def in_turn(*prepares: Prepare) -> Prepare:
+    """The steps of all of them, one after the other."""
+    return lambda bundle: [step for prepare in prepares for step in prepare(bundle)]

@@ -130,7 +130,6 @@ def test_known_fields_that_nothing_acts_on_are_named_with_their_value(read):
         "file_mounts./more.persistent: false",
         "file_mounts./more.mode: MOUNT_CACHED",
         "resources.spot_recovery: failover",
-        "resources.image_id: docker:vllm/vllm-openai",
         "resources.disk_tier: best",
         "resources.labels: {team: a}",
         "service.replica_policy.spot_placer: dynamic_fallback",
@@ -138,6 +137,7 @@ def test_known_fields_that_nothing_acts_on_are_named_with_their_value(read):
     ):
         assert f"`{field}" in said
     assert "resources.cpus" not in said
+    assert "resources.image_id" not in said
     assert "tradewind.budget" not in said
 
 

@@ -6,7 +6,6 @@ the images of all three clouds are.
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import subprocess
@@ -15,27 +14,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lb.agent import web
+from lb.agent import packages, web
 from lb.agent.mounts.mount import MountError
 from lb.agent.mounts.tools import PROGRAMS
 
 _TRIES = 3
 _AGAIN_S = 10.0
-_MOST_BYTES = 256 << 20
-_APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=600"]
 _MOUNTPOINT = "https://s3.amazonaws.com/mountpoint-s3-release/latest/{arch}/mount-s3.deb"
 _GOOGLE_KEY = "https://packages.cloud.google.com/apt/doc/apt-key.gpg"
 _GOOGLE = "deb [signed-by=/usr/share/keyrings/cloud.google.asc] https://packages.cloud.google.com/apt gcsfuse-{codename} main\n"
 _MICROSOFT = "https://packages.microsoft.com/config/{id}/{version}/packages-microsoft-prod.deb"
-
-
-def _fetch(url: str) -> bytes:
-    return web.PATIENCE.within(lambda: web.ask(web.Request(url), limit=_MOST_BYTES)).body
-
-
-def _run(command: Sequence[str]) -> None:
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(command, stdin=subprocess.DEVNULL, env=env, check=True)
 
 
 @dataclass(frozen=True)
@@ -43,8 +31,8 @@ class Installer:
     """`root`: of the file system; `fetch`: what is at a URL; `run`: a command to its good end."""
 
     root: Path = Path("/")
-    fetch: Callable[[str], bytes] = _fetch
-    run: Callable[[Sequence[str]], None] = _run
+    fetch: Callable[[str], bytes] = packages.fetch
+    run: Callable[[Sequence[str]], None] = packages.run
 
     def install(self, cloud: str, *, pause: Callable[[float], None]) -> None:
         """Raises MountError when it does not succeed; what the commands print goes where this program's output goes."""
@@ -82,9 +70,9 @@ class Installer:
         self.run(["dpkg", "--install", "--force-confold", str(package)])
         self._apt("fuse3", "blobfuse2")
 
-    def _apt(self, *packages: str) -> None:
-        self.run([*_APT, "update"])
-        self.run([*_APT, "install", "-y", *packages])
+    def _apt(self, *names: str) -> None:
+        self.run([*packages.APT, "update"])
+        self.run([*packages.APT, "install", "-y", *names])
 
     def _release(self) -> dict[str, str]:
         """https://www.freedesktop.org/software/systemd/man/os-release.html"""

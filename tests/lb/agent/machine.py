@@ -7,6 +7,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from lb.agent.bundle import Bundle
 from lb.agent.fetch import FolderBucket
 
 POOL = "chat.local.local-east-a.L4x1.spot"
@@ -54,3 +55,18 @@ class Bucket:
     @property
     def door(self):
         return FolderBucket(self.root)
+
+
+def a_bundle(root, **fields):
+    """One that is unpacked already."""
+    (root / "workdir").mkdir(exist_ok=True)
+    given = {
+        "setup": "",
+        "run": "serve",
+        "image": None,
+        "envs": {},
+        "secrets": (),
+        "num_gpus": None,
+        "port": 8000,
+    }
+    return Bundle(sha256="b" * 64, root=root, **given | fields)

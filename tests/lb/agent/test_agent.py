@@ -5,7 +5,7 @@ import pytest
 from lb.agent import agent as agent_module
 from lb.agent.agent import Agent
 from lb.agent.bundle import BundleStore
-from lb.agent.container import refuse_image
+from lb.agent.containers.refuse import refuse_image
 from lb.agent.secrets import FolderSecrets
 from lb.agent.status import Phase, StatusBoard
 from lb.agent.steps import Step

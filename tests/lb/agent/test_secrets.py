@@ -7,7 +7,7 @@ from lb.agent.clouds.protocol import POOL_TAG, CloudError
 from lb.agent.secrets import StoreSecrets, called_in
 from spec import certificates, labels
 from spec.names import secret_name
-from tests.lb.agent.test_container import a_bundle
+from tests.lb.agent.machine import a_bundle
 
 
 @pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])

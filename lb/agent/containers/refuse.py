@@ -1,4 +1,4 @@
-"""Bundles with an image."""
+"""Machines without containers: those of the local cloud, which are processes of your computer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def refuse_image(bundle: Bundle) -> list[Step]:
     """Raises BundleError when the bundle wants to run in a container: the agent runs commands."""
     if bundle.image:
         raise BundleError(
-            f"the bundle wants the image {bundle.image}, and this machine runs commands, not containers; "
-            "leave `image_id` out, or start the container in `run` (docker run ...)"
+            f"the bundle wants the image {bundle.image}, and machines of the local cloud run commands, not containers; "
+            "leave `image_id` out here, or start the container in `run` (docker run ...)"
         )
     return []

@@ -33,6 +33,7 @@ from bench.stage.tree import Usage, watch
 from cli import pulumi
 from cli.context import Context
 from cli.money import specs_of
+from spec.lock import lock_name
 from spec.secrets import needed
 from tests.e2e.checkout import Checkout, private_checkout
 from tests.standins import Program
@@ -169,6 +170,7 @@ def widen(place: Checkout) -> None:
         model = {**service["tradewind"], "model": name}
         text = yaml.safe_dump({**service, "name": name, "tradewind": model})
         (place.root / f"services/{name}.yaml").write_text(text)
+    (place.root / lock_name("prod")).unlink()  # which holds other pools
     # What many pools at once would cost is not the question.
     limits = dict.fromkeys(("expectedUsdHour", "worstUsdHour", "runawayUsdHour"), NO_LIMIT)
     place.configure(

@@ -15,7 +15,7 @@ from pulumi_gcp import compute
 
 from components.cloud import POOL_TAG, SERVICE_TAG, PoolsArgs
 from components.gcp import CLOUD_PLATFORM, closed, labels
-from components.pools.gcp_machine import IMAGE, accelerators, disk_type, scheduling
+from components.pools.gcp_machine import IMAGE, accelerators, disk_type, scheduling, shielded
 from planner.layout import located
 from spec.desired import Pool
 from spec.labels import MAX_SIZE_TAG
@@ -112,6 +112,7 @@ class GcpPools:
             service_account=compute.RegionInstanceTemplateServiceAccountArgs(
                 email=args.identities[pool.service].attach, scopes=[CLOUD_PLATFORM]
             ),
+            shielded_instance_config=shielded(),
             tags=[network.replicas, *([peers] if peers is not None else [])],
             metadata=closed(args.user_data(pool)),
             opts=self._with(opts),

@@ -165,6 +165,14 @@ def test_user_data_is_the_text_and_nobody_logs_in(declared):
 # ---------------------------------------------------------------- labels
 
 
+def test_what_a_machine_boots_is_measured_and_drivers_need_no_signature(declared):
+    assert template(declared)["shieldedInstanceConfig"] == {
+        "enableVtpm": True,
+        "enableIntegrityMonitoring": True,
+        "enableSecureBoot": False,
+    }
+
+
 def test_tags_are_written_as_labels_allow():
     declared = declare(config={"tags": {"CostCenter": "R&D 7"}})
     assert declared.one("InstanceGroupManager")["allInstancesConfig"]["labels"]["costcenter"] == "r-d-7"

@@ -146,7 +146,6 @@ FREE_TYPES = (
             "iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider",
             "projects/iAMCustomRole:IAMCustomRole",
             "projects/iAMMember:IAMMember",
-            "secretmanager/secretIamMember:SecretIamMember",
             "secretmanager/secretVersion:SecretVersion",
             "serviceaccount/account:Account",
             "serviceaccount/iAMMember:IAMMember",

@@ -67,9 +67,10 @@ def cloud_name(env: str, what: str, *, limit: int = 63) -> str:
 def secret_name(cloud: str, env: str, owner: str, name: str) -> str:
     """The name of a secret in its cloud's store. `owner`: whose identity may read it, for instance `service-chat`.
 
-    AWS has paths; GCP and Azure allow fewer letters, and Azure has no underscore.
+    AWS has paths; GCP and Azure allow fewer letters, and Azure has no underscore. No environment and no service has one, so
+    in GCP what a name begins with tells whose it is, as a path does: rights are given so.
     """
     if cloud == "aws":
         return f"tradewind/{env}/{owner}/{name}"
-    joined = f"tradewind-{env}-{owner}-{name}"
-    return re.sub(r"[^0-9A-Za-z-]" if cloud == "azure" else r"[^0-9A-Za-z_-]", "-", joined)
+    between, others = ("-", r"[^0-9A-Za-z-]") if cloud == "azure" else ("_", r"[^0-9A-Za-z_-]")
+    return re.sub(others, between, between.join(("tradewind", env, owner, name)))

@@ -1,7 +1,7 @@
 """Who a machine is in Google Cloud: a service account that may read its own objects and its own secrets.
 
-Rights on objects are narrowed to keys by a condition of the grant, rights on secrets by being given on each secret, so
-secrets are declared before the identities that read them. The controller of another cloud shows a token of its home to
+Rights are narrowed by conditions of their grants, on objects' keys and on secrets' names: one grant holds for all pools of a
+service, where one on each secret would make half of an environment's resources. The controller of another cloud shows a token of its home to
 a workload identity pool that believes that one subject, and acts as the account. Nowhere is there a key.
 """
 
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_gcp import dns, iam, projects, secretmanager, serviceaccount, storage
+from pulumi_gcp import dns, iam, projects, serviceaccount, storage
 
 from components.audiences import GCP_PROVIDER, LONGEST_GCP_POOL, gcp_pool
 from components.cloud import Foreign, Identity, Scope
 from components.gcp import account_name, project
 from components.store.gcp import GcpStore
 from spec import certificates
-from spec.names import cloud_name
+from spec.names import cloud_name, secret_name
 
 ISSUER = "https://accounts.google.com"
 """Of the tokens that Google's metadata server signs for a machine."""
@@ -81,10 +81,10 @@ class GcpReplica(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: GcpReplicaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:identity:GcpReplica", name, {}, opts)
-        owner, pools = f"service-{args.service}", certificates.pool_owner(f"{args.service}.")
+        owner, pools = f"service-{args.service}", certificates.pool_owner(f"{args.service}.*")
         made = _Made(self, name, args.scope, args.store, owner)
         made.on_objects(_OBJECTS_READ, "bundles/", "hosts/", f"assignments/{args.service}.")
-        made.on_secrets(_SECRETS_READ, *(o for o in args.store.secrets if o == owner or o.startswith(pools)))
+        made.on_secrets(_SECRETS_READ, owner, pools)
         made.on_buckets(args.mounted)
         self.identity = made.identity
         self.register_outputs({"account": self.identity.attach})
@@ -119,13 +119,12 @@ class GcpController(pulumi.ComponentResource):
         self.identity, self.service_account = made.identity, made.identity.attach
         if at_home:
             made.on_objects(_OBJECTS_WRITE)
-            made.on_secrets(_SECRETS_READ, certificates.CONTROLLER_OWNER)
         else:
             made.on_objects(_OBJECTS_WRITE, "assignments/", "edges/", lists=True)
         if args.scope.config.part is not None:
             made.on_objects(_OBJECTS_READ, "desired/", what="fragment")
-        renewed = [owner for owner in args.store.secrets if _is_renewed(owner)]
-        made.on_secrets(_SECRETS_READ, *renewed)
+        renewed = (certificates.EDGE_OWNER, certificates.pool_owner("*"))
+        made.on_secrets(_SECRETS_READ, *((certificates.CONTROLLER_OWNER,) if at_home else ()), *renewed)
         made.on_secrets(_SECRETS_WRITE, *renewed)
         made.on_project("pools", _POOLS)
         self._proof()
@@ -237,17 +236,20 @@ class _Made:
             )
 
     def on_secrets(self, role: str, *owners: str) -> None:
-        """A role on each secret of the owners."""
-        may = "reads" if role == _SECRETS_READ else "renews"
-        for owner in sorted(owners):
-            for secret, called in sorted(self._store.secrets[owner].items()):
-                secretmanager.SecretIamMember(
-                    f"{self._name}-{may}-{owner}-{secret}",
-                    secret_id=called,
-                    role=role,
-                    member=self.identity.principal,
-                    opts=self._opts,
-                )
+        """A role on the secrets of the owners; one with `*` at its end stands for all that begin so."""
+        of = project(self._scope)
+        beginnings = (
+            f"projects/{of.project_number}/secrets/{_beginning(self._scope.env, o)}" for o in owners
+        )
+        expression = " || ".join(f"resource.name.startsWith({_quoted(text)})" for text in beginnings)
+        projects.IAMMember(
+            f"{self._name}-{'reads' if role == _SECRETS_READ else 'renews'}-secrets",
+            project=of.project,
+            role=role,
+            member=self.identity.principal,
+            condition=projects.IAMMemberConditionArgs(title="secrets", expression=expression),
+            opts=self._opts,
+        )
 
     def on_project(self, what: str, permissions: Sequence[str]) -> None:
         """A role of the environment's own, on the project."""
@@ -271,8 +273,10 @@ class _Made:
         ).name
 
 
-def _is_renewed(owner: str) -> bool:
-    return owner == certificates.EDGE_OWNER or owner.startswith(certificates.pool_owner(""))
+def _beginning(env: str, owner: str) -> str:
+    """What the names of an owner's secrets begin with."""
+    named = secret_name("gcp", env, owner.removesuffix("*"), "")
+    return named.removesuffix("_") if owner.endswith("*") else named
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Google Cloud, put together. Its rights name single secrets, so identities come after all secrets."""
+"""Google Cloud, put together."""
 
 from __future__ import annotations
 

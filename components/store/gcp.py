@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,7 @@ class GcpStoreArgs:
 
 
 class GcpStore(pulumi.ComponentResource):
-    """A `components.cloud.Store`. `bucket`: its name, `made`: the same once it is there.
-
-    `secrets`: names by owner and short name, what rights on secrets are given on.
-    """
+    """A `components.cloud.Store`. `bucket`: its name, `made`: the same once it is there."""
 
     def __init__(self, name: str, args: GcpStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tradewind:store:GcpStore", name, {}, opts)
@@ -53,7 +49,6 @@ class GcpStore(pulumi.ComponentResource):
         self._labels = labels(args.scope)
         self.bucket = bucket_name(args.scope)
         self.url = f"gs://{self.bucket}"
-        self.secrets: defaultdict[str, dict[str, pulumi.Output[str]]] = defaultdict(dict)
         kept = pulumi.ResourceOptions(protect=args.protect)
         self.made = storage.Bucket(
             name,
@@ -114,7 +109,6 @@ class GcpStore(pulumi.ComponentResource):
             labels=self._labels,
             opts=self._below(opts),
         )
-        self.secrets[owner][name] = secret.secret_id
         return secretmanager.SecretVersion(
             f"{owner}-{name}-gcp-value",
             secret=secret.id,

@@ -76,5 +76,5 @@ def called_in(cloud: str, env: str, owner: str, name: str) -> str:
     """`spec.names.secret_name`, which this folder can't import; a test holds both together."""
     if cloud == "aws":
         return f"tradewind/{env}/{owner}/{name}"
-    joined = f"tradewind-{env}-{owner}-{name}"
-    return re.sub(r"[^0-9A-Za-z-]" if cloud == "azure" else r"[^0-9A-Za-z_-]", "-", joined)
+    between, others = ("-", r"[^0-9A-Za-z-]") if cloud == "azure" else ("_", r"[^0-9A-Za-z_-]")
+    return re.sub(others, between, between.join(("tradewind", env, owner, name)))

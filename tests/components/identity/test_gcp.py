@@ -1,11 +1,14 @@
 """Rights of machines in Google Cloud, as they are declared."""
 
+import re
+
 import pulumi
 import pytest
 
 from components.audiences import gcp_provider
 from components.cloud import Foreign
 from components.identity.gcp import GcpEdge, GcpEdgeArgs
+from spec.names import secret_name
 from tests.components.gcp_world import NUMBER, controller, network, recorded, replica, scope, store
 
 READS, WRITES = "roles/secretmanager.secretAccessor", "roles/secretmanager.secretVersionManager"
@@ -16,6 +19,8 @@ OWNERS = (
     "service-chat-2",
     "pool-chat.gcp.us-central1-a.L4x1.spot",
     "pool-chat-2.x",
+    "pool-chat-gcp.x",
+    "service-chat-gcp",
 )
 AWS = Foreign(
     issuer="https://issuer", subject="arn:aws:iam::1:role/c", audience="https://iam.googleapis.com/x"
@@ -42,11 +47,20 @@ def declared(tmp_path_factory):
 
 
 def on_secrets(recorder, whose):
-    return {
-        (grant["role"], grant["secretId"].removeprefix("tradewind-prod-").removesuffix("-s"))
-        for name, grant in recorder.of("SecretIamMember").items()
-        if name.startswith(f"{whose}-")
-    }
+    """Roles, and the owners of the secrets that their conditions let through."""
+    found = set()
+    for name, grant in recorder.of("projects/iAMMember:IAMMember").items():
+        if name.startswith(f"{whose}-") and name.endswith("-secrets"):
+            beginnings = re.findall(
+                r'resource\.name\.startsWith\("([^"]*)"\)', grant["condition"]["expression"]
+            )
+            found |= {
+                (grant["role"], owner)
+                for owner in OWNERS
+                for beginning in beginnings
+                if f"projects/{NUMBER}/secrets/{secret_name('gcp', 'prod', owner, 's')}".startswith(beginning)
+            }
+    return found
 
 
 def on_objects(recorder, whose, what="objects"):
@@ -60,8 +74,26 @@ def on_objects(recorder, whose, what="objects"):
 def test_a_replica_reads_its_own_secrets_and_those_of_its_pools_and_no_other_services(declared):
     assert on_secrets(declared, "chat") == {
         (READS, "service-chat"),
-        (READS, "pool-chat-gcp-us-central1-a-L4x1-spot"),
+        (READS, "pool-chat.gcp.us-central1-a.L4x1.spot"),
     }
+
+
+def test_one_grant_holds_for_all_pools_so_that_pools_add_none(tmp_path):
+    def grants(owners):
+        def declare():
+            of = scope()
+            network(of)
+            kept = store(of, tmp_path)
+            for owner in owners:
+                kept.secret("s", owner=owner, value="x", opts=pulumi.ResourceOptions())
+            replica(of, kept)
+            controller(of, kept)
+
+        recorder = recorded(declare)
+        return sum("iam" in type_.lower() for type_, _ in recorder.resources)
+
+    more = tuple(f"pool-chat.gcp.us-central1-{zone}.L4x1.spot" for zone in "bcf")
+    assert grants(OWNERS) == grants(OWNERS + more)
 
 
 def test_a_replica_reads_only_what_its_service_runs_and_lists_nothing(declared):
@@ -88,7 +120,7 @@ def test_buckets_that_a_service_mounts_are_read_by_its_replicas(tmp_path):
 def test_the_controller_at_home_keeps_the_state_and_renews_certificates_but_reads_no_services_secrets(
     declared,
 ):
-    pools = ("pool-chat-gcp-us-central1-a-L4x1-spot", "pool-chat-2-x")
+    pools = ("pool-chat.gcp.us-central1-a.L4x1.spot", "pool-chat-2.x", "pool-chat-gcp.x")
     assert on_secrets(declared, "controller") == {
         (READS, "controller"),
         *((role, owner) for role in (READS, WRITES) for owner in ("edge", *pools)),
@@ -116,9 +148,8 @@ def test_the_controllers_own_role_makes_and_deletes_no_group_and_no_machine_but_
     permissions = set(declared.one("IAMCustomRole")["permissions"])
     assert "compute.instanceGroupManagers.update" in permissions
     assert not {p for p in permissions if p.endswith((".create", ".delete", ".setIamPolicy")) or "*" in p}
-    assert declared.one("projects/iAMMember:IAMMember")["member"].startswith(
-        "serviceAccount:tw-prod-controller-"
-    )
+    grant = declared.of("projects/iAMMember:IAMMember")["controller-pools"]
+    assert grant["member"].startswith("serviceAccount:tw-prod-controller-")
 
 
 def test_one_subject_of_one_issuer_may_act_as_the_controller_and_without_a_key(tmp_path):

@@ -76,8 +76,8 @@ def test_text_is_written_as_it_is_and_bytes_through_a_file(declared):
 
 def test_secrets_have_the_names_that_machines_ask_for_and_values_are_secret(declared):
     assert {s["secretId"] for s in declared.of("Secret").values()} == {
-        "tradewind-prod-service-chat-HF_TOKEN",
-        "tradewind-prod-pool-chat-gcp-us-central1-a-L4x1-spot-leaf",
+        "tradewind_prod_service-chat_HF_TOKEN",
+        "tradewind_prod_pool-chat_gcp_us-central1-a_L4x1_spot_leaf",
     }
     for version in declared.of("SecretVersion").values():
         assert isinstance(version["secretData"], dict), "a plain value would stand in the state in clear"

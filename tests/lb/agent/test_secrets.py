@@ -36,7 +36,7 @@ def test_only_what_a_bundle_names_is_asked_for(tmp_path):
     secrets = StoreSecrets(read, cloud="gcp", env="prod", service="chat")
     assert secrets.of(a_bundle(tmp_path)) == {}
     assert secrets.of(a_bundle(tmp_path, secrets=("HF_TOKEN",))) == {"HF_TOKEN": "value"}
-    assert asked == ["tradewind-prod-service-chat-HF_TOKEN"]
+    assert asked == ["tradewind_prod_service-chat_HF_TOKEN"]
 
 
 def test_what_the_store_does_not_give_may_come_later_and_what_is_no_text_never(tmp_path):

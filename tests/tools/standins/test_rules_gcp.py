@@ -70,11 +70,21 @@ GOOD = {
         "role": "roles/storage.objectViewer",
         "member": "serviceAccount:a@b.iam.gserviceaccount.com",
     },
+    "projects/iAMMember:IAMMember": {
+        "project": "acme",
+        "role": "roles/secretmanager.secretAccessor",
+        "member": "serviceAccount:a@b.iam.gserviceaccount.com",
+        "condition": {
+            "title": "secrets",
+            "expression": 'resource.name.startsWith("projects/123456789012/secrets/a_")',
+        },
+    },
 }
-T, M, F = (
+T, M, F, P = (
     "compute/instanceTemplate:InstanceTemplate",
     "compute/instanceGroupManager:InstanceGroupManager",
     "compute/firewall:Firewall",
+    "projects/iAMMember:IAMMember",
 )
 BAD = [
     (T, {"scheduling": {**SPOT, "preemptible": False}}, "scheduling.preemptible: must be true"),
@@ -130,6 +140,14 @@ BAD = [
         "names no kind of member",
     ),
     ("storage/bucketIAMMember:BucketIAMMember", {"role": "objectViewer"}, "is no role"),
+    (P, {"role": "roles/viewer"}, "roles/viewer takes no condition"),
+    (P, {"condition": {"title": "", "expression": "true"}}, "has 0 characters, 1 to 100"),
+    (P, {"condition": {"title": "t", "expression": " || ".join(["true"] * 14)}}, "has 13 logical operators"),
+    (
+        P,
+        {"condition": {"title": "t", "expression": 'resource.name.startsWith("projects/acme/secrets/a")'}},
+        "is true for no secret: their names have the project's number, not 'acme'",
+    ),
 ]
 
 

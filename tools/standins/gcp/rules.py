@@ -216,12 +216,33 @@ def iam_member(made: Made) -> Iterator[Failure]:
         yield Failure("role", f"{role!r} is no role: roles/storage.objectViewer, projects/p/roles/own")
 
 
+def iam_condition(made: Made) -> Iterator[Failure]:
+    """cloud.google.com/iam/docs/conditions-overview; .../conditions-resource-attributes, names; .../conditions-quotas."""
+    condition, role = made.get("condition"), made.get("role")
+    expression, title = at(condition, "expression"), at(condition, "title")
+    if known(condition) and role in ("roles/owner", "roles/editor", "roles/viewer"):
+        yield Failure("condition", f"{role} takes no condition")
+    if isinstance(title, str) and not 1 <= len(title) <= 100:
+        yield Failure("condition.title", f"has {len(title)} characters, 1 to 100 are allowed")
+    if not isinstance(expression, str):
+        return
+    operators = len(re.findall(r"&&|\|\||!(?!=)", expression))
+    if operators > 12:
+        yield Failure("condition.expression", f"has {operators} logical operators, 12 are allowed")
+    if named := re.search(r"projects/([^/]*[^/0-9][^/]*)/secrets/", expression):
+        yield Failure(
+            "condition.expression",
+            f"is true for no secret: their names have the project's number, not {named[1]!r}",
+        )
+
+
 def labels_and_places(made: Made) -> Iterator[Failure]:
     """cloud.google.com/resource-manager/docs/labels-overview; regions and zones that exist."""
     yield from _labels(made, "labels")
     yield from place_failures(made)
     if made.type.endswith("IamMember") or made.type.endswith("IAMMember"):
         yield from iam_member(made)
+        yield from iam_condition(made)
 
 
 def _labels(made: Made, path: str) -> Iterator[Failure]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from catalog.load import Catalog
 from planner.constraints import ZONED_SUBNETS
 from planner.layout import Secret
+from planner.reserved import reservation_problems
 from spec.clouds import CLOUDS
 from spec.errors import Problem, SpecError, did_you_mean
 from spec.service import ServiceSpec
@@ -73,6 +74,7 @@ def _problems(config: StackConfig, specs: Sequence[ServiceSpec], catalog: Catalo
     yield from _networks(config, catalog)
     for place in config.quotas:
         yield from _place("quotas", place, catalog)
+    yield from reservation_problems(config, catalog)
     yield from _external(config, specs)
 
 

@@ -35,7 +35,7 @@ class Constraints:
         max_price_usd_hour: of one instance.
         max_pools_per_service: in all markets together.
         max_regions: of the whole environment, because networks are.
-        quotas: of the accounts.
+        quotas: of the accounts, and what is reserved.
         subnets: where the user's own network has to be used: by cloud and region, the zones that it has a subnet in.
 
     """
@@ -58,7 +58,7 @@ class Constraints:
             regions=config.regions,
             max_pools_per_service=config.max_pools_per_service,
             max_regions=config.max_regions,
-            quotas=Quotas.of(config.quotas),
+            quotas=Quotas.of(config.quotas, config.reservations),
             subnets=_subnets(config),
         )
 

@@ -20,6 +20,7 @@ from spec.names import Market
 from spec.service import ServiceSpec
 
 _NOT_ASKED_FOR = "the service's file does not ask for it any more"
+_NOT_RESERVED = "tradewind:reservations has no machine there that the service asks for"
 _LEFT = "the stack has no such service any more"
 
 
@@ -198,7 +199,7 @@ def hold(lock: Lock, service: ServiceSpec, ranking: Ranking | None, catalog: Cat
 
     Raises SpecError when none of a service that stays is left.
     """
-    allowed = {(id(p.offer), p.market): p for p in ranking.places} if ranking else {}
+    allowed = {(id(p.offer), p.market): p for p in (*ranking.places, *ranking.reserved)} if ranking else {}
     if ranking and wants_fallback(service):
         allowed |= {(id(p.offer), p.market): p for p in ranking.elsewhere if p.market is Market.ON_DEMAND}
     found: list[Candidate] = []
@@ -228,6 +229,8 @@ def hold(lock: Lock, service: ServiceSpec, ranking: Ranking | None, catalog: Cat
 
 def _why(offer: Offer, market: Market, ranking: Ranking) -> str:
     """The first condition that the settings or the service's file set and the place does not meet."""
+    if market is Market.RESERVED:
+        return _NOT_RESERVED
     for x in ranking.left_out:
         place = (x.cloud, x.region, x.zone, x.instance_type, x.accelerator, x.accelerator_count, x.market)
         if place == (

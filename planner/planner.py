@@ -83,7 +83,8 @@ def _needed_regions(
     """One region for each service, before any service spreads: its best, or its best among those already needed."""
     needed: set[Region] = set()
     for service, ranking in zip(services, rankings, strict=True):
-        regions = list(dict.fromkeys((p.offer.cloud, p.offer.region) for p in ranking.places))
+        places = (*ranking.reserved, *ranking.places)
+        regions = list(dict.fromkeys((p.offer.cloud, p.offer.region) for p in places))
         if len(needed) < max_regions:
             needed.add(regions[0])
         elif needed.isdisjoint(regions):
@@ -102,20 +103,23 @@ def _plan_service(
     opened: frozenset[Region],
     held: Held | None,
 ) -> tuple[ServicePlan, frozenset[Region]]:
-    today = choose(
+    reserved = candidates(ranking.reserved)  # all of them: they are paid for anyway
+    chosen_today = choose(
         candidates(ranking.places),
         candidates(p for p in (*ranking.places, *ranking.elsewhere) if p.market is Market.ON_DEMAND),
         fallback=wants_fallback(service),
-        max_pools=constraints.max_pools_per_service,
+        max_pools=max(1, constraints.max_pools_per_service - len(reserved)),
         max_regions=constraints.max_regions,
-        opened=opened,
+        opened=opened | {c.region for c in reserved},
     )
+    today = sorted((*reserved, *chosen_today), key=lambda c: (c.best.preference, c.price, c.best.rank))
     chosen = held.candidates if held else today
     pools = tuple(pool_of(service, c, constraints.quotas) for c in chosen)
     if held:
         pools = tuple(held.stated(p) for p in pools)
     cost = cost_of_service(service.scaling, pools)
-    shown = ranking.places if constraints.market else (*ranking.places, *ranking.elsewhere)
+    both = ranking.places if constraints.market else (*ranking.places, *ranking.elsewhere)
+    shown = (*both, *ranking.reserved)
     done = ServicePlan(
         name=service.name,
         rows=_rows(shown, chosen),
@@ -154,7 +158,8 @@ def _plan_to_leave(service: ServiceSpec, held: Held, constraints: Constraints) -
 def _cut(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:
     for p in pools:
         if p.max_size < most_machines(service):
-            yield f"{p.id}: at most {p.max_size} machines instead of {most_machines(service)}, by tradewind:quotas"
+            limit = "reservations" if p.market is Market.RESERVED else "quotas"
+            yield f"{p.id}: at most {p.max_size} machines instead of {most_machines(service)}, by tradewind:{limit}"
 
 
 def _not_mounted(service: ServiceSpec, pools: Sequence[Pool]) -> Iterable[str]:

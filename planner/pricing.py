@@ -111,10 +111,19 @@ def _instance_prices(pools: Sequence[Pool]) -> dict[str, float]:
 
 
 def _expected(scaling: Scaling, pools: Sequence[Pool], per_replica: dict[str, float]) -> float:
-    """Replicas that must be on demand are priced there when a pool for them exists, the others at the cheapest."""
+    """Reserved machines are used first. Of the other replicas, those that must be on demand are priced there when a pool for
+    them exists, the rest at the cheapest.
+    """
     wanted = max(scaling.min_replicas, 1) + scaling.num_overprovision
-    replicas = min(wanted, _most_replicas(scaling))
-    cheapest = min(per_replica.values())
+    replicas, reserved_usd = float(min(wanted, _most_replicas(scaling))), 0.0
+    for pool in sorted((p for p in pools if p.market is Market.RESERVED), key=lambda p: per_replica[p.id]):
+        there = min(replicas, pool.max_size * pool.capacity_units)
+        replicas -= there
+        reserved_usd += there * per_replica[pool.id]
+    cheapest = min(
+        (per_replica[p.id] for p in pools if p.market is not Market.RESERVED),
+        default=min(per_replica.values()),
+    )
     on_demand = [per_replica[p.id] for p in pools if p.market is Market.ON_DEMAND]
     base = min(scaling.base_ondemand_fallback_replicas, replicas) if on_demand else 0
-    return base * min(on_demand, default=0.0) + (replicas - base) * cheapest
+    return reserved_usd + base * min(on_demand, default=0.0) + (replicas - base) * cheapest

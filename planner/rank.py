@@ -53,6 +53,7 @@ class Ranking:
     Attributes:
         places: those that can be chosen, best first.
         elsewhere: the same machines in the market that the file does not ask for, for comparison, best first.
+        reserved: of these machines those that are paid for anyway, best first.
 
     """
 
@@ -61,6 +62,7 @@ class Ranking:
     left_out: tuple[LeftOut, ...]
     arithmetic: tuple[str, ...]
     notes: tuple[str, ...]
+    reserved: tuple[Place, ...] = ()
 
 
 class NoPlace(InputError):
@@ -86,6 +88,7 @@ def rank(service: ServiceSpec, catalog: Catalog, constraints: Constraints) -> Ra
     alternatives = _alternatives(service, catalog, constraints, need)
     places: dict[tuple[int, Market], Place] = {}
     elsewhere: dict[tuple[int, Market], Place] = {}
+    reserved: dict[tuple[int, Market], Place] = {}
     left_out: dict[tuple[int, Market], LeftOut] = {}
     for alternative in alternatives:
         market = alternative.market
@@ -93,6 +96,8 @@ def rank(service: ServiceSpec, catalog: Catalog, constraints: Constraints) -> Ra
         own, others = (market_filters(m, constraints, service.num_nodes) for m in (market, other))
         for preference, offer in alternative.offers:
             reason = first_obstacle(alternative.filters, offer)
+            if reason is None and constraints.market is None and _is_reserved(offer, constraints, service):
+                _add(reserved, preference, offer, Market.RESERVED)
             if reason is None and not first_obstacle(others, offer):
                 _add(elsewhere, preference, offer, other)
             if reason is None:
@@ -101,7 +106,7 @@ def rank(service: ServiceSpec, catalog: Catalog, constraints: Constraints) -> Ra
                 _add(places, preference, offer, market)
             else:
                 left_out.setdefault((id(offer), market), _left_out(offer, market, reason))
-    if not places:
+    if not places and not reserved:
         raise NoPlace(_why_nothing_is_left(service, alternatives, constraints))
     return Ranking(
         places=tuple(sorted(places.values(), key=lambda p: p.rank)),
@@ -109,7 +114,13 @@ def rank(service: ServiceSpec, catalog: Catalog, constraints: Constraints) -> Ra
         left_out=tuple(sorted((x for k, x in left_out.items() if k not in places), key=_left_out_order)),
         arithmetic=_arithmetic(need, places.values(), service.num_nodes),
         notes=tuple(f"nobody has {shape}" for a in alternatives for shape in a.unsold),
+        reserved=tuple(sorted(reserved.values(), key=lambda p: p.rank)),
     )
+
+
+def _is_reserved(offer: Offer, constraints: Constraints, service: ServiceSpec) -> bool:
+    """Whether at least one replica has room in what is reserved there."""
+    return bool(constraints.quotas.machines(offer, Market.RESERVED, service.num_nodes))
 
 
 def _add(places: dict[tuple[int, Market], Place], preference: int, offer: Offer, market: Market) -> None:

@@ -110,7 +110,8 @@ def _of_cloud(
     if len(parts) != 5 or parts[0] != service or parts[1] != cloud:  # noqa: PLR2004  as `spec.names.pool_id`
         raise Unpriceable(f"its tag {POOL_TAG} is no id of a pool of that service in {cloud}.")
     _, _, place, shape, market_name = parts
-    market = Market.SPOT if spot else Market.ON_DEMAND
+    market = Market.RESERVED if market_name == Market.RESERVED else Market.ON_DEMAND
+    market = Market.SPOT if spot else market
     if (market_name == Market.SPOT) != spot:
         raise Unpriceable(f"its tag {POOL_TAG} says {market_name}, and it would launch {market}.")
     named = [t for t in types if isinstance(t, str)]

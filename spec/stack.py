@@ -41,6 +41,7 @@ from spec.policies import PolicySettings
 from spec.problems import expected
 from spec.providers import External, Provider
 from spec.quantities import Wrong
+from spec.reservations import Reservations
 from spec.setting import Setting
 
 NAMESPACE = "tradewind"
@@ -134,6 +135,7 @@ class StackConfig(Setting):
     external: tuple[External, ...] = ()
     quotas: dict[str, dict[str, Quota]] = Field(default_factory=dict)
     """By `<cloud>/<region>` and accelerator."""
+    reservations: Reservations = Field(default_factory=dict)
     tags: dict[str, str] = Field(default_factory=dict)
     """On everything that is declared, for the clouds' own bills."""
 

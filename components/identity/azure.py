@@ -52,6 +52,10 @@ _POOLS = (
     "Microsoft.Network/networkSecurityGroups/join/action",
 )
 """What the driver calls, and nothing that creates or deletes a group."""
+_USES_RESERVATIONS = (
+    "Microsoft.Compute/capacityReservationGroups/read",
+    "Microsoft.Compute/capacityReservationGroups/deploy/action",
+)
 _USAGES = ("Microsoft.Compute/locations/usages/read",)
 """Quotas belong to the subscription."""
 
@@ -129,6 +133,7 @@ class AzureController(pulumi.ComponentResource):
         own = (certificates.CONTROLLER_OWNER,)
         made.on_secrets(_SECRETS_WRITE, *(o for o in args.store.secrets if _is_renewed(o)))
         made.on_secrets(_SECRETS_READ, *(own if at_home else ()))
+        self._reservations()
         if args.networks:
             self._sizes({region: azure_region(n).group_id for region, n in args.networks.items()})
         if args.foreign is not None:
@@ -141,6 +146,19 @@ class AzureController(pulumi.ComponentResource):
             raise InputError(f"Azure signs tokens of its identities for {AZURE}, not for {audience}")
         issuer = f"https://login.microsoftonline.com/{subscription(self._scope).tenant_id}/v2.0"
         return Foreign(issuer=issuer, subject=self.identity.principal, audience=audience)
+
+    def _reservations(self) -> None:
+        """Who raises the size of a scale set that names a reservation needs the right to use it."""
+        named = {
+            reservation.name
+            for where, by_type in self._scope.config.reservations.items()
+            for reservation in by_type.values()
+            if where.startswith("azure/")
+        }
+        if named:
+            uses = self._made.role("reservations", _USES_RESERVATIONS, [*sorted(named)])
+            for group in sorted(named):
+                self._made.assign(f"reservation-{group.rpartition('/')[2]}", group, uses)
 
     def _sizes(self, groups: Mapping[str, pulumi.Input[str]]) -> None:
         whole = f"/subscriptions/{subscription(self._scope).subscription_id}"

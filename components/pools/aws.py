@@ -20,6 +20,7 @@ from planner.filters import NOT_DRIVEN
 from spec.desired import Pool
 from spec.errors import InputError
 from spec.names import Market, cloud_name
+from spec.reservations import Reservations, reserved_as
 
 _SMALLEST_DISK_GIB = 150
 """What the largest of the images needs (Neuron's, 100 GiB), and room for an engine's image."""
@@ -58,7 +59,7 @@ class AwsPools:
             max_size=pool.max_size,
             desired_capacity=0,
             mixed_instances_policy=_instances(pool, template),
-            capacity_reservation_specification=_reservation(pool.market),
+            capacity_reservation_specification=_reservation(pool, args.scope.config.reservations),
             capacity_rebalance=False,  # it launches replacements beside the controller's own
             protect_from_scale_in=True,
             health_check_type="EC2",
@@ -152,11 +153,15 @@ def _instances(pool: Pool, template: ec2.LaunchTemplate) -> Any:
     }
 
 
-def _reservation(market: Market) -> Any:
-    """Reserved pools run in the account's open capacity reservations of that type and zone, and nowhere else."""
-    if market is not Market.RESERVED:
+def _reservation(pool: Pool, reservations: Reservations) -> Any:
+    """Reserved pools run in the account's capacity reservations of that type and zone, the named one or any that is open, and
+    nowhere else.
+    """
+    if pool.market is not Market.RESERVED:
         return None
-    return {"capacity_reservation_preference": "capacity-reservations-only"}
+    named = reserved_as(reservations, pool)
+    target = {"capacity_reservation_target": {"capacity_reservation_ids": [named]}} if named else {}
+    return {"capacity_reservation_preference": "capacity-reservations-only", **target}
 
 
 def _image(pool: Pool) -> str:

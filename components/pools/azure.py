@@ -21,6 +21,7 @@ from components.pools.azure_machine import flattened, machine_profile
 from planner.layout import located
 from spec.desired import Pool
 from spec.labels import MAX_SIZE_TAG
+from spec.reservations import reserved_as
 
 API = "2024-11-01"
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
@@ -102,6 +103,7 @@ class AzurePools:
                     user_data=text.apply(lambda t: base64.b64encode(t.encode()).decode()),
                     disk_gib=args.disk_gib(pool),
                     peers=network.peers.get(pool.service),
+                    reservation=reserved_as(args.scope.config.reservations, pool),
                 ),
             },
         }

@@ -60,11 +60,14 @@ def machine_profile(
     user_data: pulumi.Input[str],
     disk_gib: int,
     peers: pulumi.Input[str] | None = None,
+    reservation: str = "",
 ) -> dict[str, Any]:
-    """`virtualMachineProfile` of a pool. `user_data`: in base64. `peers`: of a pool with gangs."""
+    """`virtualMachineProfile` of a pool. `user_data`: in base64. `peers`: of a pool with gangs. `reservation`: of a reserved one,
+    the id of its group.
+    """
     driver_apart = _OTHER_DRIVER.search(pool.accelerator.removesuffix("-32GB")) is not None
     profile = {
-        **_price(pool.market),
+        **_price(pool.market, reservation),
         "osProfile": {"computerNamePrefix": "tw-", **no_login(extensions=driver_apart)},
         "storageProfile": {
             "imageReference": PLAIN_IMAGE if driver_apart else HPC_IMAGE,
@@ -88,7 +91,12 @@ def machine_profile(
     return {**profile, "extensionProfile": {"extensions": [_DRIVER]}} if driver_apart else profile
 
 
-def _price(market: Market) -> dict[str, Any]:
+def _price(market: Market, reservation: str) -> dict[str, Any]:
+    if market is Market.RESERVED and reservation:
+        return {
+            "priority": "Regular",
+            "capacityReservation": {"capacityReservationGroup": {"id": reservation}},
+        }
     if market is not Market.SPOT:
         return {"priority": "Regular"}
     # Up to the price on demand: what the budget allows is decided by the controller, not by an eviction.

@@ -20,6 +20,7 @@ from planner.layout import located
 from spec.desired import Pool
 from spec.labels import MAX_SIZE_TAG
 from spec.names import Market, cloud_name
+from spec.reservations import reserved_as
 
 _SMALLEST_DISK_GIB = 60
 """The image with its driver, and room for an engine's environment."""
@@ -71,12 +72,14 @@ class GcpPools:
     def _template(self, pool: Pool, opts: pulumi.ResourceOptions) -> compute.RegionInstanceTemplate:
         shape = f"{pool.accelerator}x{pool.accelerator_count}"
         name = f"{pool.service}.gcp.{pool.region}.{shape}.{pool.instance_types[0]}.{pool.market}"
+        if named := reserved_as(self._args.scope.config.reservations, pool):
+            name = f"{name}.{named}"  # a reservation is in one zone
         if name not in self._templates:
-            self._templates[name] = self._declare_template(name, pool, opts)
+            self._templates[name] = self._declare_template(name, named, pool, opts)
         return self._templates[name]
 
     def _declare_template(
-        self, name: str, pool: Pool, opts: pulumi.ResourceOptions
+        self, name: str, named: str, pool: Pool, opts: pulumi.ResourceOptions
     ) -> compute.RegionInstanceTemplate:
         args, network = self._args, self._args.networks[pool.region]
         peers = network.peers.get(pool.service)
@@ -88,7 +91,7 @@ class GcpPools:
             machine_type=pool.instance_types[0],
             guest_accelerators=accelerators(pool) or None,
             scheduling=scheduling(pool.market),
-            reservation_affinity=_reservation(pool.market),
+            reservation_affinity=_reservation(pool.market, named),
             disks=[
                 compute.RegionInstanceTemplateDiskArgs(
                     boot=True,
@@ -128,8 +131,17 @@ class GcpPools:
         return pulumi.ResourceOptions.merge(pulumi.ResourceOptions.merge(opts, ours), more)
 
 
-def _reservation(market: Market) -> Any:
-    """Reserved pools run in the project's own reservations of that type and zone first, and on demand beyond them."""
+def _reservation(market: Market, named: str) -> Any:
+    """Reserved pools run in the reservation that is named, and nowhere else; without a name in the project's own of that type
+    and zone first, and on demand beyond them.
+    """
     if market is not Market.RESERVED:
         return None
+    if named:
+        return compute.RegionInstanceTemplateReservationAffinityArgs(
+            type="SPECIFIC_RESERVATION",
+            specific_reservation=compute.RegionInstanceTemplateReservationAffinitySpecificReservationArgs(
+                key="compute.googleapis.com/reservation-name", values=[named]
+            ),
+        )
     return compute.RegionInstanceTemplateReservationAffinityArgs(type="ANY_RESERVATION")

@@ -201,3 +201,20 @@ def test_azure_signs_for_one_audience_only(tmp_path):
 
     with pytest.raises(InputError, match=r"not for sts\.amazonaws\.com"):
         recorded(declare)
+
+
+def test_the_controller_may_use_the_reservations_that_are_named_and_do_nothing_else_with_them(tmp_path):
+    group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/capacityReservationGroups/a100"
+    named = {"azure/eastus": {"Standard_NC24ads_A100_v4": {"machines": 2, "name": group}}}
+
+    def declare():
+        of = scope(reservations=named)
+        controller(of, store(of, tmp_path))
+
+    recorder = recorded(declare)
+    role = recorder.of("authorization:RoleDefinition")["controller-may-reservations"]
+    assert role["assignableScopes"] == [group]
+    [permission] = role["permissions"]
+    assert {action.rpartition("/")[2] for action in permission["actions"]} == {"read", "action"}
+    assert not [action for action in permission["actions"] if action.endswith(("write", "delete"))]
+    assert recorder.of("authorization:RoleAssignment")["controller-reservation-a100"]["scope"] == group

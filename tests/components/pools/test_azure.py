@@ -208,3 +208,28 @@ def test_machines_of_gangs_are_named_for_the_rule_between_them_also_by_later_edi
 
 def test_a_machine_that_is_a_replica_by_itself_is_named_for_no_peers(scale_set):
     assert "applicationSecurityGroups" not in json.dumps(scale_set)
+
+
+GROUP = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/capacityReservationGroups/a100"
+RESERVING = {"azure/eastus": {"Standard_NC24ads_A100_v4": {"machines": 2, "name": GROUP}}}
+
+
+def reserving(market):
+    def declared():
+        of = scope(reservations=RESERVING)
+        pools(of, network(of)).declare(pool(market=market), pulumi.ResourceOptions())
+
+    return recorded(declared)
+
+
+def test_reserved_machines_name_their_reservation_also_by_later_edits():
+    recorder = reserving(Market.RESERVED)
+    wanted = {"capacityReservationGroup": {"id": GROUP}}
+    assert profile(recorder)["capacityReservation"] == wanted
+    [edit] = recorder.one("resources:Deployment")["properties"]["template"]["resources"]
+    assert edit["properties"]["virtualMachineProfile"]["capacityReservation"] == wanted
+
+
+@pytest.mark.parametrize("market", [Market.SPOT, Market.ON_DEMAND])
+def test_machines_of_other_markets_leave_the_reservation_alone(market):
+    assert "capacityReservation" not in profile(reserving(market))

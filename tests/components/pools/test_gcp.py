@@ -203,3 +203,13 @@ def test_machines_of_gangs_have_their_service_s_tag_besides():
 
     where = []
     assert template(recorded(declared))["tags"] == [where[0].replicas, where[0].peers["chat"]]
+
+
+def test_a_reservation_that_is_named_is_the_only_one_used_and_is_of_one_zone():
+    named = {f"gcp/{ZONES[0]}": {"g2-standard-8": {"machines": 2, "name": "l4"}}}
+    both = [pool(market=Market.RESERVED, zone=zone) for zone in ZONES[:2]]
+    templates = declare(*both, config={"reservations": named}).of("RegionInstanceTemplate").values()
+    affinities = [t["reservationAffinity"] for t in templates]
+    key = "compute.googleapis.com/reservation-name"
+    specific = {"type": "SPECIFIC_RESERVATION", "specificReservation": {"key": key, "values": ["l4"]}}
+    assert sorted(affinities, key=str) == sorted([specific, {"type": "ANY_RESERVATION"}], key=str)

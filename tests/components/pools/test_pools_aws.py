@@ -157,3 +157,15 @@ def test_a_pool_that_no_image_drives_is_named_with_the_way_out():
 def test_a_tag_that_would_make_every_launch_fail_is_named():
     with pytest.raises(InputError, match=r"tradewind:tags\.cost center"):
         declared(a_pool(), config={"tags": {"cost center": "ml"}})
+
+
+def test_a_reservation_that_is_named_is_the_only_one_used():
+    def declare():
+        named = {"aws/use1-az1": {"g6.xlarge": {"machines": 2, "name": "cr-0123456789abcdef0"}}}
+        a_scope = scope(reservations=named)
+        pools_of(a_scope, network_of(a_scope), RESERVED)
+
+    assert recorded(declare).one("Group")["capacityReservationSpecification"] == {
+        "capacityReservationPreference": "capacity-reservations-only",
+        "capacityReservationTarget": {"capacityReservationIds": ["cr-0123456789abcdef0"]},
+    }

@@ -19,14 +19,15 @@ def audience(cloud: str, env: str, config: StackConfig) -> str:
     return {"aws": AWS, "azure": AZURE}.get(cloud) or f"https:{gcp_provider(env, config)}"
 
 
-def gcp_pool(env: str) -> str:
-    """Of the workload identity pool: 4 to 32 of a-z, 0-9 and -."""
-    return cloud_name(env, "home", limit=LONGEST_GCP_POOL)
+def gcp_pool(env: str, config: StackConfig) -> str:
+    """Of the workload identity pool: 4 to 32 of a-z, 0-9 and -. Google keeps the name of a deleted one for 30 days."""
+    what = "home" if config.incarnation == 1 else f"home-{config.incarnation}"
+    return cloud_name(env, what, limit=LONGEST_GCP_POOL)
 
 
 def gcp_provider(env: str, config: StackConfig) -> str:
     """The full name of the provider that believes the controller of another cloud. Raises InputError without a project."""
     if config.gcp is None:
         raise InputError("tradewind:gcp is missing. Add `project` and `projectNumber`.")
-    pool = f"projects/{config.gcp.project_number}/locations/global/workloadIdentityPools/{gcp_pool(env)}"
-    return f"//iam.googleapis.com/{pool}/providers/{GCP_PROVIDER}"
+    place = f"projects/{config.gcp.project_number}/locations/global/workloadIdentityPools"
+    return f"//iam.googleapis.com/{place}/{gcp_pool(env, config)}/providers/{GCP_PROVIDER}"

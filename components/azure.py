@@ -51,10 +51,10 @@ def storage_account(env: str, subscription_id: str) -> str:
     return f"tw{letters[: _LONGEST_GLOBAL - 2 - len(digest)]}{digest}"
 
 
-def key_vault(env: str, subscription_id: str) -> str:
-    """3 to 24 letters, digits and single hyphens, and nobody else's in the world."""
+def key_vault(env: str, subscription_id: str, incarnation: int = 1) -> str:
+    """3 to 24 letters, digits and single hyphens, and nobody else's in the world. Azure keeps a deleted one's for 7 days."""
     letters = re.sub(r"[^a-z0-9]", "", env.lower())
-    digest = _digest(env, subscription_id)
+    digest = _digest(env, subscription_id, *([] if incarnation == 1 else [str(incarnation)]))
     return f"tw-{letters[: _LONGEST_GLOBAL - 4 - len(digest)]}-{digest}"
 
 

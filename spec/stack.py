@@ -122,6 +122,8 @@ class StackConfig(Setting):
     apart: tuple[CloudName, ...] = ()
     """Clouds that a stack of their own declares, `<env>-<cloud>`."""
     part: Part | None = None
+    incarnation: int = Field(1, ge=1, le=99)
+    """Another number gives other names to what a cloud keeps the name of after it was deleted."""
     edges: tuple[EdgeSite, ...] = ()
     addresses: Addresses = Addresses()
     network: dict[str, NetworkChoice] = Field(default_factory=dict)

@@ -154,7 +154,7 @@ class GcpController(pulumi.ComponentResource):
         env, of = self._scope.env, project(self._scope)
         pool = iam.WorkloadIdentityPool(
             f"{self._name}-home",
-            workload_identity_pool_id=gcp_pool(env),
+            workload_identity_pool_id=gcp_pool(env, self._scope.config),
             display_name=f"Tradewind {env}"[:LONGEST_GCP_POOL],
             description="The controller, whose host is in another cloud",
             opts=self._opts,

@@ -54,7 +54,8 @@ class AzureStore(pulumi.ComponentResource):
         kept = pulumi.ResourceOptions.merge(own, pulumi.ResourceOptions(protect=args.protect))
         self._scope, self._files, self.region = scope, args.files, args.region
         of = subscription(scope)
-        account_name, vault_name = (f(scope.env, of.subscription_id) for f in (storage_account, key_vault))
+        account_name = storage_account(scope.env, of.subscription_id)
+        vault_name = key_vault(scope.env, of.subscription_id, scope.config.incarnation)
         home = scope.config.home
         container_name = (home.bucket if home and home.cloud == "azure" else "") or CONTAINER
         self.url = f"az://{account_name}/{container_name}"

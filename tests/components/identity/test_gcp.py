@@ -209,3 +209,13 @@ def test_names_of_accounts_stay_within_what_google_takes(declared):
     names = {a["accountId"] for a in declared.of("Account").values()}
     assert len(names) == 3
     assert all(6 <= len(name) <= 30 for name in names)
+
+
+def test_another_incarnation_has_another_identity_pool_because_google_keeps_the_name_of_a_deleted_one(
+    tmp_path,
+):
+    first, again = (declare_all(tmp_path, AWS, incarnation=n) for n in (1, 2))
+    pools = {r.one("WorkloadIdentityPool")["workloadIdentityPoolId"] for r in (first, again)}
+    assert len(pools) == 2
+    accounts = [{a["accountId"] for a in r.of("Account").values()} for r in (first, again)]
+    assert accounts[0] == accounts[1], "and nothing else"

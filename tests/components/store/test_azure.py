@@ -85,3 +85,10 @@ def test_worldwide_names_fit_and_differ_by_subscription(env):
 def test_a_stack_that_names_no_subscription_is_told_where_to_find_it(tmp_path):
     with pytest.raises(InputError, match=r"tradewind:azure is missing.*az account show"):
         recorded(lambda: store(scope(azure=None), tmp_path))
+
+
+def test_another_incarnation_has_another_vault_because_azure_keeps_the_name_of_a_deleted_one():
+    first, again = key_vault("prod", SUBSCRIPTION), key_vault("prod", SUBSCRIPTION, 2)
+    assert first == key_vault("prod", SUBSCRIPTION, 1) != again
+    assert len(again) <= 24
+    assert again.startswith("tw-prod-")

@@ -158,7 +158,8 @@ class AzureController(pulumi.ComponentResource):
         if named:
             uses = self._made.role("reservations", _USES_RESERVATIONS, [*sorted(named)])
             for group in sorted(named):
-                self._made.assign(f"reservation-{group.rpartition('/')[2]}", group, uses)
+                _, _, _, _, resource_group, *_, name = group.split("/")
+                self._made.assign(f"reservation-{resource_group}-{name}", group, uses)
 
     def _sizes(self, groups: Mapping[str, pulumi.Input[str]]) -> None:
         whole = f"/subscriptions/{subscription(self._scope).subscription_id}"

@@ -1,7 +1,7 @@
 """Who a machine is in Google Cloud: a service account that may read its own objects and its own secrets.
 
 Rights are narrowed by conditions of their grants, on objects' keys and on secrets' names: one grant holds for all pools of a
-service, where one on each secret would make half of an environment's resources. The controller of another cloud shows a token of its home to
+service. Grants on each secret would be three resources a pool. The controller of another cloud shows a token of its home to
 a workload identity pool that believes that one subject, and acts as the account. Nowhere is there a key.
 """
 

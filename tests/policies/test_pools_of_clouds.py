@@ -103,3 +103,11 @@ def test_a_machine_of_google_that_is_given_others_than_its_tag_says_has_no_price
 def test_a_machine_of_google_is_what_its_template_says():
     other = clouds.gcp_template(machineType="g2-standard-99")
     assert "no spot price is known for g2-standard-99" in reasons(clouds.gcp_pool(template=other))[0]
+
+
+def test_reserved_machines_are_counted_as_such_because_the_plan_has_them_used_first():
+    share = "mixedInstancesPolicy.instancesDistribution.onDemandPercentageAboveBaseCapacity"
+    name = "chat.aws.use1-az1.L4x1.reserved"
+    [pool] = read([service(), clouds.aws_pool(name=name, **{share: 100.0})]).services[0].pools
+    assert (pool.market, pool.price_usd_hour) == (Market.RESERVED, pool.prices.on_demand)
+    assert "it would launch spot" in reasons(clouds.aws_pool(name=name))[0]

@@ -217,4 +217,4 @@ def test_the_controller_may_use_the_reservations_that_are_named_and_do_nothing_e
     [permission] = role["permissions"]
     assert {action.rpartition("/")[2] for action in permission["actions"]} == {"read", "action"}
     assert not [action for action in permission["actions"] if action.endswith(("write", "delete"))]
-    assert recorder.of("authorization:RoleAssignment")["controller-reservation-a100"]["scope"] == group
+    assert recorder.of("authorization:RoleAssignment")["controller-reservation-g-a100"]["scope"] == group

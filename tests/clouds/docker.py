@@ -124,8 +124,12 @@ class Daemon:
                 for facts in self.found():
                     if facts["id"] in wanted or facts["name"] in wanted:
                         self.remove(facts["id"])
-            case ["stop", grace, name] if grace.startswith("--time="):
-                self.stop(self.one(name), int(grace.removeprefix("--time=")))
+            case ["images", "--format={{.Tag}}", repository]:
+                out = [p.name.partition(":")[2] for p in Path("images").glob(f"{repository}:*")]
+            case ["rmi", image]:
+                shutil.rmtree(self.image(image))
+            case ["stop", "-t", grace, name]:
+                self.stop(self.one(name), int(grace))
             case ["commit", name, image]:
                 self.image(image).mkdir(parents=True)
                 shutil.copytree(self.home(self.one(name)), self.image(image), dirs_exist_ok=True)

@@ -23,6 +23,7 @@ from tests.clouds import systemd
 from tests.clouds.aws import Aws
 from tests.clouds.azure import Azure
 from tests.clouds.booting import PYTHON, Host, until
+from tests.clouds.docker import Docker
 from tests.clouds.gcp import Gcp
 from tests.lb.agent.machine import archive as bundle_of
 from tests.lb.certificates.authority import an_authority
@@ -239,6 +240,48 @@ def test_an_engine_finishes_its_stream_when_the_machine_is_shut_down(boot):
                 assert until(lambda: world.node(client)["preempt_at"], world.said) < time.time() + 26
             assert [line for line in lines if line][-1] == "data: [DONE]"
     until(lambda: world.pid() is None, world.said)
+
+
+def test_a_machine_pulls_an_image_and_serves_from_a_container_which_no_end_of_the_agent_leaves_behind(boot):
+    world = boot("gcp")
+    docker = Docker(world.folder / "docker", world.host.root / "var/lib/tradewind/engine/bin")
+    world.stack.callback(docker.close)
+    docker.registry({"acme/engine:1": {"layers": 4, "fails": ["net/http: TLS handshake timeout"]}})
+    world.assign(
+        image="acme/engine:1",
+        setup="echo installed > ~/installed",
+        run=f'cat ~/installed; echo "token: ${{#HF_TOKEN}} letters"\n{SIM} --time-per-token-ms 250',
+    )
+    world.host.boot()
+    world.issue()
+    with world.caller() as client, world.caller(EDGE) as edge:
+        until(lambda: world.node(client).get("phase") == "running", world.said, limit_s=60)
+        until(lambda: (a := world.ask(edge, "GET", "/v1/models")) and a.status_code == 200, world.said)
+        log = world.host.root / "var/lib/tradewind/node/engine.log"
+        assert "installed\ntoken: 17 letters" in log.read_text()
+        assert "TLS handshake timeout; trying again" in world.host.said()
+        assert "hf_a_secret_value" not in json.dumps(docker.calls())
+        [name] = docker.containers()
+        assert INSTANCES["gcp"] in name
+
+        os.kill(world.pid(), signal.SIGKILL)
+        until(lambda: docker.containers() == [], world.said)
+        again = world.host.boot()
+        until(lambda: again.poll() == 0, world.said)
+        until(lambda: (a := world.ask(edge, "GET", "/v1/models")) and a.status_code == 200, world.said)
+        assert docker.containers() == [name]
+        assert [call[1] for call in docker.calls() if call[0] == "pull"] == ["acme/engine:1"] * 2
+
+        asked = {"model": "tiny", "prompt": "hello", "max_tokens": 8, "stream": True}
+        with edge.stream(
+            "POST", "/v1/completions", json=asked, extensions={"sni_hostname": pool_name(world.pool)}
+        ) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            os.kill(world.pid(), signal.SIGTERM)
+            assert [line for line in lines if line][-1] == "data: [DONE]"
+    until(lambda: world.pid() is None, world.said)
+    assert docker.containers() == []
 
 
 def test_an_archive_that_is_not_what_the_pointer_names_is_never_run(boot):

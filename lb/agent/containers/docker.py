@@ -14,7 +14,8 @@ from pathlib import Path
 
 LABEL = "tradewind.machine"
 """On every container: the machine whose agent started it."""
-_KEPT = "tradewind-setup"
+KEPT = "tradewind-setup"
+"""The repository of what `setup` made; tags are hashes of bundles."""
 _NAME = re.compile(r"[^a-zA-Z0-9_.-]")
 _INIT = Path(__file__).with_name("init.sh")
 _LIMITS = ("--ulimit=memlock=-1", "--ulimit=stack=67108864")
@@ -24,7 +25,7 @@ _NEURON = re.compile(r"neuron\d+")
 
 def kept(sha256: str) -> str:
     """The image that the `setup` of a bundle has made of the bundle's own."""
-    return f"{_KEPT}:{sha256}"
+    return f"{KEPT}:{sha256}"
 
 
 def named(machine: str, sha256: str, what: str) -> str:

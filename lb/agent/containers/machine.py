@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 
-from lb.agent.containers.docker import LABEL
+from lb.agent.containers.docker import KEPT, LABEL
 
 _TIMEOUT_S = 60.0
 
@@ -43,6 +45,14 @@ def sweep(machine: str, *, timeout_s: float = _TIMEOUT_S) -> None:
     found = ask("ps", "--all", "--quiet", f"--filter=label={LABEL}={machine}", timeout_s=timeout_s).split()
     if found:
         ask("rm", "--force", *found, timeout_s=timeout_s)
+
+
+def forget_setups(bundles: Path) -> None:
+    """Removes what `setup` made of bundles that the machine no longer has in that folder. Raises DockerError."""
+    for sha256 in ask("images", "--format={{.Tag}}", KEPT).split():
+        if not (bundles / sha256).is_dir():
+            with suppress(DockerError):  # something of the user's own still has it
+                ask("rmi", f"{KEPT}:{sha256}")
 
 
 def last_line(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lb.agent.containers.docker import has_nvidia
 from lb.agent.containers.install import CannotInstall, Installer
-from lb.agent.containers.machine import DockerError, has_image, last_line, sweep
+from lb.agent.containers.machine import DockerError, forget_setups, has_image, last_line, sweep
 from lb.agent.containers.registry import Pull, PullError, refuse
 from lb.agent.mounts.told import Told
 
@@ -25,6 +25,7 @@ def main(plan_path: Path) -> int:
     try:
         Installer().ensure(nvidia=has_nvidia(), say=told.say, pause=time.sleep)
         sweep(plan["machine"])
+        forget_setups(Path(plan["bundles"]))
         if not has_image(plan["image"]):
             _pull(plan, told)
     except (CannotInstall, DockerError, PullError, OSError) as e:

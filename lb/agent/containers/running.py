@@ -63,7 +63,10 @@ def _until_it_ends(plan: dict[str, Any], env: Mapping[str, str], told: Told) -> 
     code = _run(plan, env, told)
     if kept and code == 0:
         told.say("keeping what setup has made")
-        ask("commit", plan["name"], kept, timeout_s=_KEEP_S)
+        try:
+            ask("commit", plan["name"], kept, timeout_s=_KEEP_S)
+        except DockerError as e:
+            raise DockerError(f"what setup has made can't be kept as an image: {e}") from e
     return code
 
 
@@ -95,7 +98,7 @@ def _run(plan: dict[str, Any], env: Mapping[str, str], told: Told) -> int:
         code = process.wait()
     except _Stop:
         with suppress(DockerError):
-            ask("stop", f"--time={plan['grace_s']}", plan["name"], timeout_s=plan["grace_s"] + 5)
+            ask("stop", "-t", str(plan["grace_s"]), plan["name"], timeout_s=plan["grace_s"] + 5)
         process.kill()
         return process.wait()
     copy.join(1.0)

@@ -108,6 +108,7 @@ class Containers:
         plan = {
             "machine": self.machine,
             "image": _image(bundle, server),
+            "bundles": str(bundle.root.parent),
             "username": username,
             "password": str(self.private.write("password", password)) if username else "",
             "server": server,

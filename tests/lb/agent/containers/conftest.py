@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lb.agent.containers.docker import KEPT
 from lb.agent.containers.machine import DockerError, ask
 from tests.clouds.docker import Docker
 
@@ -66,6 +67,6 @@ def _import(root):
 
 
 def _forget():
-    found = [*ask("images", "--quiet", "tradewind-setup").split(), IMAGE]
+    found = [f"{KEPT}:{tag}" for tag in ask("images", "--format={{.Tag}}", KEPT).split()]
     with contextlib.suppress(DockerError):
-        ask("rmi", "--force", *found)
+        ask("rmi", "--force", *found, IMAGE)

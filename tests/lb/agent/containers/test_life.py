@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lb.agent.containers.docker import LABEL
+from lb.agent.containers.docker import KEPT, LABEL
 from lb.agent.containers.machine import ask
 from tests.lb.agent.containers.conftest import IMAGE
 from tests.lb.agent.machine import POOL, archive
@@ -180,9 +180,21 @@ def test_another_assignment_swaps_the_container_and_one_without_an_image_follows
     assert machine.containers() == []
 
 
-def test_an_image_without_bash_or_a_setup_that_fails_is_failed_and_leaves_nothing(machine):
+def test_a_setup_that_fails_is_told_and_keeps_nothing(machine):
     machine.assign(setup="exit 3", run=SERVE)
     machine.start()
     told = eventually(lambda: (t := machine.told())["phase"] == "failed" and t, seconds=30)
     assert told["exit_code"] == 3
     assert "setup has ended with exit code 3" in told["message"]
+    assert ask("images", "--format={{.Tag}}", KEPT) == ""
+
+
+def test_what_setup_made_goes_some_bundles_later(machine):
+    made = [machine.assign(setup="echo 0 > ~/made", run=SERVE)]
+    machine.start()
+    for n in range(1, 4):
+        eventually((made[-1] / "up").exists, seconds=30)
+        made.append(machine.assign(setup=f"echo {n} > ~/made", run=SERVE))
+    eventually((made[-1] / "up").exists, seconds=30)
+    kept = ask("images", "--format={{.Tag}}", KEPT).split()
+    assert set(kept) == {workdir.parent.name for workdir in made[1:]}

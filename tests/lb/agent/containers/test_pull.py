@@ -104,4 +104,4 @@ def test_layers_are_counted_by_what_docker_prints():
 @pytest.mark.e2e
 def test_docker_says_its_own_reason(stand_in):
     with pytest.raises(DockerError, match="No such container: nobody"):
-        ask("stop", "--time=1", "nobody")
+        ask("stop", "-t", "1", "nobody")

@@ -44,6 +44,8 @@ def stand_in(tmp_path, monkeypatch):
 
 def _import(root):
     """An image of this machine's own programs: there is no registry in a test."""
+    if shutil.which("ldd") is None:
+        pytest.skip("an image of this system's own programs would be none for Docker's Linux")
     try:
         ask("version", "--format={{.Server.Version}}", timeout_s=5)
     except DockerError as e:

@@ -18,7 +18,7 @@ TAG, TEXT = os.environ.get("TAG", "one"), os.environ.get("TEXT", "#cloud-config\
 TYPE = os.environ.get("TYPE", "Standard_NC24ads_A100_v4")
 NONE = pulumi.ResourceOptions()
 
-of = scope(tags={"team": TAG})
+of = scope(tags={"team": TAG}, incarnation=int(os.environ.get("INCARNATION", "1")))
 kept = store(of, Path("objects"))
 kept.write("desired", "desired/prod.json", os.environ.get("DESIRED", "{}"), NONE)
 kept.write("bundle", "bundles/abc.tar.gz", b"\x1f\x8b\x00\xff", NONE)

@@ -29,7 +29,7 @@ AWAY = Foreign(
     issuer="https://issuer", subject="arn:aws:iam::1:role/c", audience="https://iam.googleapis.com/x"
 )
 
-of = scope(tags={"team": TAG})
+of = scope(tags={"team": TAG}, incarnation=int(os.environ.get("INCARNATION", "1")))
 kept = store(of, Path("objects"))
 kept.write("desired", "desired/prod.json", os.environ.get("DESIRED", "{}"), NONE)
 kept.write("bundle", "bundles/abc.tar.gz", b"\x1f\x8b\x00\xff", NONE)

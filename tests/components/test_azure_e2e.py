@@ -57,3 +57,10 @@ def test_an_environment_in_azure_lives_its_whole_life_and_keeps_the_sizes_that_t
 
     program.destroy()
     assert program.live.objects() == []
+
+
+def test_an_environment_that_was_destroyed_is_created_again_at_once_as_another_incarnation(program):
+    assert "a vault of this name exists in deleted state" in program.refused("up")
+    assert "create" in program.up(INCARNATION="2")
+    program.destroy(INCARNATION="2")
+    assert program.live.objects() == []

@@ -75,3 +75,10 @@ def test_a_controller_elsewhere_is_declared_and_everything_is_destroyed_at_the_e
     assert program.up(AWAY="yes")
     program.destroy(AWAY="yes")
     assert program.live.objects() == []
+
+
+def test_an_environment_that_was_destroyed_is_created_again_at_once_as_another_incarnation(program):
+    assert "a deleted pool keeps its id for 30 days" in program.refused("up", AWAY="yes")
+    assert "create" in program.up(AWAY="yes", INCARNATION="2")
+    program.destroy(AWAY="yes", INCARNATION="2")
+    assert program.live.objects() == []

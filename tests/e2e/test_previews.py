@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.e2e.checkout import ROOT, private_checkout
 
@@ -82,6 +83,33 @@ def test_machines_of_gangs_reach_each_other_in_every_cloud_and_the_policies_agre
     assert between == {"aws", "gcp", "azure-native"}
     ingress = [p for p in cost["policies"] if p["name"] in ("open-ports", "no-ssh", "replica-ingress")]
     assert [p["passed"] for p in ingress] == [True] * 3
+
+
+def test_what_is_reserved_in_three_clouds_is_declared_and_counted_and_no_provider_refuses_it(checkout):
+    group = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/capacityReservationGroups/llm"
+    reserved = {
+        "aws/use1-az4": {"p4d.24xlarge": {"machines": 1, "name": "cr-0123456789abcdef0"}},
+        "gcp/us-central1-a": {"a2-ultragpu-4g": {"machines": 1, "name": "llm"}},
+        "azure/eastus": {"Standard_NC96ads_A100_v4": {"machines": 1, "name": group}},
+    }
+    path, lock = checkout.root / "Pulumi.prod.yaml", checkout.root / "pools.prod.lock"
+    whole, held = path.read_text(), lock.read_text()
+    lock.unlink()  # it holds the pools of before
+    settings = yaml.safe_load(whole)
+    settings["config"]["tradewind:reservations"] = reserved
+    high = dict.fromkeys(("expectedUsdHour", "worstUsdHour", "runawayUsdHour"), 10_000)
+    settings["config"]["tradewind:limits"] = high  # reserved machines are dear, and used first
+    path.write_text(yaml.safe_dump(settings))
+    try:
+        done = tw(checkout, "preview", "--stack", "prod")
+        resources, cost, _ = files(checkout, "prod")
+    finally:
+        path.write_text(whole)
+        lock.write_text(held)
+    assert done.returncode == 0, done.stdout + done.stderr
+    pools = {r["urn"].rpartition("::")[2] for r in resources if r["urn"].endswith(".reserved")}
+    assert {pool.split(".")[1] for pool in pools} == {"aws", "gcp", "azure"}
+    assert all(p["passed"] for p in cost["policies"])
 
 
 def test_an_environment_of_several_stacks_is_previewed_stack_by_stack(checkout):

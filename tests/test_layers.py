@@ -17,12 +17,15 @@ ROOMS = {
     "components": {"spec", "planner", "local", "lb", "tools"},
     "policies": {"spec", "catalog", "planner"},
     "tools": set(),
-    "cli": {"spec", "catalog", "planner", "local", "lb", "engines", "policies", "tools"},
+    "sim": {"spec", "catalog", "planner", "lb"},
+    "cli": {"spec", "catalog", "planner", "local", "lb", "engines", "policies", "sim", "tools"},
 }
 """Room -> the other rooms that it may import."""
 
 NARROWED = {
     ("lb", "planner"): ("planner.pricing",),
+    ("sim", "planner"): ("planner.pricing",),
+    ("sim", "lb"): ("lb.decide",),
     ("lb", "engines"): ("engines.presets",),
     ("components", "lb"): ("lb.envoy",),
     ("components", "tools"): ("tools.archive",),

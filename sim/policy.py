@@ -52,13 +52,18 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something happened to the replica `id` at `at`, seconds since the trace began."""
+    """Something happened to the replica `id` at `at`, seconds since the trace began.
+
+    What one launch asked for and was refused before the policy could look at it again is one event: its `id` is None,
+    because there never was such a replica to be seen, and `count` says how many.
+    """
 
     kind: Kind
-    id: int
+    id: int | None
     zone: str
     market: Market
     at: float
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

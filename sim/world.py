@@ -198,24 +198,33 @@ class World:
 
     def _launch(self, launch: Launch, now: float) -> None:
         """A machine is paid for from the order on; whether the zone has it shows at once, but is told later."""
-        conditions, view, market, zone = self._conditions, self._view, launch.market, launch.zone
+        conditions, market, zone = self._conditions, launch.market, launch.zone
         self._tally.calls += 1
         self._tally.launches += launch.count
-        for _ in range(launch.count):
-            self._next_id += 1
-            replica = Replica(self._next_id, zone, market, now)
-            view.replicas[replica.id] = replica
-            view.held[market][zone] += 1
-            if self._taken[market][zone] >= self._limit[market][zone]:
-                self._tally.failed_launches += 1
-                self._put(now + conditions.refusal_s, _Due.REFUSE, self._refuse, replica)
-                continue
+        room = self._limit[market][zone] - self._taken[market][zone]
+        given = int(max(0, min(launch.count, room)))
+        for _ in range(given):
+            replica = self._add(launch, now)
             self._taken[market][zone] += 1
             self._given.add(replica.id)
             self._rate[market] += self._price(market)[zone]
             self._tally.launch_usd += conditions.launch_usd
             self._put(now + conditions.cold_start.pending_s, _Due.START, self._start, replica)
             self._put(now + conditions.cold_start.total_s, _Due.READY, self._become_ready, replica)
+        refused = launch.count - given
+        self._tally.failed_launches += refused
+        if refused and conditions.refusal_s < conditions.tick_s:
+            self._put(now + conditions.refusal_s, _Due.REFUSE, self._refuse_at_once, launch, refused)
+            return
+        for _ in range(refused):
+            self._put(now + conditions.refusal_s, _Due.REFUSE, self._refuse, self._add(launch, now))
+
+    def _add(self, launch: Launch, now: float) -> Replica:
+        self._next_id += 1
+        replica = Replica(self._next_id, launch.zone, launch.market, now)
+        self._view.replicas[replica.id] = replica
+        self._view.held[launch.market][launch.zone] += 1
+        return replica
 
     def _remove(self, replica: Replica) -> None:
         view, market, zone = self._view, replica.market, replica.zone
@@ -253,6 +262,11 @@ class World:
         if replica.id in self._view.replicas:
             self._remove(replica)
             self._say(Kind.REFUSED, replica)
+
+    def _refuse_at_once(self, launch: Launch, count: int) -> None:
+        self._changed = True
+        event = Event(Kind.REFUSED, None, launch.zone, launch.market, self._at, count)
+        self._view.events.append(event)
 
     def _preempt(self, replica: Replica) -> None:
         if replica.id in self._given:

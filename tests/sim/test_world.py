@@ -7,23 +7,11 @@ import pytest
 
 from sim.conditions import ColdStart, Conditions, Victim
 from sim.policy import NOTHING, Kind, Launch, Orders, Stage
-from sim.trace import Series, Trace
 from sim.world import World
 from spec.names import Market
+from tests.sim.clouds import QUICK, a_trace
 
 SPOT, ON_DEMAND = Market.SPOT, Market.ON_DEMAND
-QUICK = ColdStart(30, 90)
-
-
-def a_trace(end_s=3600, **zones):
-    """Zone -> capacity, or [(from, capacity), ...]; spot costs 1 USD per hour and on demand 3."""
-    made = {}
-    for zone, steps in zones.items():
-        series = Series()
-        for at, capacity in [(0, steps)] if isinstance(steps, int) else steps:
-            series.append(at, capacity, 1.0, 3.0)
-        made[zone.replace("_", "-")] = series
-    return Trace("made", made, end_s)
 
 
 class Script:
@@ -34,7 +22,7 @@ class Script:
         self.seen = []
 
     def step(self, view, now):
-        self.seen.append((now, [(e.kind, e.id, e.at) for e in view.events], dict(view.ready)))
+        self.seen.append((now, [(e.kind, e.id, e.count) for e in view.events], dict(view.ready)))
         if not self.orders:
             return NOTHING
         at, orders = self.orders[0]
@@ -76,7 +64,7 @@ def test_a_machine_is_paid_for_from_its_order_until_its_end():
 def test_a_launch_into_a_full_zone_costs_a_tick_and_no_money():
     script = Script(t0=launch(count=3))
     tally = run(script, a_trace(a=1))
-    assert script.told(Kind.REFUSED) == [(30, 2), (30, 3)]
+    assert script.seen[1][:2] == (30, [(Kind.REFUSED, None, 2), (Kind.STARTED, 1, 1)])
     assert (tally.launches, tally.failed_launches, tally.calls) == (3, 2, 1)
     assert tally.spot_usd == pytest.approx(1.0)
 
@@ -116,7 +104,7 @@ def test_a_notice_comes_before_the_end_and_the_zone_gives_nothing_meanwhile():
     script = Script(t0=launch(), t930=launch())
     tally = run(script, a_trace(a=[(0, 1), (1000, 0)]), notice_s=120)
     assert script.told(Kind.NOTICED) == [(900, 1)]
-    assert script.told(Kind.REFUSED) == [(960, 2)]
+    assert script.told(Kind.REFUSED) == [(960, None)]
     assert script.told(Kind.PREEMPTED) == [(1020, 1)]
     assert tally.spot_usd == pytest.approx(1000 / 3600)
 
@@ -140,7 +128,7 @@ def test_on_demand_is_never_taken_but_may_be_refused():
     limits = a_trace(a=[(0, 1), (600, 0)])
     script = Script(t0=launch(market=ON_DEMAND), t900=launch(market=ON_DEMAND))
     tally = run(script, a_trace(a=0), on_demand=limits)
-    assert script.told(Kind.REFUSED) == [(930, 2)]
+    assert script.told(Kind.REFUSED) == [(930, None)]
     assert tally.on_demand_usd == pytest.approx(3.0)
     assert tally.result("x").cost_ratio == pytest.approx(1.0)
 

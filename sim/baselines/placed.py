@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Protocol
 
 from sim.baselines.on_demand import OnDemand, fallback
@@ -18,8 +17,8 @@ class Placement(Protocol):
         """Takes in what happened since the last step."""
         ...
 
-    def choose(self, view: View, missing: int) -> list[str]:
-        """A zone for each of them."""
+    def choose(self, view: View, missing: int) -> dict[str, int]:
+        """How many of them go to which zone."""
         ...
 
 
@@ -39,8 +38,8 @@ class Placed:
         launch: list[Launch] = []
         end: list[int] = []
         if missing > 0:
-            zones = Counter(self._placement.choose(view, missing))
-            launch = [Launch(zone, Market.SPOT, number) for zone, number in zones.items()]
+            chosen = self._placement.choose(view, missing)
+            launch = [Launch(zone, Market.SPOT, number) for zone, number in chosen.items()]
         elif missing < 0:
             end = least_far_first(view, Market.SPOT)[:-missing]
         if self._on_demand is not None:

@@ -34,13 +34,15 @@ class SpotHedge:
                 if len(view.zones) - len(self._preempting) < self._least_active():
                     self._preempting.clear()
 
-    def choose(self, view: View, missing: int) -> list[str]:
+    def choose(self, view: View, missing: int) -> dict[str, int]:
         """Counts what this decision adds as used."""
         prices = view.spot_price
         active = sorted((z for z in view.zones if z not in self._preempting), key=prices.__getitem__)
         held = view.held[Market.SPOT]
-        unused = [z for z in active if not held[z]][:missing]
-        return unused + active[:1] * (missing - len(unused))
+        chosen = dict.fromkeys([z for z in active if not held[z]][:missing], 1)
+        if rest := missing - len(chosen):
+            chosen[active[0]] = chosen.get(active[0], 0) + rest
+        return chosen
 
     def _least_active(self) -> int:
         return LEAST_ACTIVE

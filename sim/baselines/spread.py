@@ -16,15 +16,19 @@ class EvenSpread:
     def learn(self, view: View) -> None:
         """Nothing to learn."""
 
-    def choose(self, view: View, missing: int) -> list[str]:
-        """Counts what this decision adds."""
-        held = dict(view.held[Market.SPOT])
-        chosen = []
-        for _ in range(missing):
-            zone = min(held, key=held.__getitem__)
-            held[zone] += 1
-            chosen.append(zone)
-        return chosen
+    def choose(self, view: View, missing: int) -> dict[str, int]:
+        """Counts what this decision adds; the lowest zones are raised together, level by level."""
+        held = view.held[Market.SPOT]
+        level = dict(held)
+        while missing:
+            least = min(level.values())
+            lowest = [z for z, n in level.items() if n == least]
+            step = min((n for n in level.values() if n > least), default=least + missing) - least
+            each = min(step, missing // len(lowest))
+            for zone in lowest if each else lowest[:missing]:
+                level[zone] += each or 1
+                missing -= each or 1
+        return {z: n - held[z] for z, n in level.items() if n > held[z]}
 
 
 class RoundRobin:
@@ -36,9 +40,10 @@ class RoundRobin:
     def learn(self, view: View) -> None:
         """Nothing to learn."""
 
-    def choose(self, view: View, missing: int) -> list[str]:
+    def choose(self, view: View, missing: int) -> dict[str, int]:
         """Goes on from where it stopped."""
         zones = view.zones
-        chosen = [zones[(self._next + n) % len(zones)] for n in range(missing)]
+        rounds, rest = divmod(missing, len(zones))
+        turn = [zones[(self._next + n) % len(zones)] for n in range(len(zones))]
         self._next = (self._next + missing) % len(zones)
-        return chosen
+        return {z: rounds + (n < rest) for n, z in enumerate(turn) if rounds or n < rest}

@@ -1,7 +1,14 @@
 """Even Spread and Round Robin, launch by launch."""
 
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from sim.baselines.placed import Placed
 from sim.baselines.spread import EvenSpread, RoundRobin
+from sim.policy import View
+from spec.names import Market
 from tests.sim.clouds import a_trace, orders
 
 
@@ -60,3 +67,25 @@ def test_round_robin_tries_the_next_zone_after_a_refusal_and_after_a_loss():
         (630, {"b": 1}),
         (660, {"c": 1}),
     ]
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=8), st.integers(1, 40))
+def test_even_spread_gives_each_replica_to_the_first_zone_with_the_fewest(held, missing):
+    zones = tuple(f"z{n}" for n in range(len(held)))
+    expected = dict(zip(zones, held, strict=True))
+    for _ in range(missing):
+        expected[min(expected, key=expected.__getitem__)] += 1
+    view = View(0, zones, held={Market.SPOT: dict(zip(zones, held, strict=True))})
+    chosen = EvenSpread().choose(view, missing)
+    assert {z: n + chosen.get(z, 0) for z, n in view.held[Market.SPOT].items()} == expected
+    assert sum(chosen.values()) == missing
+
+
+@given(st.integers(1, 9), st.lists(st.integers(1, 30), max_size=5))
+def test_round_robin_gives_each_replica_to_the_next_zone(number, launches):
+    zones = tuple(f"z{n}" for n in range(number))
+    placement, view, turn = RoundRobin(), View(0, zones), 0
+    for missing in launches:
+        expected = Counter(zones[(turn + n) % number] for n in range(missing))
+        turn += missing
+        assert placement.choose(view, missing) == expected

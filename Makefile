@@ -6,10 +6,10 @@ PY := $(or $(PYTHON),python3)
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down preview status demo test check bench clean lock
+.PHONY: help setup setup-dev up down preview status demo test check bench bench-policy clean lock
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  STACK=name chooses the stack (dev when not given)"
 
 setup:  ## install everything into .venv and ~/.cache/tradewind; other targets do it by themselves
@@ -41,6 +41,9 @@ check: setup-dev  ## format, lint, types
 
 bench: setup-dev  ## all benchmarks, as tables
 	@failed=0; for b in bench/[a-z]*.py; do echo "== $$b"; .venv/bin/python -m bench.$$(basename $$b .py) || failed=1; done; exit $$failed
+
+bench-policy: setup-dev  ## placement policies on every scenario; ARGS=--quick for a few
+	@.venv/bin/python -m bench.policy $(ARGS)
 
 clean:  ## remove what all stacks started, and .venv, state and caches of this checkout
 	@for lock in .tradewind/*/update.lock; do \

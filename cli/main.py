@@ -44,6 +44,7 @@ COMMANDS = (
     "rollout",
     "logs",
     "explain",
+    "sim",
     "local",
     "keys",
     "doctor",

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sim.trace import Series, Trace, region_of
+from sim.trace import MOST_CAPACITY, Series, Trace, region_of
 
 TUNING_SEEDS = tuple(range(1, 17))
 """For whoever tunes a policy: look at these as often as you like."""
@@ -83,19 +83,19 @@ def generate(kind: TraceKind, *, seed: int, days: float, room: int, zones: tuple
     return Trace(f"{kind} seed {seed}", series, end)
 
 
-def on_demand_limits(
-    *, seed: int, days: float, zones: tuple[str, ...] = ZONES, up_h: float = 40, down_h: float = 4
-) -> Trace:
-    """Where and when on demand can be had at all: without limit, or not, for `up_h` and `down_h` hours on average."""
+def on_demand_limits(*, seed: int, days: float, zones: tuple[str, ...] = ZONES) -> Trace:
+    """Where and when on demand can be had at all: in a whole region without limit, or not, for 20 and 10 hours on average."""
     source = random.Random(f"on demand {seed} {days} {len(zones)}")
     end = math.floor(days * 86_400)
-    law = Law(lambda r, up, _at, _region: r.expovariate(1 / (up_h if up else down_h)))
-    ups = _alternate(source, law, zones, end)
+    regions = tuple(dict.fromkeys(region_of(z) for z in zones))
+    ups = _alternate(
+        source, Law(lambda r, up, _at, _region: r.expovariate(1 / (20 if up else 10))), regions, end
+    )
     series = {}
-    for zone, changes in ups.items():
+    for zone in zones:
         series[zone] = Series()
-        for at, up in changes:
-            series[zone].append(at, 1_000_000 if up else 0, math.nan, math.nan)
+        for at, up in ups[region_of(zone)]:
+            series[zone].append(at, MOST_CAPACITY if up else 0, math.nan, math.nan)
     return Trace(f"on demand seed {seed}", series, end)
 
 

@@ -47,7 +47,9 @@ def omniscient(
     except ImportError:
         raise OutsideError(f"{OMNISCIENT} needs scipy's HiGHS: `make setup-dev` installs it") from None
     if trace.end_s <= conditions.cold_start.total_s:
-        return Tally().result(OMNISCIENT)  # nobody can be ready, so to pay nothing is best
+        idle = Tally()  # nobody can be ready, so to pay nothing is best
+        idle.pass_time(trace.end_s, target=max(n for _, n in _steps(target)), ready=0, scored=True)
+        return idle.result(OMNISCIENT)
     program = _Program(trace.priced(conditions.ratio), conditions, target, on_demand, short)
     if program.size > MOST_VARIABLES:
         raise InputError(
@@ -86,7 +88,7 @@ class _Program:
         self._cold_s = conditions.cold_start.total_s
         self._launch_usd = conditions.launch_usd
         self._hours = trace.end_s / _HOUR
-        targets = [(0.0, target)] if isinstance(target, int) else list(target)
+        targets = _steps(target)
         most = max(n for _, n in targets)
         usable = {z: _usable(s, self._cold_s, most) for z, s in trace.zones.items()}
         given = (
@@ -193,6 +195,10 @@ class _Program:
             failed_launches=0,
             calls_per_hour=news / self._hours,
         )
+
+
+def _steps(target: int | Sequence[tuple[float, int]]) -> list[tuple[float, int]]:
+    return [(0.0, target)] if isinstance(target, int) else list(target)
 
 
 def _usable(series: Series, cold_s: float, most: int) -> list[tuple[float, int]]:

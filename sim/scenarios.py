@@ -12,7 +12,7 @@ from sim.conditions import ColdStart, Conditions
 from sim.generate import TraceKind, generate, on_demand_limits
 from sim.trace import Trace
 
-DAYS = 14.0
+DAYS = 21.0
 DAYS_OF_MANY = 7.0
 """With 200 replicas everything happens more often."""
 NOTICE_S = {"none": 0.0, "gcp": 30.0, "aws": 120.0}

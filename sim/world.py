@@ -90,6 +90,7 @@ class World:
         self._reference = 0.0
         self._tally = Tally()
         self._samples = samples
+        self._noted: tuple = ()
         self._scored = False
         self._at = 0.0
         self._next_id = 0
@@ -170,16 +171,22 @@ class World:
         )
         tally.pay(seconds / _HOUR, spot=rate[_SPOT], on_demand=rate[_ON_DEMAND], reference=self._reference)
         if self._samples is not None:
-            sample = Sample(
-                self._at,
-                view.target,
-                ready[_SPOT],
-                ready[_ON_DEMAND],
-                rate[_SPOT] + rate[_ON_DEMAND],
-                self._reference,
-            )
-            self._samples.append(sample)
+            self._note(self._samples)
         self._at = at
+
+    def _note(self, samples: list[Sample]) -> None:
+        """Only where something differs from the sample before."""
+        ready, rate = self._view.ready, self._rate
+        values = (
+            self._view.target,
+            ready[_SPOT],
+            ready[_ON_DEMAND],
+            rate[_SPOT] + rate[_ON_DEMAND],
+            self._reference,
+        )
+        if values != self._noted:
+            self._noted = values
+            samples.append(Sample(self._at, *values))
 
     def _step(self, policy: Policy, now: float) -> float | None:
         self._asked = now

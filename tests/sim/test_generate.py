@@ -151,9 +151,11 @@ def test_one_zone_and_500_can_be_made(zones):
     assert tuple(trace.zones) == zones
 
 
-def test_on_demand_is_mostly_to_be_had():
-    trace = on_demand_limits(seed=1, days=DAYS)
-    assert 0.8 < sum(up_share(trace, z) for z in ZONES) / len(ZONES) < 0.97
+def test_on_demand_is_gone_by_region_and_mostly_to_be_had():
+    trace = on_demand_limits(seed=1, days=10 * DAYS)
+    shares = {z: up_share(trace, z) for z in ZONES}
+    assert all(0.5 < share < 0.8 for share in shares.values())
+    assert shares["us-east-1a"] == shares["us-east-1c"] != shares["us-west-2a"]
 
 
 def test_no_seed_is_both_for_tuning_and_for_the_report():

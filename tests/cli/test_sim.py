@@ -1,0 +1,134 @@
+"""`tw sim`: comparing policies on a trace from the command line."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli import sim
+from sim.policies import DEFAULT
+from spec.errors import InputError, SpecError
+
+POLICY = {
+    "name",
+    "availability",
+    "served",
+    "zero_ready",
+    "cost_ratio",
+    "cost_on_demand_part",
+    "preemptions",
+    "launches",
+    "failed_launches",
+}
+
+
+def tw(*words):
+    app = typer.Typer()
+    sim.register(app)
+    app.command("other")(lambda: None)
+    result = CliRunner().invoke(app, ["sim", *(str(w) for w in words)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def trace(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(tw("generate", "aged", "--days", 2, "--seed", 3).stdout)
+    return path
+
+
+def test_json_has_the_promised_names_and_shares_from_0_to_1(trace):
+    found = json.loads(tw("--trace", trace, "--target", 2, "--ratio", 4, "--json").stdout)
+    assert (found["trace"], found["target"], found["cold_start_s"], found["ratio"], found["days"]) == (
+        str(trace),
+        2,
+        120,
+        4,
+        2,
+    )
+    assert tuple(p["name"] for p in found["policies"]) == DEFAULT
+    for policy in found["policies"]:
+        assert set(policy) >= POLICY
+        shares = [policy[n] for n in ("availability", "served", "zero_ready", "cost_on_demand_part")]
+        assert all(0 <= share <= 1 for share in shares)
+
+
+def test_the_table_shows_the_policies_that_were_asked_for_once(trace):
+    shown = tw(
+        "--trace", trace, "--policy", "spothedge", "--policy", "on-demand", "--policy", "spothedge"
+    ).stdout
+    assert shown.count("spothedge") == 1
+    assert shown.index("spothedge") < shown.index("on-demand  ")
+    assert "omniscient" not in shown
+
+
+def test_what_the_stated_rules_filled_in_is_said(trace):
+    trace.write_text("time_s,zone,capacity\n0,a,2\n0,b,2\n90000,b,2\n")
+    assert "a ends at 0 s" in tw("--trace", trace, "--policy", "round-robin").stdout
+    assert "a ends at 0 s" in json.loads(tw("--trace", trace, "--json").stdout)["notes"][0]
+
+
+def test_conditions_of_the_clouds_are_taken(trace):
+    def result(*words):
+        return json.loads(tw("--trace", trace, "--policy", "spothedge", "--json", *words).stdout)["policies"][
+            0
+        ]
+
+    plain = result()
+    assert result("--launch-usd", 5)["cost_usd"] > plain["cost_usd"]
+    assert result("--late")["launches"] < plain["launches"]
+    assert result("--cold-start", 900)["availability"] < plain["availability"]
+
+
+def test_the_picture_is_drawn_where_asked(trace, tmp_path):
+    shown = tw("--trace", trace, "--policy", "spothedge", "--plot", tmp_path / "p.svg").stdout
+    assert "p.svg" in shown
+    ET.parse(tmp_path / "p.svg")
+
+
+def test_without_a_trace_it_says_how_to_get_one():
+    with pytest.raises(InputError, match="tw sim generate aged"):
+        tw()
+
+
+def test_a_misspelt_policy_is_told_before_the_trace_is_read(tmp_path):
+    with pytest.raises(InputError, match="Did you mean `spothedge`"):
+        tw("--trace", tmp_path / "none.csv", "--policy", "spothegde")
+
+
+def test_a_broken_trace_is_told_with_its_rows(trace):
+    trace.write_text("time_s,zone,capacity\n0,a,2\n5,a,-2\n")
+    with pytest.raises(SpecError, match=r"t.csv:3: capacity: must be a number, 0 or more, got '-2'"):
+        tw("--trace", trace)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--cold-start", -1), "can't be simulated: pending_s must be 0 or more"),
+        (("--cold-start", "nan"), "can't be simulated"),
+        (("--ratio", 0), "ratio must be more than 0"),
+        (("--slo", 0.5), "did you mean 50?"),
+        (("--slo", 101), "is a percentage like 99.9, got 101"),
+        (("--notice", -3), "notice_s must be 0 or more"),
+    ],
+)
+def test_an_impossible_number_is_told_with_its_name(trace, words, said):
+    with pytest.raises(InputError) as wrong:
+        tw("--trace", trace, *words)
+    assert said in str(wrong.value)
+
+
+def test_a_trace_of_one_second_has_a_result_too(trace):
+    trace.write_text("time_s,zone,capacity\n0,a,2\n1,a,2\n")
+    found = json.loads(tw("--trace", trace, "--json").stdout)
+    assert {p["availability"] for p in found["policies"]} == {0.0}
+
+
+def test_a_generated_trace_is_the_same_for_the_same_seed():
+    made = [tw("generate", "prices", "--days", 1, "--seed", seed).stdout for seed in (1, 1, 2)]
+    assert made[0] == made[1] != made[2]

@@ -28,7 +28,7 @@ def test_every_link_leads_to_a_page_and_a_heading(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_file_of_the_checkout_that_is_named_is_there(page):
-    rooms = "bench|cli|components|engines|lb|local|planner|policies|services|spec|tests|tools"
+    rooms = "bench|cli|components|engines|lb|local|planner|policies|services|sim|spec|tests|tools"
     named = set(re.findall(rf"`((?:{rooms})/[\w./-]+)`", page.read_text()))
     rooted = (ROOT, ROOT / "tests")  # tables of tests leave the first folder out
     assert [name for name in sorted(named) if not any((root / name).exists() for root in rooted)] == []

@@ -69,7 +69,7 @@ def one(scenario: Scenario, seed: int, names: Sequence[str]) -> list[Result]:
     """All policies on one trace, in a process of its own."""
     trace, on_demand = scenario.trace(seed), scenario.on_demand(seed)
     conditions = scenario.conditions(seed)
-    return [run(name, trace, conditions, scenario.target, on_demand=on_demand) for name in names]
+    return [run(name, trace, conditions, scenario.targets(), on_demand=on_demand) for name in names]
 
 
 def everything(
@@ -110,6 +110,7 @@ def scenario_table(runs: Runs, scenario: Scenario, names: Sequence[str]) -> Tabl
     title = (
         f"{scenario.name}: {scenario.kind}, target {scenario.target}, room {scenario.room}, cold start "
         f"{scenario.cold_start_s:g} s, launch {scenario.launch_usd:g} USD, notice {scenario.notice}"
+        f"{f', {scenario.night} at night' if scenario.night is not None else ''}, {scenario.victim} end first"
         f"{', late refusals' if scenario.late else ''}{', scarce on demand' if scenario.scarce else ''}, {scenario.days:g} days"
     )
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

@@ -6,9 +6,10 @@ take a day and say nothing more. Nothing in here may be chosen for how a policy 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from sim.conditions import ColdStart, Conditions
+from sim.conditions import ColdStart, Conditions, Victim
 from sim.generate import TraceKind, generate, on_demand_limits
 from sim.trace import Trace
 
@@ -31,6 +32,8 @@ class Scenario:
         notice: a key of NOTICE_S.
         late: refusals are told after LATE_S.
         scarce: on demand can't be had everywhere and always either.
+        night: the target for twelve hours of every day; None = the same as by day.
+        victim: which machines of a zone end first.
         quick: it is in the short comparison too.
 
     """
@@ -44,6 +47,8 @@ class Scenario:
     notice: str = "none"
     late: bool = False
     scarce: bool = False
+    night: int | None = None
+    victim: Victim = Victim.NEWEST
     days: float = DAYS
     quick: bool = False
 
@@ -56,6 +61,13 @@ class Scenario:
         """Its spot capacity and prices."""
         return generate(self.kind, seed=seed, days=self.days, room=self.room)
 
+    def targets(self) -> list[tuple[float, int]]:
+        """How many replicas are wanted, from when on; the first day begins with its night."""
+        if self.night is None:
+            return [(0.0, self.target)]
+        halves = range(math.ceil(2 * self.days))
+        return [(43_200.0 * n, self.target if n % 2 else self.night) for n in halves]
+
     def on_demand(self, seed: int) -> Trace | None:
         """Its limits of on demand; None = there are none."""
         return on_demand_limits(seed=seed, days=self.days) if self.scarce else None
@@ -67,6 +79,7 @@ class Scenario:
             notice_s=NOTICE_S[self.notice],
             refusal_s=LATE_S if self.late else 0.0,
             launch_usd=self.launch_usd,
+            victim=self.victim,
             seed=seed,
         )
 
@@ -88,6 +101,8 @@ SCENARIOS = (
     Scenario("late-refusals", late=True),
     Scenario("late-refusals-ten", late=True, target=10, room=8),
     Scenario("scarce-on-demand", scarce=True),
+    Scenario("random-victims", target=10, room=8, victim=Victim.RANDOM),
+    Scenario("day-and-night", target=6, night=2),
     Scenario("prices", kind=TraceKind.PRICES, quick=True),
     Scenario("prices-ten-notice-120", kind=TraceKind.PRICES, target=10, room=8, notice="aws"),
     Scenario("constant", kind=TraceKind.CONSTANT, quick=True),

@@ -15,6 +15,7 @@ the span is short.
 
 from __future__ import annotations
 
+import importlib.util
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,11 @@ SHORT = 0.001
 """Of the time, with less than the target ready."""
 MOST_VARIABLES = 3_000_000
 _HOUR = 3600.0
+
+
+def can_be_computed() -> bool:
+    """Whether HiGHS is installed: `make setup-dev` does it, `make up` needs none."""
+    return importlib.util.find_spec("scipy") is not None
 
 
 def omniscient(

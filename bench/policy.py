@@ -35,7 +35,7 @@ RIVAL = "spothedge"
 QUICK_SEEDS = 3
 LEAST_SEEDS = 2
 """Of fewer there is no interval."""
-WIDTH = 160
+WIDTH = 180
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,14 @@ def ratio(runs: Runs, scenario: str, policy: str, to: str) -> Interval | None:
     return Interval.of([mine.cost_usd / theirs.cost_usd for mine, theirs in pairs])
 
 
+def points(runs: Runs, scenario: str, policy: str) -> Interval | None:
+    """Availability above the rival's, seed by seed."""
+    if (scenario, RIVAL) not in runs:
+        return None
+    pairs = zip(runs[scenario, policy], runs[scenario, RIVAL], strict=True)
+    return Interval.of([mine.availability - theirs.availability for mine, theirs in pairs])
+
+
 def of(results: Iterable[Result], value: Callable[[Result], float]) -> Interval:
     return Interval.of([value(r) for r in results])
 
@@ -117,6 +125,7 @@ def scenario_table(runs: Runs, scenario: Scenario, names: Sequence[str]) -> Tabl
     table.add_column("policy", no_wrap=True)
     for column in (
         "available %",
+        f"points over {RIVAL}",
         "zero ready %",
         "cost %",
         f"% of {RIVAL}",
@@ -132,6 +141,7 @@ def scenario_table(runs: Runs, scenario: Scenario, names: Sequence[str]) -> Tabl
         table.add_row(
             name,
             of(results, lambda r: r.availability).percent(3),
+            above.percent(3) if (above := points(runs, scenario.name, name)) else "",
             of(results, lambda r: r.zero_ready).percent(3),
             of(results, lambda r: r.cost_ratio).percent(),
             *("" if a is None else a.percent() for a in against),

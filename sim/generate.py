@@ -40,7 +40,7 @@ class TraceKind(StrEnum):
 
     AGED: the public traces' law. CONSTANT: hazards that know no age. DIURNAL: scarce by day, local time of the region.
     COLLAPSE: AGED, and now and then a whole region is gone for hours. SINGLE: AGED with one machine per zone.
-    PRICES: AGED with prices that move apart.
+    PARTIAL: AGED, and a zone that is up has now more and now fewer machines. PRICES: AGED with prices that move apart.
     """
 
     AGED = "aged"
@@ -48,6 +48,7 @@ class TraceKind(StrEnum):
     DIURNAL = "diurnal"
     COLLAPSE = "collapse"
     SINGLE = "single"
+    PARTIAL = "partial"
     PRICES = "prices"
 
 
@@ -75,6 +76,8 @@ def generate(kind: TraceKind, *, seed: int, days: float, room: int, zones: tuple
     series = {
         z: _capacity(source, changes, 1 if kind is TraceKind.SINGLE else room) for z, changes in ups.items()
     }
+    if kind is TraceKind.PARTIAL:
+        series = {z: _with_partial_losses(source, s, room, end) for z, s in series.items()}
     if kind is TraceKind.PRICES:
         series = {z: _with_prices(source, s, end) for z, s in series.items()}
     for s in series.values():
@@ -143,6 +146,7 @@ _LAWS: dict[TraceKind, Callable[[int], Law]] = {
     TraceKind.DIURNAL: _diurnal,
     TraceKind.COLLAPSE: _aged,
     TraceKind.SINGLE: _aged,
+    TraceKind.PARTIAL: _aged,
     TraceKind.PRICES: _aged,
 }
 
@@ -231,6 +235,18 @@ def _capacity(r: random.Random, changes: list[tuple[float, bool]], room: int) ->
     for at, up in changes:
         series.append(at, r.randint((room + 1) // 2, room) if up else 0, SPOT_USD, ON_DEMAND_USD)
     return series
+
+
+def _with_partial_losses(r: random.Random, series: Series, room: int, end: float) -> Series:
+    """While a zone is up it has another number of machines every three hours on average, 1 to `room`."""
+    made = Series()
+    for at, until, capacity in zip(series.times, [*series.times[1:], end], series.capacity, strict=True):
+        made.append(at, capacity, SPOT_USD, ON_DEMAND_USD)
+        step = math.floor(at + r.expovariate(1 / 3) * _H) + 1
+        while capacity and step < until:
+            made.append(float(step), r.randint(1, room), math.nan, math.nan)
+            step += math.floor(r.expovariate(1 / 3) * _H) + 1
+    return made
 
 
 def _with_prices(r: random.Random, series: Series, end: float) -> Series:

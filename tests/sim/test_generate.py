@@ -111,6 +111,18 @@ def test_one_machine_per_zone_is_never_two():
     assert {c for s in trace.zones.values() for c in s.capacity} == {0, 1}
 
 
+def test_with_partial_losses_a_zone_that_stays_up_has_now_more_and_now_fewer():
+    trace = generate(TraceKind.PARTIAL, seed=1, days=DAYS, room=4)
+    changes = [
+        (before, after)
+        for s in trace.zones.values()
+        for before, after in itertools.pairwise(s.capacity)
+        if before and after and before != after
+    ]
+    assert {before > after for before, after in changes} == {True, False}
+    assert {c for s in trace.zones.values() for c in s.capacity} == {0, 1, 2, 3, 4}
+
+
 def test_an_up_zone_has_between_half_its_room_and_all_of_it():
     trace = generate(TraceKind.CONSTANT, seed=1, days=DAYS, room=9)
     assert {c for s in trace.zones.values() for c in s.capacity} == {0, 5, 6, 7, 8, 9}

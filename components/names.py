@@ -25,9 +25,12 @@ class Names:
     by_edge: Mapping[str, pulumi.Input[str]]
     cname: str = ""
 
-    def endpoint_of(self, edge_id: str) -> str:
-        """As the desired state names it: the environment's name, or nothing while an address is not known."""
-        return self.endpoint if isinstance(self.endpoint, str) else f"https://{edge_id}"
+    def endpoint_of(self, edge_id: str) -> pulumi.Input[str]:
+        """As the desired state has it: the environment's name, or the address that callers of this edge use.
+
+        What callers see is issued for exactly this.
+        """
+        return self.endpoint if isinstance(self.endpoint, str) else self.by_edge[edge_id]
 
     @classmethod
     def of(

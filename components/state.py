@@ -43,25 +43,37 @@ def write_desired(
     here: Collection[str],
     specs: Collection[ServiceSpec],
     config: StackConfig,
-    endpoint_of: Callable[[str], str],
+    endpoint_of: Callable[[str], pulumi.Input[str]],
     store: Store,
     opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[list[str]]:
     """`desired/<stack>.json` with the pools of the clouds `here`. `edges`: by id; of home, which knows all of them.
 
+    Where the environment has no name, an edge is known by its address, and so the first preview does not know the text.
     Ids of the pools that it calls retiring: known when it is written, so that nobody drops one the controller has not
     been told of.
     """
     services = tuple(replace(s, pools=tuple(p for p in s.pools if p.cloud in here)) for s in plan.services)
-    wanted = desired_state(
-        replace(plan, services=services),
-        specs=tuple(specs),
-        bundles={service: built.bundle for service, built in bundles.items()},
-        edges=[desired.Edge(id=i, endpoint=endpoint_of(i), cloud=e.cloud) for i, e in edges.items()],
-        config=config,
+
+    def wanted(endpoints: Mapping[str, str]) -> desired.Desired:
+        return desired_state(
+            replace(plan, services=services),
+            specs=tuple(specs),
+            bundles={service: built.bundle for service, built in bundles.items()},
+            edges=[desired.Edge(id=i, endpoint=endpoints[i], cloud=e.cloud) for i, e in edges.items()],
+            config=config,
+        )
+
+    found = {i: endpoint_of(i) for i in edges}
+    known = {i: endpoint for i, endpoint in found.items() if isinstance(endpoint, str)}
+    content = (
+        desired.dump(wanted(known))
+        if len(known) == len(found)
+        else pulumi.Output.all(**found).apply(lambda endpoints: desired.dump(wanted(endpoints)))
     )
-    written = store.write("desired", f"desired/{stack}.json", desired.dump(wanted), opts)
-    retiring = [p.id for p in wanted.pools if p.state is desired.PoolState.RETIRING]
+    written = store.write("desired", f"desired/{stack}.json", content, opts)
+    pools = (pool for service in services for pool in service.pools)
+    retiring = [p.id for p in pools if p.state is desired.PoolState.RETIRING]
     return written.urn.apply(lambda _: retiring)
 
 

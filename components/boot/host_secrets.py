@@ -31,7 +31,10 @@ NOT_ISSUED = b"{}"
 def read(host: fetch.Host, owner: str, name: str) -> bytes:
     """The value of a secret that this machine may read. Raises OSError; also for one that was not issued yet."""
     called, store = secret_name(host["cloud"], host["env"], owner, name), host["store"]
-    value = {"aws": _aws, "gcp": _gcp, "azure": _azure}[host["cloud"]](store, called)
+    try:
+        value = {"aws": _aws, "gcp": _gcp, "azure": _azure}[host["cloud"]](store, called)
+    except OSError as e:
+        raise OSError(f"{called}: {e}") from None
     if value == NOT_ISSUED:
         raise OSError(f"{called} is not issued yet; the controller does it")
     return value

@@ -39,9 +39,9 @@ class Place:
         """ARNs of objects."""
         return [f"arn:aws:s3:::{self.bucket}/{pattern}" for pattern in patterns]
 
-    def secrets(self, owner: str) -> str:
-        """The ARN of all secrets of an owner; `*` in it stands for anything. AWS adds six letters to each name."""
-        named = secret_name("aws", self.env, owner, "*")
+    def secrets(self, owner: str, name: str = "") -> str:
+        """The ARN of one secret of an owner, or of all; `*` in it stands for anything. AWS adds six letters to each name."""
+        named = secret_name("aws", self.env, owner, f"{name}-??????" if name else "*")
         return f"arn:aws:secretsmanager:{self.region}:{self.account}:secret:{named}"
 
 
@@ -78,6 +78,7 @@ def controller(place: Place, *, home: bool, fragment: bool = False) -> list[Stat
         place.secrets(certificates.pool_owner("*")),
     ]
     own = [place.secrets(certificates.CONTROLLER_OWNER)] if home else []
+    own_leaf = [place.secrets(certificates.CONTROLLER_OWNER, certificates.LEAF)] if home else []
     return [
         _allow(
             "Sizes",
@@ -101,7 +102,7 @@ def controller(place: Place, *, home: bool, fragment: bool = False) -> list[Stat
         *([_allow("Fragment", ["s3:GetObject"], place.objects("desired/*"))] if fragment else []),
         _allow("List", ["s3:ListBucket"], [f"arn:aws:s3:::{place.bucket}"]),
         _allow("Secrets", ["secretsmanager:GetSecretValue"], [*own, *renewed]),
-        _allow("Renew", ["secretsmanager:PutSecretValue"], renewed),
+        _allow("Renew", ["secretsmanager:PutSecretValue"], [*own_leaf, *renewed]),
     ]
 
 

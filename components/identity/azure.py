@@ -130,9 +130,9 @@ class AzureController(pulumi.ComponentResource):
         made = self._made = _Made(self, name, args.scope, args.store, "controller")
         self.identity, self.client_id = made.identity, made.client_id
         made.grant("objects", args.store.container_id, _OBJECTS_WRITE, None if at_home else _WRITES_AWAY)
-        own = (certificates.CONTROLLER_OWNER,)
         made.on_secrets(_SECRETS_WRITE, *(o for o in args.store.secrets if _is_renewed(o)))
-        made.on_secrets(_SECRETS_READ, *(own if at_home else ()))
+        if at_home:
+            made.on_own_secrets()
         self._reservations()
         if args.networks:
             self._sizes({region: azure_region(n).group_id for region, n in args.networks.items()})
@@ -214,6 +214,13 @@ class _Made:
         for owner in sorted(owners):
             for secret, id_ in sorted(self._store.secrets[owner].items()):
                 self.grant(f"{owner}-{secret}", id_, role_guid)
+
+    def on_own_secrets(self) -> None:
+        """The controller's: it reads them all, and issues its leaf itself. The right to write one holds the right to read it."""
+        owner = certificates.CONTROLLER_OWNER
+        for secret, id_ in sorted(self._store.secrets[owner].items()):
+            issued = secret == certificates.LEAF
+            self.grant(f"{owner}-{secret}", id_, _SECRETS_WRITE if issued else _SECRETS_READ)
 
     def grant(
         self, what: str, scope: pulumi.Input[str], role_guid: str, condition: str | None = None

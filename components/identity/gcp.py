@@ -125,7 +125,8 @@ class GcpController(pulumi.ComponentResource):
             made.on_objects(_OBJECTS_READ, "desired/", what="fragment")
         renewed = (certificates.EDGE_OWNER, certificates.pool_owner("*"))
         made.on_secrets(_SECRETS_READ, *((certificates.CONTROLLER_OWNER,) if at_home else ()), *renewed)
-        made.on_secrets(_SECRETS_WRITE, *renewed)
+        own_leaf = f"{certificates.CONTROLLER_OWNER}/{certificates.LEAF}"
+        made.on_secrets(_SECRETS_WRITE, *((own_leaf,) if at_home else ()), *renewed)
         made.on_project("pools", _POOLS)
         self._proof()
         if args.foreign is not None:
@@ -236,7 +237,7 @@ class _Made:
             )
 
     def on_secrets(self, role: str, *owners: str) -> None:
-        """A role on the secrets of the owners; one with `*` at its end stands for all that begin so."""
+        """A role on the secrets of the owners; one with `*` at its end stands for all that begin so, `owner/name` for one."""
         of = project(self._scope)
         beginnings = (
             f"projects/{of.project_number}/secrets/{_beginning(self._scope.env, o)}" for o in owners
@@ -275,7 +276,8 @@ class _Made:
 
 def _beginning(env: str, owner: str) -> str:
     """What the names of an owner's secrets begin with."""
-    named = secret_name("gcp", env, owner.removesuffix("*"), "")
+    whose, _, name = owner.removesuffix("*").partition("/")
+    named = secret_name("gcp", env, whose, name)
     return named.removesuffix("_") if owner.endswith("*") else named
 
 

@@ -12,9 +12,11 @@ from typing import Any, Protocol
 import httpx
 
 from lb.clouds.protocol import DriverError, NotFound
-from lb.clouds.rest import Rest, Token
+from lb.clouds.rest import Rest, Token, endpoint
 
-GCP_BASE = "https://secretmanager.googleapis.com/v1"
+GCP_BASE = "https://secretmanager.googleapis.com"
+GCP_ELSEWHERE = "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER"
+"""As on all machines: `components/boot/host_secrets.py` and the node's agent read it too."""
 AZURE_VERSION = "7.4"
 AZURE_SCOPE = "https://vault.azure.net/.default"
 
@@ -59,9 +61,8 @@ class GcpSecrets:
     Not the first, which the stack declares: a refresh would miss it, and the next update would write it anew, as the latest.
     """
 
-    def __init__(
-        self, client: httpx.AsyncClient, token: Token, *, project: str, base: str = GCP_BASE
-    ) -> None:
+    def __init__(self, client: httpx.AsyncClient, token: Token, *, project: str) -> None:
+        base = f"{endpoint(GCP_ELSEWHERE, GCP_BASE)}/v1"
         self._rest = Rest(client, base, token, refine=_as_it_is)
         self._secrets = f"/projects/{project}/secrets"
 

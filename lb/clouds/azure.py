@@ -28,10 +28,12 @@ from lb.clouds.protocol import (
     Refusal,
     Throttled,
 )
-from lb.clouds.rest import Rest, Token
+from lb.clouds.rest import Rest, Token, endpoint
 from spec.desired import Pool, Prices
 
 BASE = "https://management.azure.com"
+ELSEWHERE = "AZURE_RESOURCE_MANAGER_ENDPOINT"
+"""Azure's own operators read the Resource Manager's place from this one."""
 COMPUTE = "2024-11-01"
 NETWORK = "2024-05-01"
 
@@ -64,7 +66,7 @@ class AzureDriver:
         regions: frozenset[str] = frozenset(),
         private_in: frozenset[str] = frozenset(),
     ) -> None:
-        self._rest = Rest(client, BASE, token, refine=_refine)
+        self._rest = Rest(client, endpoint(ELSEWHERE, BASE), token, refine=_refine)
         self._subscription = f"/subscriptions/{subscription}"
         self._regions = regions
         self._private_in = private_in

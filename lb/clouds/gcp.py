@@ -26,11 +26,13 @@ from lb.clouds.protocol import (
     Refusal,
     Throttled,
 )
-from lb.clouds.rest import Rest, Token
+from lb.clouds.rest import Rest, Token, endpoint
 from spec.desired import Pool, Prices
 from spec.labels import ENV_TAG
 
 BASE = "https://compute.googleapis.com/compute/v1"
+ELSEWHERE = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"
+"""Google's own variable for the endpoint that Private Service Connect gives a project."""
 CALLS_AT_ONCE = 16
 
 _PHASES = {
@@ -58,7 +60,7 @@ class GcpDriver:
         env: str,
         private_in: frozenset[str] = frozenset(),
     ) -> None:
-        self._rest = Rest(client, BASE, token, refine=_refine)
+        self._rest = Rest(client, endpoint(ELSEWHERE, BASE), token, refine=_refine)
         self._project = f"/projects/{project}"
         self._env = env
         self._private_in = private_in

@@ -6,6 +6,7 @@ and not asynchronous where it matters here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,11 @@ _STATUS: Mapping[int, type[DriverError]] = {401: Denied, 403: Denied, 404: NotFo
 
 Refine = Callable[[str, str], type[DriverError] | None]
 """From a cloud's own error code and message to the error that it is; None = as the HTTP status says."""
+
+
+def endpoint(variable: str, usual: str) -> str:
+    """Where a cloud's interface is: as the variable of the environment says, else the usual place."""
+    return (os.environ.get(variable) or usual).rstrip("/")
 
 
 class Rest:

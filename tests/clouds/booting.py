@@ -13,6 +13,7 @@ import yaml
 
 from tests.clouds import systemd
 
+_OF_THIS_COMPUTER = ("AWS_", "AZURE_", "CLOUDSDK_", "GCE_", "GOOGLE_", "PYTHON", "VIRTUAL")
 PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
@@ -25,10 +26,10 @@ def until(check, what, limit_s=45.0):
 
 
 class Host:
-    """A prefix in which user data was carried out, as cloud-init does it, and its services."""
+    """A prefix in which user data was carried out, as cloud-init does it, and its services. `environment`: where its cloud is."""
 
-    def __init__(self, folder, user_data, cloud, *, units):
-        self.root, self.cloud, self.units = folder, cloud, units
+    def __init__(self, folder, user_data, environment, *, units):
+        self.root, self.units = folder, units
         bin_ = folder / "bin"
         bin_.mkdir(parents=True)
         systemd.install(bin_)
@@ -38,10 +39,10 @@ class Host:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(file["content"])
         base = Path(sys.base_prefix) / "bin" / f"python{PYTHON}"
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PYTHON", "VIRTUAL"))}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OF_THIS_COMPUTER)}
         self.environment = {
             **inherited,
-            **cloud.environment,
+            **environment,
             "PATH": f"{bin_}:{os.environ['PATH']}",
             "TRADEWIND_ROOT": str(folder),
             "TRADEWIND_PYTHON": str(base),

@@ -32,7 +32,9 @@ class User:
             "GOOGLE_APPLICATION_CREDENTIALS": None,
             "CLOUDSDK_CONFIG": nowhere,
             "NO_GCE_CHECK": "true",
+            "GOOGLE_ALLOW_HTTP": "true",
             "GOOGLE_BASE_URL": server.url,
+            "AZURE_ALLOW_HTTP": "true",
             "AZURE_STORAGE_ENDPOINT": server.url,
             "AZURE_TOKEN_CREDENTIALS": "AzureCliCredential",  # the others would look for machines and browsers
             "PATH": f"{folder}:/usr/bin:/bin",
@@ -40,7 +42,7 @@ class User:
 
     @property
     def bucket(self):
-        return {"aws": "s3://state", "gcp": "gs://state", "azure": "az://twtest/state"}[self.cloud]
+        return self.server.bucket_url
 
     def log_in(self):
         getattr(self, f"_{self.cloud}")()
@@ -71,7 +73,7 @@ class User:
 
     def _azure(self):
         """Azure's command line, as far as its libraries ask it for a token."""
-        self.server.tokens["of-somebody"] = STORAGE
+        self.server.tokens["of-somebody"] = None, STORAGE
         answer = {"accessToken": "of-somebody", "expires_on": int(time.time()) + 3600, "tokenType": "Bearer"}
         path = self.folder / "az"
         path.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")

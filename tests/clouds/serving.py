@@ -1,10 +1,12 @@
 """The server below the clouds of the tests: one port, an answer as a value, and objects read as every store reads them."""
 
+import functools
 import hashlib
 import threading
 import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 
 class Served:
@@ -13,6 +15,9 @@ class Served:
     `slow_s`: how long everything takes. `skew_s`: how far its clock is ahead of this computer's. `asked`: every request,
     as method and target. `failing`: what the next requests get instead of an answer: a status, or one with content; None =
     hung up on.
+
+    `rights`: of identities (`tests.clouds.rights`). The main port has a metadata server, too, whose machine may do
+    everything but what is `denied`; `machine` opens another one.
     """
 
     def __init__(self):
@@ -21,6 +26,28 @@ class Served:
         self.slow_s = self.skew_s = 0.0
         self.cut_at = None
         self.lock = threading.Lock()
+        self.rights, self._servers = None, []
+        self.url = self._open(self._as_it_answers_now)
+        self.host = urlsplit(self.url).netloc
+
+    def _as_it_answers_now(self, *asked):
+        return self.answer(*asked)  # tests may give it another one
+
+    def machine(self, identity):
+        """What a machine with an identity has in its environment, so that it asks a metadata server of its own."""
+        return self.environment_of(self._open(functools.partial(self.tell, identity)))
+
+    @property
+    def environment(self):
+        """Of a machine whose rights nobody has declared."""
+        return self.environment_of(self.url)
+
+    def may(self, identity, action, resource):
+        """Whether that identity may; everything where it has no name."""
+        return identity is None or self.rights.allow(identity, action, resource)
+
+    def _open(self, answer):
+        """Another port; its URL."""
         cloud = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -40,7 +67,7 @@ class Served:
                         self.close_connection = True
                         return
                 else:
-                    status, content, more = cloud.answer(self.command, self.path, headers, body)
+                    status, content, more = answer(self.command, self.path, headers, body)
                 self.send_response(status)
                 for name, value in more.items():
                     self.send_header(name, value)
@@ -52,7 +79,7 @@ class Served:
                     if "content-length" in more:
                         self.close_connection = True  # it has promised more than it gave
 
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any  # noqa: N815 - the base class's names
+            do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815 - the base class's names
 
             def date_time_string(self, timestamp=None):
                 return formatdate(timestamp or time.time() + cloud.skew_s, usegmt=True)
@@ -66,14 +93,15 @@ class Served:
             def handle_error(self, *_):
                 pass  # a caller that hangs up is no news
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self.host = f"127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        server = Server(("127.0.0.1", 0), Handler)
+        self._servers.append(server)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
 
     def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        for server in self._servers:
+            server.shutdown()
+            server.server_close()
 
     def put(self, key, content, *, at=None):
         content = content if isinstance(content, bytes) else content.encode()

@@ -17,6 +17,11 @@ class Skewed(Exception):
 LATE_S = 900
 
 
+def key_of(headers):
+    """The id of the key that a request says it is signed with."""
+    return headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
+
+
 def service_of(method, target, headers, body, *, key_id, secret, token, now):
     """The service that a request was signed for. `now`: epoch seconds. Raises Unsigned or Skewed."""
     given = headers.get("authorization", "")

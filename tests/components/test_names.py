@@ -7,6 +7,7 @@ from pulumi.runtime import rpc
 from components.names import Names
 from spec.secrets import CLOUDFLARE_TOKEN
 from spec.stack import parse
+from tests.components.aws_world import known
 from tests.components.dns.names_world import EAST, EUROPE, NAME, recorded, scope
 
 PROJECT = {"project": "example-project", "projectNumber": "123456789012"}
@@ -16,7 +17,7 @@ def declared(owner, *, secrets=(), **settings):
     found = {}
 
     def declare():
-        config = parse({"dns": {"owner": owner, "zone": "the-zone", "name": NAME}, **settings}, file="f")
+        config = parse({"dns": {"owner": owner, "zone": "the-zone", "name": NAME}} | settings, file="f")
         environment = pulumi.ComponentResource("test:Environment", "environment")
         elsewhere = {"aws": scope("route53", "latency")}
         given = {name: pulumi.Output.secret(f"value of {name}") for name in secrets}
@@ -45,6 +46,12 @@ def test_a_name_in_cloud_dns_is_declared_in_the_project_of_the_settings_although
     assert world.resources["pulumi:providers:gcp", "gcp"]["project"] == "example-project"
     assert world.one("RecordSet")["name"] == f"{NAME}."
     assert (names.endpoint, names.endpoint_of("edge")) == (f"https://{NAME}", f"https://{NAME}")
+
+
+def test_without_a_name_an_edge_is_known_by_the_address_that_its_callers_use():
+    _, names = declared("none", dns={"owner": "none"})
+    found = {site.id: known(names.endpoint_of(site.id)) for site in (EAST, EUROPE)}
+    assert found == {site.id: f"https://{site.address}" for site in (EAST, EUROPE)}
 
 
 @pytest.mark.parametrize("owner", ["cloudflare", "cloud_dns"])

@@ -76,7 +76,7 @@ class World:
             service=SERVICE,
             **own,
         )
-        self.host = Host(folder, data, self.cloud, units=("node",))
+        self.host = Host(folder, data, self.cloud.environment, units=("node",))
         self.stack.callback(self.host.close)
 
     def secret(self, owner, name):

@@ -39,6 +39,7 @@ def declare_all(files, foreign=None, regions=("eastus", "westus3")):
         kept = store(of, files)
         for owner in OWNERS:
             kept.secret("s", owner=owner, value="x", opts=pulumi.ResourceOptions())
+        kept.secret("leaf", owner="controller", value="x", renewed=True, opts=pulumi.ResourceOptions())
         replica(of, kept)
         AzureEdge("edge", AzureEdgeArgs(scope=of, store=kept))
         controller(of, kept, [network(of, region) for region in regions], foreign)
@@ -117,6 +118,7 @@ def test_the_controller_at_home_reads_its_own_secrets_and_renews_certificates_bu
     on_data = {(role, place) for role, place in rights(declared, "controller") if "prod" in place}
     assert on_data == {
         (READS_SECRETS, "/tradewind-prod-controller-s"),
+        (WRITES_SECRETS, "/tradewind-prod-controller-leaf"),
         (WRITES_SECRETS, "/tradewind-prod-edge-s"),
         (WRITES_SECRETS, "/tradewind-prod-pool-chat-azure-eastus-T4x1-spot-s"),
         (WRITES_SECRETS, "/tradewind-prod-pool-chat-2-x-s"),
@@ -129,7 +131,7 @@ def test_a_controller_of_another_cloud_writes_assignments_and_snapshots_only_and
     tmp_path,
 ):
     declared = declare_all(tmp_path, AWS)
-    assert (READS_SECRETS, "/tradewind-prod-controller-s") not in rights(declared, "controller")
+    assert not [place for _, place in rights(declared, "controller") if "prod-controller" in place]
     allowed = condition(declared, "controller")
     assert "StringStartsWith 'assignments/'" in allowed
     assert "StringStartsWith 'edges/'" in allowed

@@ -125,6 +125,11 @@ def test_the_controller_at_home_keeps_the_state_and_renews_certificates_but_read
         (READS, "controller"),
         *((role, owner) for role in (READS, WRITES) for owner in ("edge", *pools)),
     }
+    renews = declared.of("projects/iAMMember:IAMMember")["controller-renews-secrets"]["condition"][
+        "expression"
+    ]
+    own = secret_name("gcp", "prod", "controller", "leaf")
+    assert f'"projects/{NUMBER}/secrets/{own}"' in renews, "its own certificate, and not the authority's key"
     assert on_objects(declared, "controller") == ("roles/storage.objectUser", set())
 
 

@@ -183,7 +183,9 @@ def test_the_controller_at_home_has_the_state_and_renews_certificates(at_home):
         assert may(at_home, action, f"{objects}/lease/1.json")
     assert may(at_home, "s3:ListBucket", objects)
     assert may(at_home, "secretsmanager:GetSecretValue", secret("controller", "ca-key"))
-    assert not may(at_home, "secretsmanager:PutSecretValue", secret("controller", "ca-key"))
+    assert may(at_home, "secretsmanager:PutSecretValue", secret("controller", "leaf"))
+    for name in ("ca-key", "ca", "token", "leaf-of-another"):
+        assert not may(at_home, "secretsmanager:PutSecretValue", secret("controller", name))
     for owner in ("edge", "pool-chat.aws.use1-az1.L4x1.spot"):
         assert may(at_home, "secretsmanager:PutSecretValue", secret(owner, "leaf"))
     assert not may(at_home, "secretsmanager:GetSecretValue", secret("service-chat"))

@@ -306,8 +306,9 @@ def test_a_machine_without_a_pool_waits_and_says_why(boot, name):
         until(lambda: world.node(client).get("phase") == "running", world.said)
 
 
-def test_a_machine_tells_what_it_may_not_read_and_goes_on_when_it_may(boot):
-    world = boot("azure")
+@pytest.mark.parametrize("name", CLOUDS)
+def test_a_machine_tells_what_it_may_not_read_and_goes_on_when_it_may(boot, name):
+    world = boot(name)
     world.assign()
     world.issue()
     hidden = world.secret(f"service-{SERVICE}", "HF_TOKEN")

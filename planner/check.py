@@ -16,6 +16,7 @@ from planner.layout import Secret
 from planner.reserved import reservation_problems
 from spec.clouds import CLOUDS
 from spec.errors import Problem, SpecError, did_you_mean
+from spec.in_clear import looks_like_a_secret
 from spec.service import ServiceSpec
 from spec.stack import NAMESPACE, StackConfig
 
@@ -45,6 +46,7 @@ def check(config: StackConfig, specs: Sequence[ServiceSpec], catalog: Catalog, *
         Problem(f"Pulumi.{env}.yaml", field, message, hint=hint)
         for field, message, hint in _problems(config, specs, catalog, env)
     ]
+    found += [problem for spec in specs for problem in _in_clear(spec)]
     if found:
         raise SpecError(found)
 
@@ -72,6 +74,7 @@ def _problems(config: StackConfig, specs: Sequence[ServiceSpec], catalog: Catalo
     yield from _clouds(config)
     yield from _hosts(config, catalog)
     yield from _networks(config, catalog)
+    yield from _regions(config, catalog)
     for place in config.quotas:
         yield from _place("quotas", place, catalog)
     yield from reservation_problems(config, catalog)
@@ -158,6 +161,26 @@ def _networks(config: StackConfig, catalog: Catalog) -> _Found:
             for zone in chosen.subnets:
                 if not _AWS_ZONE_ID.fullmatch(zone):
                     yield from _no_zone_id(f"{NAMESPACE}:network.{place}.subnets.{zone}", region, catalog)
+
+
+def _regions(config: StackConfig, catalog: Catalog) -> _Found:
+    known = {region for _, region in catalog.regions}
+    for n, region in enumerate(config.regions):
+        if region not in known:
+            near = (
+                did_you_mean(region.rpartition("/")[2], known)
+                or "`./tw plan --all` shows the places there are."
+            )
+            yield f"{NAMESPACE}:regions[{n}]", f"nobody has a region `{region}` with accelerators.", near
+
+
+def _in_clear(spec: ServiceSpec) -> Iterator[Problem]:
+    """What is sent to machines is read by whoever may read their bucket."""
+    texts = {f"envs.{name}": f"{name}={value}" for name, value in spec.envs.items()}
+    for field, text in {**texts, "setup": spec.setup, "run": spec.run}.items():
+        if looks_like_a_secret(text):
+            hint = "Name it in `secrets`, and give it: pulumi config set --secret --path 'tradewind:secrets.NAME'"
+            yield Problem(spec.file, field, "holds what looks like a secret, in clear.", hint=hint)
 
 
 def _no_zone_id(field: str, region: str, catalog: Catalog) -> _Found:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 
 from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
 
 from policies.rules import Config, Rule, at, computed
+from spec.in_clear import looks_like_a_secret
 
 _STATIC_KEYS = {
     "aws:iam/accessKey:AccessKey": "an access key of AWS",
@@ -22,15 +22,6 @@ _STATIC_KEYS = {
     "azure-native:storage:LocalUser": "a user of a storage account, who has nothing but keys",
 }
 
-_SECRET = re.compile(
-    r"AKIA[0-9A-Z]{16}"  # AWS
-    r"|\bsk-[A-Za-z0-9_-]{20,}"  # OpenAI and those who do as they do, and callers' keys of ours
-    r"|\bhf_[A-Za-z0-9]{20,}"  # Hugging Face
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}"  # GitHub
-    r"|\bAIza[0-9A-Za-z_-]{35}"  # Google
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"|(?i:password|passwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?(?=[^\s\"']*\d)[A-Za-z0-9+/_.-]{16,}"
-)
 _READ_BY_MANY = {
     "aws:ec2/instance:Instance": ("userData", "userDataBase64"),
     "aws:ec2/launchTemplate:LaunchTemplate": ("userData",),
@@ -70,7 +61,7 @@ def _in_clear(resource: PolicyResource, _config: Config) -> Iterator[str]:
             if name in _OF_FILES or computed(resource, name):
                 continue  # what the program did not give, the provider computes from what it did
             raise
-        if value is not None and _SECRET.search(_text(value)):
+        if value is not None and looks_like_a_secret(_text(value)):
             yield f"its {name} holds what looks like a secret. Put it into tradewind:secrets, and name it."
 
 

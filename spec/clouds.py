@@ -9,8 +9,9 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
+from spec.in_clear import looks_like_a_secret
 from spec.quantities import Wrong
 from spec.setting import Setting
 
@@ -24,7 +25,17 @@ _SMALLEST_PREFIX = 16
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
 
 
-SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,60}$")]
+def _a_name(value: str) -> str:
+    if looks_like_a_secret(value):
+        raise Wrong(
+            "names a secret, and looks like the value of one",
+            "Replace it at its source, give the new one by: pulumi config set --secret --path 'tradewind:secrets.NAME', "
+            "and write NAME here.",
+        )
+    return value
+
+
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,60}$"), AfterValidator(_a_name)]
 """As services name theirs, for instance HF_TOKEN, or as settings do."""
 
 
@@ -195,7 +206,7 @@ class Addresses(Setting):
     def _private(cls, value: str) -> str:
         network = _range(value)
         if not network.is_private or network.prefixlen > _SMALLEST_PREFIX:
-            raise Wrong(f"must be a private range of at least a /16, not `{value}`")
+            raise Wrong("must be a private range of at least a /16")
         return value
 
     @model_validator(mode="after")
@@ -214,7 +225,7 @@ def _range(value: str) -> ipaddress.IPv4Network:
     try:
         return ipaddress.IPv4Network(value)
     except ValueError as e:
-        raise Wrong(f"must be a range of addresses like 10.64.0.0/12, not `{value}` ({e})") from None
+        raise Wrong(f"must be a range of addresses like 10.64.0.0/12 ({e})") from None
 
 
 def _largest_free(taken: Sequence[ipaddress.IPv4Network]) -> ipaddress.IPv4Network | None:

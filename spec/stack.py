@@ -37,6 +37,7 @@ from spec.clouds import (
 )
 from spec.desired import OnExhausted
 from spec.errors import InputError, Problem, SpecError, did_you_mean
+from spec.in_clear import looks_like_a_secret
 from spec.policies import PolicySettings
 from spec.problems import expected
 from spec.providers import External, Provider
@@ -281,7 +282,7 @@ def _problem(error: Any, file: str) -> Problem:
         hint = did_you_mean(str(loc[-1]), known) or f"Known: {', '.join(known)}."
         return Problem(file, field, "is not a known setting.", hint=hint)
     message, hint = expected(error)
-    if loc[0] == "secrets":
+    if loc[0] == "secrets" or looks_like_a_secret(str(value)):
         return Problem(file, field, f"{message}.", hint=hint)  # whatever it is, it is not shown
     if error["type"] in {"literal_error", "enum"}:
         hint = did_you_mean(str(value), re.findall(r"'([^']+)'", error["ctx"]["expected"]))

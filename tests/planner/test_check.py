@@ -69,6 +69,10 @@ def test_settings_that_fit_are_passed(service):
             ),
         ),
         (
+            {"regions": ["us-east-1", "aws/us-east-2"]},
+            "tradewind:regions[1]: nobody has a region `aws/us-east-2` with accelerators. Did you mean `us-east-2`?",
+        ),
+        (
             {"edges": [{"cloud": "gcp", "region": "us-centrall1"}]},
             "tradewind:edges[0].region: no zone of gcp/us-centrall1 is known. Did you mean `us-central1`?",
         ),
@@ -171,7 +175,10 @@ def test_a_name_that_a_cloud_s_store_does_not_take_is_told_with_its_limit():
             {"taken": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]},
             "which overlaps 10.0.0.0/8. No private range is left.",
         ),
-        ({"taken": ["10.4.0.1/16"]}, "must be a range of addresses like 10.64.0.0/12, not `10.4.0.1/16`"),
+        (
+            {"taken": ["10.4.0.1/16"]},
+            "must be a range of addresses like 10.64.0.0/12 (10.4.0.1/16 has host bits set).",
+        ),
     ],
 )
 def test_a_range_that_others_have_is_refused_with_one_that_is_free(addresses, told):
@@ -183,3 +190,29 @@ def test_a_range_that_others_have_is_refused_with_one_that_is_free(addresses, to
 def test_a_range_beside_those_that_others_have_is_taken():
     given = {"cidr": "10.128.0.0/9", "taken": ["10.4.0.0/16"]}
     assert parse({"addresses": given}, file="f").addresses.cidr == "10.128.0.0/9"
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("envs.HF_TOKEN", {"envs": {"HF_TOKEN": "hf_" + "a1" * 17}}),
+        ("envs.DB_PASSWORD", {"envs": {"DB_PASSWORD": "correct-horse-battery-9"}}),
+        ("setup", {"setup": f"huggingface-cli login --token hf_{'a1' * 17}"}),
+        ("run", {"run": f"OPENAI_API_KEY=sk-{'a1' * 17} serve"}),
+    ],
+)
+def test_a_secret_in_clear_in_a_service_is_refused_and_not_shown(service, field, fields):
+    config = parse(EVERYTHING, file="Pulumi.prod.yaml")
+    with pytest.raises(SpecError) as e:
+        check(config, [service("L4:1", **fields)], load(), env="prod")
+    assert str(e.value) == (
+        f"svc.yaml: {field}: holds what looks like a secret, in clear. Name it in `secrets`, and give it: "
+        "pulumi config set --secret --path 'tradewind:secrets.NAME'"
+    )
+
+
+def test_an_environment_that_only_speaks_of_tokens_holds_no_secret(service):
+    envs = {"TOKENIZER": "meta-llama/Llama-3.1-8B-Instruct", "MAX_TOKENS": "8192", "HF_TOKEN": ""}
+    run = 'serve --max-num-batched-tokens=16384 --api-key="$API_KEY" --port 8000'
+    config = parse(EVERYTHING, file="Pulumi.prod.yaml")
+    check(config, [service("L4:1", envs=envs, run=run)], load(), env="prod")

@@ -7,6 +7,7 @@ from spec.stack import parse
 
 MODELS = {"chat": {"model": "m", "usdPerMillionInput": 1, "usdPerMillionOutput": 2}}
 SECRET = "sk-live-12345"
+KEY = f"{SECRET}-abcdefghijklmnop"
 
 
 def provider(**more):
@@ -34,6 +35,10 @@ def provider(**more):
         (provider(key=None), "has no key. Add `key`, the name of one of tradewind:secrets."),
         (provider(kind="bedrock", key=None), "is of the kind bedrock and has no region. Add `region`."),
         (provider(kind="vertex", region="us-central1"), "vertex knows the edges by their identity in gcp"),
+        (
+            provider(key=KEY),
+            "tradewind:providers[0].key: names a secret, and looks like the value of one. Replace it",
+        ),
         (provider(kind="openai_compatible"), "has no baseUrl. Add `baseUrl: https://...`."),
         (provider(baseUrl="http://api.example.com"), "must begin with https:// and a host"),
         (provider(baseUrl=f"https://me:{SECRET}@api.example.com"), "holds a user name or a password"),
@@ -49,7 +54,10 @@ def provider(**more):
         ({"dns": {"owner": "route53"}}, "tradewind:dns: has an owner and no name"),
         ({"dns": {"owner": "cloud_dns", "name": "llm.example.com"}}, "has the owner cloud_dns and no zone"),
         ({"addresses": {"cidr": "8.8.0.0/16"}}, "must be a private range of at least a /16"),
-        ({"addresses": {"cidr": "10.0.0.1/8"}}, "must be a range of addresses"),
+        (
+            {"addresses": {"cidr": "10.0.0.1/8"}},
+            "must be a range of addresses like 10.64.0.0/12 (10.0.0.1/8 has host bits set), not `10.0.0.1/8`.",
+        ),
         ({"aws": {"accountId": "12"}}, "tradewind:aws.accountId: "),
         ({"edges": [{"cloud": "asw", "region": "us-east-1"}]}, "Did you mean `aws`?"),
     ],

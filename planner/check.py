@@ -159,8 +159,12 @@ def _networks(config: StackConfig, catalog: Catalog) -> _Found:
             yield from _place("network", place, catalog)
         elif cloud in ZONED_SUBNETS:
             for zone in chosen.subnets:
+                field = f"{NAMESPACE}:network.{place}.subnets.{zone}"
+                ids = _zone_ids(region, catalog)
                 if not _AWS_ZONE_ID.fullmatch(zone):
-                    yield from _no_zone_id(f"{NAMESPACE}:network.{place}.subnets.{zone}", region, catalog)
+                    yield from _no_zone_id(field, ids, region)
+                elif ids and zone.partition("-")[0] != ids[0].partition("-")[0]:
+                    yield field, f"is no zone of {region}.", f"Known are {', '.join(ids)}."
 
 
 def _regions(config: StackConfig, catalog: Catalog) -> _Found:
@@ -183,8 +187,12 @@ def _in_clear(spec: ServiceSpec) -> Iterator[Problem]:
             yield Problem(spec.file, field, "holds what looks like a secret, in clear.", hint=hint)
 
 
-def _no_zone_id(field: str, region: str, catalog: Catalog) -> _Found:
-    ids = sorted({o.zone for o in catalog.offers if o.zone and (o.cloud, o.region) == ("aws", region)})
+def _zone_ids(region: str, catalog: Catalog) -> list[str]:
+    """Those of AWS that the price table knows: a region may have more, local ones too, which begin like them."""
+    return sorted({o.zone for o in catalog.offers if o.zone and (o.cloud, o.region) == ("aws", region)})
+
+
+def _no_zone_id(field: str, ids: Sequence[str], region: str) -> _Found:
     known = f" Of {region}: {', '.join(ids)}." if ids else ""
     yield (
         field,

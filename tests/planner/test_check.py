@@ -69,6 +69,17 @@ def test_settings_that_fit_are_passed(service):
             ),
         ),
         (
+            {
+                "network": {
+                    "aws/us-east-2": {"id": "vpc-1", "subnets": {"use1-az1": "s-1", "use2-az9": "s-2"}}
+                }
+            },
+            (
+                "tradewind:network.aws/us-east-2.subnets.use1-az1: is no zone of us-east-2. "
+                "Known are use2-az1, use2-az2, use2-az3."
+            ),
+        ),
+        (
             {"regions": ["us-east-1", "aws/us-east-2"]},
             "tradewind:regions[1]: nobody has a region `aws/us-east-2` with accelerators. Did you mean `us-east-2`?",
         ),

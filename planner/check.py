@@ -37,6 +37,8 @@ _LONGEST_STACK = 40
 """It is a part of every name, and the other parts must stay readable beside it."""
 _STACK_NAME = re.compile(rf"[a-z][a-z0-9-]{{0,{_LONGEST_STACK - 1}}}")
 _AWS_ZONE_ID = re.compile(r"[a-z0-9-]+-az\d+")
+_MOST_ZONES = 6
+"""Of one region of AWS; the price table knows only those with accelerators, and a subnet may be in another."""
 _LISTED_AT_MOST = 30
 
 
@@ -165,6 +167,13 @@ def _networks(config: StackConfig, catalog: Catalog) -> _Found:
                     yield from _no_zone_id(field, ids, region)
                 elif ids and zone.partition("-")[0] != ids[0].partition("-")[0]:
                     yield field, f"is no zone of {region}.", f"Known are {', '.join(ids)}."
+                elif ids and zone not in ids and int(zone.rpartition("-az")[2]) > _MOST_ZONES:
+                    near = did_you_mean(zone, ids) or f"Known are {', '.join(ids)}."
+                    yield (
+                        field,
+                        f"is no zone of {region}: no region of AWS has more than {_MOST_ZONES}.",
+                        near,
+                    )
 
 
 def _regions(config: StackConfig, catalog: Catalog) -> _Found:

@@ -120,8 +120,9 @@ def _cidrs(whole: str, places: list[Place]) -> dict[Place, str]:
     """A /16 for each region, chosen by its name, so that another region hardly ever moves it."""
     slots = list(ipaddress.IPv4Network(whole).subnets(new_prefix=REGION_PREFIX))
     if len(places) > len(slots):
+        room = "one region" if len(slots) == 1 else f"{len(slots)} regions"
         raise InputError(
-            f"tradewind:addresses.cidr: {whole} has room for {len(slots)} regions, and there are {len(places)}. "
+            f"tradewind:addresses.cidr: {whole} has room for {room}, and there are {len(places)}. "
             "Give a larger range, or fewer regions."
         )
     taken: dict[int, Place] = {}

@@ -157,6 +157,19 @@ class CatalogAge(Setting):
     warn_days: int = Field(60, ge=1)
     fail_days: int | None = Field(None, ge=1)
 
+    @model_validator(mode="after")
+    def _warns_before_it_fails(self) -> CatalogAge:
+        if (
+            self.fail_days is not None
+            and "warn_days" in self.model_fields_set
+            and self.warn_days >= self.fail_days
+        ):
+            raise Wrong(
+                f"warns after {self.warn_days} days, and fails after {self.fail_days} already",
+                "Warn earlier.",
+            )
+        return self
+
 
 class Quota(Setting):
     """How many accelerators of a kind an account may have in a region, by market; None = not limited by this."""

@@ -71,12 +71,19 @@ def test_settings_that_fit_are_passed(service):
         (
             {
                 "network": {
-                    "aws/us-east-2": {"id": "vpc-1", "subnets": {"use1-az1": "s-1", "use2-az9": "s-2"}}
+                    "aws/us-east-2": {"id": "vpc-1", "subnets": {"use1-az1": "s-1", "use2-az5": "s-2"}}
                 }
             },
             (
                 "tradewind:network.aws/us-east-2.subnets.use1-az1: is no zone of us-east-2. "
                 "Known are use2-az1, use2-az2, use2-az3."
+            ),
+        ),
+        (
+            {"network": {"aws/us-east-2": {"id": "vpc-1", "subnets": {"use2-az9": "s-2"}}}},
+            (
+                "tradewind:network.aws/us-east-2.subnets.use2-az9: is no zone of us-east-2: "
+                "no region of AWS has more than 6. Did you mean `use2-az3`?"
             ),
         ),
         (

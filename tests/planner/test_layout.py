@@ -101,7 +101,7 @@ def test_replicas_are_reached_privately_only_where_everybody_who_calls_them_is()
 
 
 def test_a_range_that_is_too_small_is_named():
-    with pytest.raises(InputError, match=r"10\.1\.0\.0/16 has room for 1 regions, and there are 3"):
+    with pytest.raises(InputError, match=r"10\.1\.0\.0/16 has room for one region, and there are 3"):
         placed(config(addresses={"cidr": "10.1.0.0/16"}))
 
 

@@ -125,6 +125,12 @@ def test_a_wrong_setting_is_named_with_its_value_and_the_way_out(values, said):
     assert refusal(**values).startswith(f"{FILE}: {said}")
 
 
+def test_old_prices_are_warned_of_before_they_are_refused():
+    said = refusal(catalog={"warnDays": 90, "failDays": 30})
+    assert "tradewind:catalog: warns after 90 days, and fails after 30 already" in said
+    assert parse({"catalog": {"failDays": 30}}, file=FILE).catalog.fail_days == 30
+
+
 def test_a_wrong_item_of_a_list_is_said_once():
     assert refusal(clouds=["lokal"]).count("\n") == 0
 

@@ -45,6 +45,11 @@ class Backend:
     users: bool = False
     stood_in: tuple[str, ...] = ()
 
+    @property
+    def inherited(self) -> dict[str, str]:
+        """What Pulumi takes over from this process's environment: settings of Pulumi's are the user's own backend's only."""
+        return {k: v for k, v in os.environ.items() if self.users or not k.startswith("PULUMI_")}
+
 
 def backend_of(context: Context) -> Backend:
     """The user's own for a stack in the clouds, where there is one; else one of the checkout."""

@@ -52,7 +52,7 @@ class Context:
         """Other stacks of the same environment, which this one asks for what they have declared."""
         if self.config.part is not None:
             return (self.config.part.of,)
-        return tuple(f"{self.stack}-{cloud}" for cloud in self.config.apart)
+        return tuple(self.config.stack_of(cloud, self.stack) for cloud in self.config.apart)
 
     @property
     def home(self) -> Path:

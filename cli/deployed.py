@@ -26,7 +26,7 @@ def deployed(context: Context) -> Deployed:
         return Deployed(unknown=dict.fromkeys(CLOUDS, "log in to Pulumi (`pulumi login`) and run this again"))
     pools: dict[str, PoolState] = {}
     unknown: dict[str, str] = {}
-    by_cloud = {c: f"{context.env}-{c}" if c in context.config.apart else context.env for c in CLOUDS}
+    by_cloud = {cloud: context.config.stack_of(cloud, context.env) for cloud in CLOUDS}
     for stack in sorted(set(by_cloud.values())):
         found = _states(own, stack)
         if isinstance(found, str):

@@ -7,7 +7,6 @@ command and never kept: another computer may have taken the stack down, or broug
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from typing import Any
@@ -60,12 +59,11 @@ def outputs_of(backend: Backend, stack: str) -> dict[str, Any]:
     folder = pulumi_cli.find()
     if folder is None:
         raise OutsideError("the Pulumi CLI is missing; run: make setup")
-    env = {k: v for k, v in os.environ.items() if backend.users or not k.startswith("PULUMI_")} | backend.env
     try:
         ended = subprocess.run(
             [str(folder / "pulumi"), "--non-interactive", "stack", "output", "--json", "--stack", stack],
             cwd=backend.work_dir,
-            env=env,
+            env=backend.inherited | backend.env,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,

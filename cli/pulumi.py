@@ -79,7 +79,7 @@ class Cli(auto.PulumiCommand):
         """One CLI command to its end. Raises auto.CommandError when it fails, OutsideError when somebody killed it."""
         marker = proctable.Marker(str(self._context.home), "pulumi", os.urandom(4).hex())
         env = {
-            **{k: v for k, v in os.environ.items() if self.backend.users or not k.startswith("PULUMI_")},
+            **self.backend.inherited,
             **additional_env,
             "PULUMI_AUTOMATION_API": "true",
             proctable.MARKER: str(marker),

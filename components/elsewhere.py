@@ -26,12 +26,12 @@ class Elsewhere:
     """The other stacks, by the clouds that they declare."""
 
     def __init__(self, env: str, config: StackConfig, layout: Layout, opts: pulumi.ResourceOptions) -> None:
-        self._layout, self._env = layout, env
+        self._layout, self._env, self._config = layout, env, config
         self._refs: dict[str, pulumi.StackReference] = {}
         self._shared: dict[str, pulumi.Output[Any]] = {}
         self._home_is_here = config.declares(layout.home[0])
         others = [cloud for cloud in layout.clouds if not config.declares(cloud)]
-        by_stack = {cloud: f"{env}-{cloud}" if cloud in config.apart else env for cloud in others}
+        by_stack = {cloud: config.stack_of(cloud, env) for cloud in others}
         made: dict[str, pulumi.StackReference] = {}
         for cloud, stack in by_stack.items():
             if stack not in made:
@@ -81,7 +81,9 @@ class Elsewhere:
     def apart(self) -> pulumi.Output[dict[str, str]]:
         """The stacks that are up, by cloud: the controller reads a fragment of each."""
         return pulumi.Output.all(**self._drivers()).apply(
-            lambda known: {cloud: f"{self._env}-{cloud}" for cloud, given in known.items() if given}
+            lambda known: {
+                cloud: self._config.stack_of(cloud, self._env) for cloud, given in known.items() if given
+            }
         )
 
     def _drivers(self) -> dict[str, pulumi.Output[Any]]:

@@ -173,6 +173,10 @@ class StackConfig(Setting):
         """The environment that a stack of this configuration belongs to; most are one stack."""
         return self.part.of if self.part is not None else stack
 
+    def stack_of(self, cloud: str, env: str) -> str:
+        """The stack of the environment that declares what is in that cloud."""
+        return f"{env}-{cloud}" if cloud in self.apart else env
+
     def declares(self, cloud: str) -> bool:
         """Whether this stack declares what is in that cloud."""
         return cloud == self.part.cloud if self.part is not None else cloud not in self.apart

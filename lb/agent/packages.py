@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lb.agent import web
 
 APT = ("apt-get", "-q", "-o", "DPkg::Lock::Timeout=600")
 _MOST_BYTES = 256 << 20
+_TRIES = 3
+_AGAIN_S = 10.0
+
+FAILED = (OSError, web.Refused, web.Unreachable, subprocess.CalledProcessError)
+"""What bringing a package may raise."""
 
 
 def fetch(url: str) -> bytes:
@@ -23,3 +28,16 @@ def run(command: Sequence[str]) -> None:
     """A command to its good end; its output goes where this program's goes. Raises OSError and CalledProcessError."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(command, stdin=subprocess.DEVNULL, env=env, check=True)
+
+
+def tried(bring: Callable[[], None], *, pause: Callable[[float], None]) -> None:
+    """Brings something, again if that fails. Raises the last of FAILED."""
+    for left in reversed(range(_TRIES)):
+        try:
+            bring()
+        except FAILED:
+            if not left:
+                raise
+            pause(_AGAIN_S)
+        else:
+            return

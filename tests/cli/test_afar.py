@@ -55,10 +55,7 @@ def bucket(root, monkeypatch, edge):
     server = Aws(region="us-east-1")
     user = User("aws", server, root)
     user.log_in()
-    for name, value in user.environment.items():
-        monkeypatch.delenv(name, raising=False)
-        if value is not None:
-            monkeypatch.setenv(name, value)
+    user.sit_down(monkeypatch)
     up = Whereabouts("s3://state", f"https://127.0.0.1:{edge.server_port}", OURS.pem)
     monkeypatch.setattr(opening, "whereabouts", lambda context: up if context.env == "prod" else None)
     for module in (wait, rollout):

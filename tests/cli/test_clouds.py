@@ -52,10 +52,7 @@ def bucket(tmp_path, monkeypatch):
     server = Aws(region="us-east-1")
     user = User("aws", server, tmp_path)
     user.log_in()
-    for name, value in user.environment.items():
-        monkeypatch.delenv(name, raising=False)
-        if value is not None:
-            monkeypatch.setenv(name, value)
+    user.sit_down(monkeypatch)
     yield server
     server.close()
 

@@ -140,10 +140,7 @@ def test_of_a_stack_in_the_clouds_logins_and_plugins_are_looked_at_and_no_port(
     user = User("aws", cloud, tmp_path)
 
     def findings():
-        for name, value in user.environment.items():
-            monkeypatch.delenv(name, raising=False)
-            if value is not None:
-                monkeypatch.setenv(name, value)
+        user.sit_down(monkeypatch)
         return {f["name"]: f for f in json.loads(run("--json", "--stack", "staging").stdout)["findings"][5:]}
 
     try:

@@ -51,10 +51,7 @@ def opened(cloud, context, monkeypatch):
     """Opens the bucket, or another one, with what the user's shell has by now."""
 
     def open_(url=None):
-        for name, value in cloud.environment.items():
-            monkeypatch.delenv(name, raising=False)
-            if value is not None:
-                monkeypatch.setenv(name, value)
+        cloud.sit_down(monkeypatch)
         return CloudState(context, Whereabouts(url or cloud.bucket, "https://llm.example.com", ""))
 
     return open_

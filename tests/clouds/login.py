@@ -44,6 +44,13 @@ class User:
     def bucket(self):
         return self.server.bucket_url
 
+    def sit_down(self, monkeypatch):
+        """This process has the user's shell from now on."""
+        for name, value in self.environment.items():
+            monkeypatch.delenv(name, raising=False)
+            if value is not None:
+                monkeypatch.setenv(name, value)
+
     def log_in(self):
         getattr(self, f"_{self.cloud}")()
 

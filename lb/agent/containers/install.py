@@ -8,16 +8,13 @@ https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lb.agent import packages, web
+from lb.agent import packages
 from lb.agent.containers.machine import DockerError, ask
 
-_TRIES = 3
-_AGAIN_S = 10.0
 _NVIDIA_KEY = "https://nvidia.github.io/libnvidia-container/gpgkey"
 _NVIDIA = (
     "deb [signed-by=/usr/share/keyrings/nvidia-container-toolkit.asc] "
@@ -61,16 +58,11 @@ class Installer:
         self, what: str, do: Callable[[], None], say: Callable[[str], None], pause: Callable[[float], None]
     ) -> None:
         say(f"bringing {what}")
-        for left in reversed(range(_TRIES)):
-            try:
-                do()
-            except (OSError, web.Refused, web.Unreachable, subprocess.CalledProcessError) as e:
-                if not left:
-                    way_out = "leave `image_id` out and install the engine in `setup`"
-                    raise CannotInstall(f"{what} can't be brought to this machine: {e}; {way_out}") from e
-                pause(_AGAIN_S)
-            else:
-                return
+        try:
+            packages.tried(do, pause=pause)
+        except packages.FAILED as e:
+            way_out = "leave `image_id` out and install the engine in `setup`"
+            raise CannotInstall(f"{what} can't be brought to this machine: {e}; {way_out}") from e
 
     def _docker(self) -> None:
         self._apt("docker.io")

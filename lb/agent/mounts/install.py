@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lb.agent import packages, web
+from lb.agent import packages
 from lb.agent.mounts.mount import MountError
 from lb.agent.mounts.tools import PROGRAMS
 
-_TRIES = 3
-_AGAIN_S = 10.0
 _MOUNTPOINT = "https://s3.amazonaws.com/mountpoint-s3-release/latest/{arch}/mount-s3.deb"
 _GOOGLE_KEY = "https://packages.cloud.google.com/apt/doc/apt-key.gpg"
 _GOOGLE = "deb [signed-by=/usr/share/keyrings/cloud.google.asc] https://packages.cloud.google.com/apt gcsfuse-{codename} main\n"
@@ -36,17 +33,16 @@ class Installer:
 
     def install(self, cloud: str, *, pause: Callable[[float], None]) -> None:
         """Raises MountError when it does not succeed; what the commands print goes where this program's output goes."""
-        for left in reversed(range(_TRIES)):
-            try:
-                with tempfile.TemporaryDirectory() as folder:
-                    {"aws": self._aws, "gcp": self._gcp, "azure": self._azure}[cloud](Path(folder))
-            except (OSError, web.Refused, web.Unreachable, subprocess.CalledProcessError) as e:
-                if not left:
-                    way_out = "install it in the machine's image, or use `mode: COPY`"
-                    raise MountError(f"{PROGRAMS[cloud]} can't be installed: {e}; {way_out}") from e
-                pause(_AGAIN_S)
-            else:
-                return
+
+        def bring() -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                {"aws": self._aws, "gcp": self._gcp, "azure": self._azure}[cloud](Path(folder))
+
+        try:
+            packages.tried(bring, pause=pause)
+        except packages.FAILED as e:
+            way_out = "install it in the machine's image, or use `mode: COPY`"
+            raise MountError(f"{PROGRAMS[cloud]} can't be installed: {e}; {way_out}") from e
 
     def _aws(self, folder: Path) -> None:
         arch = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"

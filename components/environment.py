@@ -332,7 +332,7 @@ class Environment(pulumi.ComponentResource):
 
     def _shared(self, addresses: Mapping[str, Address]) -> dict[str, Any]:
         """For the other stacks: see `components.elsewhere`."""
-        own = {name for edge in self._edge_places for host in edge.hosts for name in [host.name]}
+        own = {host.name for edge in self._edge_places for host in edge.hosts}
         own |= {"controller"} if self._home else set()
         shared: dict[str, Any] = {
             "addresses": {name: addresses[name].ip for name in sorted(own)},

@@ -127,6 +127,11 @@ class Checkout:
         }
 
 
+def throw_away(folder):
+    """Removes a folder in one step, however busy its writers are: what they write from now on is in a new one."""
+    shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}.thrown-away")))
+
+
 def eventually(condition, *, within=30.0, what="the condition"):
     """Asks again and again until it holds; what it returned last is in the failure."""
     deadline = time.monotonic() + within

@@ -6,7 +6,6 @@ Each test leaves a stack that serves; callers ask all the time where it says so.
 import json
 import os
 import random
-import shutil
 import signal
 import socket
 import threading
@@ -19,7 +18,7 @@ import pytest
 
 from components.local.resources import READY_TIMEOUT_S
 from local import proctable
-from tests.e2e.checkout import eventually
+from tests.e2e.checkout import eventually, throw_away
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -170,7 +169,7 @@ def test_a_desired_state_that_is_gone_freezes_the_controller_and_up_restores_it(
 def test_a_state_that_was_thrown_away_costs_no_caller_and_no_replica_anything(stack):
     machines = stack.machines()
     with callers(stack) as failed:
-        shutil.rmtree(stack.home / "state")
+        throw_away(stack.home / "state")
         stack.kill("controller")
         stack.tw("up", check=0)
         eventually(lambda: stack.status()["services"][0]["ready"] == 2)
@@ -190,7 +189,7 @@ def test_damaged_files_of_a_stack_are_made_anew(stack):
     (stack.home / "processes" / f"{machines[0]}.json").write_text("")
     for entry in (stack.home / "state" / "journal").rglob("*.json*"):
         entry.write_bytes(entry.read_bytes()[:40])
-    shutil.rmtree(stack.home / "state" / "lease")
+    throw_away(stack.home / "state" / "lease")
     with callers(stack) as failed:
         said = stack.tw("up", check=0)
     assert "removed unreadable entries" in said.stdout

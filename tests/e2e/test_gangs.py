@@ -1,11 +1,9 @@
 """A service whose replica is two machines: they start together, serve as one, and end together."""
 
-import shutil
-
 import pytest
 import yaml
 
-from tests.e2e.checkout import eventually
+from tests.e2e.checkout import eventually, throw_away
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -84,7 +82,7 @@ def test_an_edited_service_moves_to_the_new_bundle_as_a_whole_gang(stack):
 def test_a_controller_that_has_lost_its_memory_leaves_the_gang_as_it_is(stack):
     before = replica(stack)
     machines = stack.machines()
-    shutil.rmtree(stack.home / "state" / "journal")
+    throw_away(stack.home / "state" / "journal")
     stack.revive("controller")
     eventually(lambda: stack.status()["controller"]["leader"], what="a leader")
     after = replica(stack)

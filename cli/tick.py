@@ -101,7 +101,7 @@ class Told:
                 yield _rollout(record.rollout)
             yield from _others(record)
         scaling = memory.scaling.get(service)
-        if scaling is not None and scaling.since is not None:
+        if scaling is not None and scaling.since is not None and scaling.asked != scaling.target:
             yield (
                 f"its load asks for {scaling.asked} replicas instead of {scaling.target} since {clock(scaling.since)}"
             )

@@ -11,6 +11,7 @@ from spec import guess
 from spec.dialects import alternatives_of
 from spec.errors import Problem
 from spec.mounts import problems_of_mounts
+from spec.scaling_checks import problems_of_scaling
 from spec.source import Node
 
 Finding = tuple[str, str, int, str | None]
@@ -21,6 +22,7 @@ def across_fields(root: Node, path: Path) -> list[Problem]:
     """The problems of the file at `path`, whose tree is in today's format."""
     checks = (_name, _service, _port, _accelerators, _alternatives, _places, _probe_interval)
     found = [*(check(root) for check in checks), _workdir(root, path.parent)]
+    found += problems_of_scaling(root)
     several = problems_of_mounts(root, path)
     return several + [
         Problem(str(path), where, message, line, hint=hint)

@@ -13,6 +13,28 @@ from pydantic import Field, ValidationError
 
 from spec.base import Port, Seconds, Sha256, Usd, Wire
 from spec.names import Market, PoolKind
+from spec.scaling import Scaling
+
+__all__ = [
+    "Budget",
+    "Bundle",
+    "Desired",
+    "Edge",
+    "External",
+    "Hosted",
+    "HostedModel",
+    "OnExhausted",
+    "Pool",
+    "PoolState",
+    "Prices",
+    "Probe",
+    "Routing",
+    "Scaling",
+    "Service",
+    "UnusableDesired",
+    "dump",
+    "parse",
+]
 
 SCHEMA = 1
 
@@ -46,21 +68,6 @@ class Probe(Wire):
     interval_s: Seconds = 10
     failure_threshold: int = Field(3, ge=1)
     replace_after_s: Seconds = 180
-
-
-class Scaling(Wire):
-    """How many replicas a service may have, and what moves the number between min and max."""
-
-    min_replicas: int = Field(1, ge=0)
-    max_replicas: int = Field(1, ge=0)
-    surge: int = Field(1, ge=0)
-    """Replicas above `max_replicas` that an update or a move between pools may hold for a while."""
-    target_qps_per_replica: float | dict[str, float] | None = None
-    upscale_delay_s: Seconds = 300
-    downscale_delay_s: Seconds = 1200
-    num_overprovision: int = Field(0, ge=0)
-    base_ondemand_fallback_replicas: int = Field(0, ge=0)
-    dynamic_ondemand_fallback: bool = False
 
 
 class Routing(Wire):

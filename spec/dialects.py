@@ -7,6 +7,7 @@ the models find it, and say so with the place as written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from spec.errors import Problem
@@ -56,6 +57,7 @@ def modernise(root: Node, *, file: str) -> list[Problem]:
         if new == "service.readiness_probe":
             _shape(root, ("service", "readiness_probe"), _probe_as_map)
     _cooldown(root)
+    _shape(root, ("service", "replica_policy", "behavior"), _in_snake_case)
     _shape(root, ("resources", "ports"), _as_list)
     _shape(root, ("service", "ports"), _single)
     problems += _regions(root, file)
@@ -124,6 +126,19 @@ def _cooldown(root: Node) -> None:
         return
     policy.fields.setdefault("upscale_delay_seconds", cooldown)
     policy.fields.setdefault("downscale_delay_seconds", cooldown)
+
+
+def _in_snake_case(node: Node) -> Node:
+    """The HPA's names, `scaleUp`, in the case of all others; both are understood."""
+    if isinstance(node.value, dict):
+        fields = {
+            re.sub(r"(?<=[a-z])([A-Z])", r"_\1", k).lower(): _in_snake_case(v) for k, v in node.fields.items()
+        }
+        if len(fields) == len(node.fields):
+            return Node(fields, node.line, node.path, node.text)
+    elif isinstance(node.value, list):
+        return Node([_in_snake_case(item) for item in node.items], node.line, node.path, node.text)
+    return node
 
 
 def _regions(root: Node, file: str) -> list[Problem]:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from spec import guess
 from spec.desired import Budget, OnExhausted, Probe, Routing, Scaling
 from spec.later import not_acted_on, sentence
 from spec.mounts import home
 from spec.names import Market
+from spec.scaling import SIGNALS, Pace, RatePolicy, Schedule, Select
 from spec.service import ModelSize, Mount, ResourceOption, ServiceSpec, Tls
 from spec.source import Node
-from spec.written import Alternative, FileMount, ReadinessProbe, Resources, ServiceFile, TradewindSection
+from spec.written import (
+    Alternative,
+    Behavior,
+    Direction,
+    FileMount,
+    ReadinessProbe,
+    Resources,
+    ScheduleEntry,
+    ServiceFile,
+    TradewindSection,
+)
 
 _DOCKER = "docker:"
 
@@ -144,14 +157,19 @@ def _probe(probe: ReadinessProbe, ours: TradewindSection) -> Probe:
 def _scaling(written: ServiceFile) -> Scaling:
     policy = written.service.replica_policy
     fixed = 1 if written.service.replicas is None else written.service.replicas
-    surge = {} if written.tradewind.surge is None else {"surge": written.tradewind.surge}
+    surge: dict[str, Any] = {} if written.tradewind.surge is None else {"surge": written.tradewind.surge}
     if policy is None:
         return Scaling(min_replicas=fixed, max_replicas=fixed, **surge)
     least = 1 if policy.min_replicas is None else policy.min_replicas
+    behavior = policy.behavior or Behavior()
+    up, down = behavior.scale_up or Direction(), behavior.scale_down or Direction()
     more = {
-        "target_qps_per_replica": policy.target_qps_per_replica,
-        "upscale_delay_s": policy.upscale_delay_seconds,
-        "downscale_delay_s": policy.downscale_delay_seconds,
+        **{name: getattr(policy, name) for name in (*SIGNALS, "target_utilization")},
+        "schedules": tuple(map(_schedule, policy.schedules)) if policy.schedules else None,
+        "upscale_delay_s": _first(policy.upscale_delay_seconds, up.stabilization_window_seconds),
+        "downscale_delay_s": _first(policy.downscale_delay_seconds, down.stabilization_window_seconds),
+        "scale_up": _pace(behavior.scale_up),
+        "scale_down": _pace(behavior.scale_down),
         "num_overprovision": policy.num_overprovision,
         "base_ondemand_fallback_replicas": policy.base_ondemand_fallback_replicas,
         "dynamic_ondemand_fallback": policy.dynamic_ondemand_fallback,
@@ -161,6 +179,31 @@ def _scaling(written: ServiceFile) -> Scaling:
         max_replicas=least if policy.max_replicas is None else policy.max_replicas,
         **surge,
         **{name: value for name, value in more.items() if value is not None},
+    )
+
+
+def _first(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one
+
+
+def _schedule(entry: ScheduleEntry) -> Schedule:
+    return Schedule(
+        cron=entry.cron,
+        timezone=entry.timezone,
+        duration_s=entry.duration,
+        min_replicas=entry.min_replicas,
+    )
+
+
+def _pace(given: Direction | None) -> Pace | None:
+    if given is None:
+        return None
+    return Pace(
+        select=given.select_policy or Select.MAX,
+        policies=tuple(
+            RatePolicy(kind=p.type, value=p.value, period_s=p.period_seconds) for p in given.policies or ()
+        ),
+        tolerance=given.tolerance,
     )
 
 
@@ -205,6 +248,11 @@ def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
         found.append((("service", "load_balancing_policy"), "`least_load` is used"))
     if service.replica_policy is not None and service.replicas is not None:
         found.append((("service", "replicas"), "`replica_policy` sets how many there are"))
+    policy = service.replica_policy
+    counted = policy and (policy.target_qps_per_replica or policy.target_inflight_per_replica)
+    if policy is not None and policy.target_utilization is not None and not counted:
+        instead = "it is a share of `target_qps_per_replica` or `target_inflight_per_replica`"
+        found.append((("service", "replica_policy", "target_utilization"), instead))
     if any(a.accelerators and a.accelerators.ordered for a in resources.any_of or ()):
         found.append(
             (("resources", "any_of"), "the order of accelerators inside of it; the cheapest comes first")

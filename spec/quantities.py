@@ -230,14 +230,31 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def qps(value: Any) -> float | dict[str, float]:
-    """Requests per second and replica: one number, or one per accelerator."""
+def per_replica(value: Any) -> float | dict[str, float]:
+    """What a replica takes: one number, or one per accelerator."""
     wrong = Wrong(
         "must be a number above 0, or a map from accelerators to such numbers", "For example `2.5`."
     )
     if isinstance(value, dict) and value:
         return {key: _above_zero(v, wrong) for key, v in value.items() if accelerator(key)}
     return _above_zero(value, wrong)
+
+
+def above_zero(value: Any) -> float:
+    """A number above 0."""
+    return _above_zero(value, Wrong("must be a number above 0"))
+
+
+def share(value: Any) -> float:
+    """A share above 0 and up to 1; `80%` is 0.8."""
+    match = (
+        re.fullmatch(r"\s*([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*%\s*", value) if isinstance(value, str) else None
+    )
+    wrong = Wrong("must be a share above 0 and at most 1", "For example `0.8` or `80%`.")
+    found = _above_zero(float(match[1]) / 100 if match else value, wrong)
+    if found > 1:
+        raise wrong
+    return found
 
 
 def _above_zero(value: Any, wrong: Wrong) -> float:

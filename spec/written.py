@@ -20,10 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from spec import mounts
+from spec import mounts, when
 from spec import quantities as q
 from spec.base import Written
 from spec.desired import OnExhausted
+from spec.scaling import RateKind, Select
 from spec.service import Accelerator, Amount
 
 Engine = Literal["vllm", "sglang", "tgi", "triton", "tabby", "lorax", "sim"]
@@ -120,12 +121,53 @@ class ReadinessProbe(Part):
     endpoint_probe_interval_seconds: Interval | None = None
 
 
+class RateRule(Part):
+    """One entry of `policies` in `behavior`: the HPA's `HPAScalingPolicy`."""
+
+    type: Annotated[RateKind, Field(strict=False)]
+    value: Annotated[int, Field(ge=1, le=10_000)]
+    period_seconds: Annotated[int, Field(ge=1, le=1800)]
+
+
+class Direction(Part):
+    """`behavior.scaleUp` and `behavior.scaleDown`: the HPA's `HPAScalingRules`."""
+
+    stabilization_window_seconds: Delay | None = None
+    select_policy: Annotated[Select, Field(strict=False)] | None = None
+    policies: list[RateRule] | None = None
+    tolerance: Annotated[float, Field(ge=0, le=10)] | None = None
+
+
+class Behavior(Part):
+    """`service.replica_policy.behavior`."""
+
+    scale_up: Direction | None = None
+    scale_down: Direction | None = None
+
+
+class ScheduleEntry(Part):
+    """One entry of `service.replica_policy.schedules`."""
+
+    cron: Annotated[str, BeforeValidator(when.cron)]
+    timezone: Annotated[str, BeforeValidator(when.timezone)] = "UTC"
+    duration: Annotated[float, BeforeValidator(when.duration_s)]
+    min_replicas: Count
+
+
 class ReplicaPolicy(Part):
     """`service.replica_policy`."""
 
     min_replicas: Count | None = None
     max_replicas: Count | None = None
-    target_qps_per_replica: Annotated[Any, BeforeValidator(q.qps)] = None
+    target_qps_per_replica: Annotated[Any, BeforeValidator(q.per_replica)] = None
+    target_inflight_per_replica: Annotated[Any, BeforeValidator(q.per_replica)] = None
+    target_queue_per_replica: Annotated[float, BeforeValidator(q.above_zero)] | None = None
+    target_kv_cache_utilization: Annotated[float, BeforeValidator(q.share)] | None = None
+    target_gpu_utilization: Annotated[float, BeforeValidator(q.share)] | None = None
+    target_ttft_ms: Annotated[float, BeforeValidator(q.above_zero)] | None = None
+    target_utilization: Annotated[float, BeforeValidator(q.share)] | None = None
+    schedules: list[ScheduleEntry] | None = None
+    behavior: Behavior | None = None
     upscale_delay_seconds: Delay | None = None
     downscale_delay_seconds: Delay | None = None
     num_overprovision: Count | None = None

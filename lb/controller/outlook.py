@@ -98,8 +98,7 @@ def outlooks(
 def _sleeps(service: Service) -> bool:
     """Whether it goes to zero, and comes back for a request."""
     scaling = service.scaling
-    moves = scaling.target_qps_per_replica is not None and scaling.max_replicas > 0
-    return moves and scaling.min_replicas == 0
+    return scaling.follows_load and scaling.max_replicas > 0 and scaling.min_replicas == 0
 
 
 def _coming(at: Situation, service: Service, starts: Starts) -> list[float]:

@@ -121,19 +121,35 @@ class ServiceMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """For how long a number of replicas has been asked for, or has been enough; seconds."""
+
+    number: int
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ScalingMemory:
     """How many replicas a service needs, without spares, and what its load has been asking for meanwhile.
 
     Attributes:
         target: the number of now.
-        since: since when another one is asked for without interruption, epoch seconds; None = none is.
-        asked: what was asked for throughout: the smallest of the period while it is more, the largest while it is fewer.
+        asked: the number that the load asks for; None = nobody tells.
+        since: since when it has asked for just that, epoch seconds.
+        more: for how long, until `since`, at least so many were asked for; rising numbers above `target`.
+        fewer: for how long, until `since`, at most so many were asked for; falling numbers below `target`.
+        changes: when the number changed and by how much, as far back as a rate policy looks.
+        backlog: requests beyond what the replicas take, whenever that changed, as far back as a spike shows.
 
     """
 
     target: int
-    since: float | None = None
     asked: int | None = None
+    since: float | None = None
+    more: tuple[Asked, ...] = ()
+    fewer: tuple[Asked, ...] = ()
+    changes: tuple[tuple[float, int], ...] = ()
+    backlog: tuple[tuple[float, float], ...] = ()
 
 
 ENVIRONMENT = ""
@@ -252,7 +268,10 @@ class Memory:
             i: replace(s, failed_at=later(s.failed_at), not_before=s.not_before + break_s)
             for i, s in self.services.items()
         }
-        scaling = {i: replace(s, since=later(s.since)) for i, s in self.scaling.items()}
+        scaling = {
+            i: replace(s, since=later(s.since), backlog=tuple((at + break_s, n) for at, n in s.backlog))
+            for i, s in self.scaling.items()
+        }
         spend = self.spend
         if spend is not None and break_s < 0:  # the clock was set back
             spend = replace(spend, counted_until=spend.counted_until + break_s)

@@ -101,6 +101,9 @@ class Load:
         qps: requests that arrived per second, over the last minute, to three significant digits.
         active: requests that are being answered.
         held: requests that wait at the edges for the service to come back from zero.
+        in_flight: requests that were being answered or held on average, over the last minute, to three digits.
+        served: requests that were answered per second, over the last minute, to three digits.
+        ttft_ms: time to first byte that 95 % of the last minute's answers kept, to two digits; None = too few answers.
 
     """
 
@@ -108,6 +111,28 @@ class Load:
     qps: float = 0.0
     active: int = 0
     held: int = 0
+    in_flight: float = 0.0
+    served: float = 0.0
+    ttft_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLoad:
+    """How busy a replica says it is, of the services that scale by it; None = it does not tell.
+
+    Attributes:
+        running: requests in the engine's batch.
+        waiting: requests in its queue.
+        kv_cache: share of its KV cache in use, 0 to 1, to two digits.
+        gpu: share of the time in which its GPUs work, 0 to 1, to two digits.
+
+    """
+
+    replica_id: str
+    running: int | None = None
+    waiting: int | None = None
+    kv_cache: float | None = None
+    gpu: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +155,7 @@ class Observed:
         busy: pools whose clouds still carry out commands for them; they get no new ones.
         refills: clouds whose groups replace lost machines by themselves.
         load: by service; a service that no edge has told of is not in here.
+        engines: what replicas tell of themselves, of services that scale by it.
         wishes: what operators asked for, oldest first.
         lost_since: since when money was spent that nobody remembers, epoch seconds; None = the memory was not lost.
 
@@ -143,5 +169,6 @@ class Observed:
     busy: tuple[str, ...] = ()
     refills: tuple[str, ...] = ()
     load: tuple[Load, ...] = ()
+    engines: tuple[EngineLoad, ...] = ()
     wishes: tuple[Wish, ...] = ()
     lost_since: float | None = None

@@ -8,13 +8,16 @@ from spec.desired import Pool, PoolState, Service
 from spec.names import Market
 from spec.status import ReplicaState as S
 
+SETTLED_S = 60.0
+"""What callers met is known of the last minute: a replica counts for it when it has served through all of that."""
 _KEPT_FIRST = {S.READY: 0, S.UNREADY: 1, S.STARTING: 2, S.PENDING: 3}
 
 
 def target_replicas(tick: Tick, service: Service) -> int:
     """The number that should be ready now, spares included; remembers what it follows from, and says why it moves."""
-    load, memory = tick.load.get(service.name), tick.scaling_memory.get(service.name)
-    needed, after, reason = scaling.target(service, load, _supply(tick, service), memory, tick.now)
+    view = scaling.View(tick.load.get(service.name), tick.engines, _supply(tick, service))
+    memory = tick.scaling_memory.get(service.name)
+    needed, after, reason = scaling.target(service, view, memory, tick.now)
     if after is not None:
         tick.scaling_memory[service.name] = after
     if reason:
@@ -28,7 +31,7 @@ def most_replicas(service: Service) -> int:
 
 
 def _supply(tick: Tick, service: Service) -> scaling.Supply:
-    if service.scaling.target_qps_per_replica is None:
+    if not service.scaling.follows_load:
         return scaling.Supply()
     pools = [p for p in tick.pools_of(service) if p.state is PoolState.ACTIVE]
     alive = sorted(
@@ -36,10 +39,14 @@ def _supply(tick: Tick, service: Service) -> scaling.Supply:
         for rid, r in tick.replicas_of(service)
         if holds_place(r)
     )
+    ready = {rid: r for rid, r in tick.replicas_of(service) if r.state is S.READY}
     return scaling.Supply(
         alive=tuple(tick.pools[pool_id] for *_, pool_id in alive),
         next=_next_pool(tick, pools),
         whole=all(p.id in tick.seen for p in tick.pools_of(service)),
+        ready=tuple(sorted(ready)),
+        serving=tuple(tick.pools[ready[rid].pool_id] for rid in sorted(ready)),
+        settled=sum(tick.now >= r.since + SETTLED_S for r in ready.values()),
     )
 
 

@@ -12,7 +12,7 @@ from lb.clouds.protocol import InstancePhase, PoolObservation
 from lb.decide import rollout, settings
 from lb.decide.commands import Command, Decision
 from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
-from lb.decide.observed import AgentState, Assignment, Health, Load, Observed
+from lb.decide.observed import AgentState, Assignment, EngineLoad, Health, Load, Observed
 from spec.desired import Desired, Pool, Service
 from spec.status import ReplicaState as S
 
@@ -37,6 +37,7 @@ class Tick:
         }
         self.health: dict[str, Health] = {h.replica_id: h for h in observed.health}
         self.load: dict[str, Load] = {x.service: x for x in observed.load}
+        self.engines: dict[str, EngineLoad] = {e.replica_id: e for e in observed.engines}
         self.outcomes = observed.outcomes
         self.frozen = observed.frozen
         self._assignments = {a.pool_id: a for a in observed.assignments}

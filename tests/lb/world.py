@@ -18,7 +18,7 @@ from lb.decide import (
     Terminate,
     decide,
 )
-from lb.decide.observed import Action, AgentState, Assignment, Load, ProbeState, Wish
+from lb.decide.observed import Action, AgentState, Assignment, EngineLoad, Load, ProbeState, Wish
 from spec.desired import (
     Budget,
     Bundle,
@@ -56,7 +56,9 @@ def a_service(
     month=None,
     on_exhausted=OnExhausted.HOLD,
     num_nodes=1,
+    scaling=None,
 ):
+    """`scaling`: further fields of it."""
     return Service(
         name=name,
         num_nodes=num_nodes,
@@ -70,7 +72,7 @@ def a_service(
             num_overprovision=spares,
             base_ondemand_fallback_replicas=base_on_demand,
             dynamic_ondemand_fallback=dynamic,
-        ),
+        ).model_copy(update=scaling or {}),
         routing=Routing(drain_limit_s=20),
         budget=Budget(worst_usd_hour=worst, usd_month=month, on_exhausted=on_exhausted),
     )
@@ -153,6 +155,8 @@ class World:
     last: Decision | None = None
     mute: bool = False
     load: dict[str, Load] = field(default_factory=dict)
+    busy: EngineLoad | None = None
+    """What every engine tells of itself."""
     broken: set[str] = field(default_factory=set)
     """Bundles whose engines end at once."""
     crashes: dict[str, float] = field(default_factory=dict)
@@ -199,13 +203,16 @@ class World:
             outcomes=tuple(self.outcomes),
             refills=("local",) if self.refills else (),
             load=tuple(self.load.values()),
+            engines=tuple(replace(self.busy, replica_id=self.rid(i)) for i in self.machines)
+            if self.busy
+            else (),
             wishes=self.wishes,
             lost_since=self.lost_since,
         )
 
-    def asks(self, qps: float, *, held: int = 0, active: int = 0, service: str = "chat") -> None:
+    def asks(self, qps: float, *, held: int = 0, active: int = 0, service: str = "chat", **more) -> None:
         """From now on callers ask for so much, as the edges tell it."""
-        self.load[service] = Load(service, qps, active, held)
+        self.load[service] = Load(service, qps, active, held, **more)
 
     def health(self, instance_id: str) -> Health:
         machine = self.machines[instance_id]

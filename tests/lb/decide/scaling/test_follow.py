@@ -4,13 +4,14 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lb.decide import Memory, decide
 from lb.decide.memory import ScalingMemory
 from lb.decide.observed import Load
-from lb.decide.scaling import Supply, by_qps, target, with_spares
+from lb.decide.scaling import Supply, View, target, with_spares
+from lb.decide.scaling.signals import by_qps
 from tests.lb.world import START, World, a_desired, a_pool, a_service
 
 
@@ -28,7 +29,7 @@ def play(service, story, *, memory=None, now=START, every=1.0):
         load = None if qps is None else Load(service.name, qps)
         for _ in range(int(seconds / every)):
             now += every
-            number, memory, _ = target(service, load, Supply(), memory, now)
+            number, memory, _ = target(service, View(load), memory, now)
             found.append(number)
     return found, memory
 
@@ -59,9 +60,17 @@ def test_more_load_brings_more_replicas_after_the_delay_and_says_why():
     assert world.ready() == 5
 
 
-def test_one_dip_of_the_load_starts_the_delay_anew():
+def test_a_dip_of_the_load_costs_its_length_twice_and_never_what_was_there_before():
     service = a_service(replicas=1, most=10, qps=1.0)
-    found, _ = play(service, [(10, 0.5), (299, 3), (1, 0.5), (299, 3)])
+    found, _ = play(service, [(10, 0.5), (290, 3), (5, 0.5), (14, 3)])
+    assert set(found) == {1}
+    found, _ = play(service, [(10, 0.5), (290, 3), (5, 0.5), (16, 3)])
+    assert found[-1] == 3
+
+
+def test_a_load_that_asks_for_more_less_than_half_of_the_time_moves_nothing():
+    service = a_service(replicas=1, most=10, qps=1.0)
+    found, _ = play(service, [(10, 0.5), *[(20, 3), (21, 0.5)] * 100])
     assert set(found) == {1}
 
 
@@ -95,8 +104,8 @@ def test_limits_hold_whatever_is_asked():
 
 def test_changed_limits_apply_at_once():
     service = a_service(replicas=5, most=8, qps=1.0)
-    number, memory, reason = target(service, Load("chat", 1), Supply(), ScalingMemory(2), START)
-    assert (number, memory) == (5, ScalingMemory(5))
+    number, memory, reason = target(service, View(Load("chat", 1)), ScalingMemory(2), START)
+    assert (number, memory.target) == (5, 5)
     assert reason == "chat: 2 -> 5 replicas: its limits are 5 and 8"
 
 
@@ -118,13 +127,21 @@ def test_while_no_edge_tells_of_the_load_the_number_is_held_and_said_so():
     world.load.clear()
     decisions = world.run(3000, step=10)
     assert world.ready() == 4
-    assert "chat: no edge has told of its load, so its number stays 4 replicas" in decisions[-1].reasons
+    assert "chat: nobody tells of its load, so its number stays 4 replicas" in decisions[-1].reasons
 
 
 def test_silence_counts_neither_as_more_nor_as_less():
     service = a_service(replicas=1, most=10, qps=1.0)
-    found, _ = play(service, [(10, 0.5), (250, 3), (1, None), (250, 3)])
+    found, _ = play(service, [(10, 0.5), (250, 3), (100, None), (50, 3)])
     assert set(found) == {1}
+    found, _ = play(service, [(10, 0.5), (250, 3), (100, None), (53, 3)])
+    assert found[-1] == 3
+
+
+def test_nothing_is_shed_for_a_time_that_nobody_tells_of():
+    service = a_service(replicas=1, most=10, qps=1.0)
+    found, _ = play(service, [(1190, 1), (1, None), (1190, 1)], memory=ScalingMemory(4))
+    assert set(found) == {4}
 
 
 # ---------------------------------------------------------------- zero
@@ -175,17 +192,19 @@ def test_each_accelerator_counts_for_what_it_takes_whatever_its_case():
     service = a_service(most=10, qps={"l4": 1.0, "A100": 4.0})
     big, small = a_pool(accelerator="A100"), a_pool(accelerator="L4")
     supply = Supply(alive=(big, small), next=small)
-    assert by_qps(service, Load("chat", 3.9), supply).wanted == 1
-    assert by_qps(service, Load("chat", 5.0), supply).wanted == 2
-    assert by_qps(service, Load("chat", 7.5), supply).wanted == 5
-    assert by_qps(service, Load("chat", 7.5), replace(supply, next=big)).wanted == 3
+    assert by_qps(service, View(Load("chat", 3.9), supply=supply)).wanted == 1
+    assert by_qps(service, View(Load("chat", 5.0), supply=supply)).wanted == 2
+    assert by_qps(service, View(Load("chat", 7.5), supply=supply)).wanted == 5
+    assert by_qps(service, View(Load("chat", 7.5), supply=replace(supply, next=big))).wanted == 3
 
 
 def test_a_number_of_accelerators_is_more_exact_than_their_name_and_an_unknown_one_counts_for_the_least():
     service = a_service(most=10, qps={"L4:1": 1.0, "L4": 3.0, "A100": 5.0})
     one, other = a_pool(accelerator="L4"), a_pool(accelerator="H100")
     eight = one.model_copy(update={"accelerator_count": 8})
-    wanted = [by_qps(service, Load("chat", 6), Supply(next=p)).wanted for p in (one, eight, other)]
+    wanted = [
+        by_qps(service, View(Load("chat", 6), supply=Supply(next=p))).wanted for p in (one, eight, other)
+    ]
     assert wanted == [6, 2, 6]
 
 
@@ -238,41 +257,66 @@ def test_the_same_look_twice_changes_nothing():
     assert (again.memory.scaling, again.targets) == (once.memory.scaling, once.targets)
 
 
+def reference(asked, target, up_s, down_s):
+    """The same rules, told second by second: a counter per number up, and the most of the whole delay down."""
+    counters, numbers = [0] * 16, []
+    for second, wanted in enumerate(asked):
+        if target == 0 < (wanted or 0):
+            target = wanted
+        was = asked[second - 1] if numbers else None
+        if was is not None:
+            counters = [min(up_s, c + 1) if was >= n else max(0, c - 1) for n, c in enumerate(counters)]
+        if wanted is not None:
+            due = [n for n in range(target + 1, wanted + 1) if counters[n] >= up_s]
+            recent = asked[max(0, second - down_s) : second + 1]
+            if due:
+                target = max(due)
+            elif second >= down_s and None not in recent and max(recent) < target:
+                target = max(recent)
+        counters = [0 if n <= target else c for n, c in enumerate(counters)]
+        numbers.append(target)
+    return numbers
+
+
+@settings(max_examples=60)
 @given(
-    st.lists(st.tuples(st.integers(1, 80), st.one_of(st.none(), st.floats(0, 12))), max_size=20),
+    st.lists(st.tuples(st.integers(1, 80), st.one_of(st.none(), st.floats(0, 12))), max_size=10),
     st.integers(0, 3),
     st.integers(0, 6),
 )
-def test_whatever_the_load_does_the_number_stays_within_what_was_asked_for_and_limits(story, least, extra):
-    service = a_service(replicas=least, most=least + extra, qps=1.0)
-    service = service.model_copy(
-        update={
-            "scaling": service.scaling.model_copy(update={"upscale_delay_s": 60, "downscale_delay_s": 90})
-        }
-    )
-    asked, memory, now, last = [], None, START, None
+def test_the_number_is_that_of_a_plain_count_of_seconds_and_within_limits(story, least, extra):
+    delays = {"upscale_delay_s": 60, "downscale_delay_s": 90}
+    service = a_service(replicas=least, most=least + extra, qps=1.0, scaling=delays)
+    asked, memory, now, found = [], None, START, []
     for seconds, qps in story:
         for _ in range(seconds):
             now += 1
             load = None if qps is None else Load("chat", qps)
-            number, memory, _ = target(service, load, Supply(), memory, now)
-            asked.append(
-                None
-                if load is None
-                else min(max(by_qps(service, load, Supply()).wanted, least), least + extra)
-            )
+            number, memory, _ = target(service, View(load), memory, now)
+            wanted = None if load is None else by_qps(service, View(load)).wanted
+            wanted = wanted if not qps else max(wanted, 1)
+            asked.append(None if wanted is None else min(max(wanted, least), least + extra))
             assert least <= number <= least + extra
-            if last is not None and number > last > 0:
-                assert number == min(asked[-61:])
-            elif last is not None and number < last:
-                assert number == max(asked[-91:])
-            last = number
+            found.append(number)
+    assert found == reference(asked, least, 60, 90)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(1, 400), st.floats(0, 12)), min_size=1, max_size=8), st.data())
+def test_more_load_never_means_fewer_replicas(story, data):
+    service = a_service(replicas=1, most=12, qps=1.0)
+    heavier = [(seconds, qps + data.draw(st.floats(0, 4))) for seconds, qps in story]
+    light, _ = play(service, story, every=10.0)
+    heavy, _ = play(service, heavier, every=10.0)
+    assert all(h >= n for h, n in zip(heavy, light, strict=True))
 
 
 @given(st.floats(0, 20), st.integers(0, 3))
-def test_a_constant_load_moves_the_number_once_at_most(qps, least):
+def test_a_constant_load_moves_the_number_once_at_most_and_is_then_not_written_down(qps, least):
     service = a_service(replicas=least, most=12, qps=1.0)
-    found, _ = play(service, [(20_000, qps)], memory=ScalingMemory(5), every=10.0)
+    found, memory = play(service, [(5_000, qps)], memory=ScalingMemory(5), every=20.0)
     moves = sum(a != b for a, b in itertools.pairwise(found))
     assert moves <= 1
-    assert found[-1] == min(max(by_qps(service, Load("chat", qps), Supply()).wanted, least), 12)
+    wanted = max(by_qps(service, View(Load("chat", qps))).wanted, int(qps > 0), least)
+    assert found[-1] == min(wanted, 12)
+    assert target(service, View(Load("chat", qps)), memory, START + 30_000)[1] == memory

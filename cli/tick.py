@@ -64,6 +64,11 @@ class Told:
         for load in self._entry.observed.load:
             if load.service == service:
                 yield f"{load.qps:g} requests/s, {load.active} being answered, {load.held} held"
+                slow = (
+                    f"; 95 % of answers begin within {load.ttft_ms:g} ms" if load.ttft_ms is not None else ""
+                )
+                yield f"in the last minute {load.in_flight:g} in flight, {load.served:g} answered per second{slow}"
+        yield from self._engines(service)
         for observation in self._entry.observed.pools:
             if self._pools.get(observation.pool_id) != service:
                 continue
@@ -87,6 +92,19 @@ class Told:
         for wish in self._entry.observed.wishes:
             if wish.service == service:
                 yield f"an operator asked to {wish.action.value} the rollout"
+
+    def _engines(self, service: str) -> Iterator[str]:
+        """What the replicas told of themselves, all together."""
+        ours = {rid for rid, r in self._entry.memory.replicas.items() if r.service == service}
+        told = [e for e in self._entry.observed.engines if e.replica_id in ours]
+        waiting = [e.waiting for e in told if e.waiting is not None]
+        if waiting:
+            running = sum(e.running or 0 for e in told)
+            yield f"in {len(waiting)} engines {running} requests run, {sum(waiting)} wait"
+        for what, shares in (("KV caches", [e.kv_cache for e in told]), ("GPUs", [e.gpu for e in told])):
+            known = [share for share in shares if share is not None]
+            if known:
+                yield f"{what} {sum(known) / len(known):.0%} used"
 
     def remembered(self, service: str) -> Iterator[str]:
         """What of the memory mattered when it was decided."""

@@ -15,11 +15,21 @@ from lb.agent.config import ConfigError
 _CLIENT_TIMEOUT_S = 5.0
 
 
-def serve(*, address: str, port: int, status: Callable[[], dict[str, Any]]) -> ThreadingHTTPServer:
-    """Starts answering with `status()`; raises ConfigError when the port can't be had."""
+def serve(
+    *,
+    address: str,
+    port: int,
+    status: Callable[[], dict[str, Any]],
+    gpus: Callable[[], float | None] = lambda: None,
+) -> ThreadingHTTPServer:
+    """Starts answering with `status()`, and how busy the GPUs are to those who ask with `?gpu=1`.
+
+    Raises ConfigError when the port can't be had.
+    """
 
     class Handler(_Handler):
         answer = staticmethod(status)
+        busy = staticmethod(gpus)
 
     try:
         server = _Server((address, port), Handler)
@@ -45,10 +55,14 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = _CLIENT_TIMEOUT_S
     answer: Callable[[], dict[str, Any]]
+    busy: Callable[[], float | None]
 
     def do_GET(self) -> None:
-        found = self.path.partition("?")[0] == "/v1/node"
+        path, _, query = self.path.partition("?")
+        found = path == "/v1/node"
         content = self.answer() if found else {"error": f"there is nothing at {self.path}"}
+        if found and query == "gpu=1":
+            content = content | {"gpu_utilization": self.busy()}
         body = json.dumps(content).encode()
         self.send_response(HTTPStatus.OK if found else HTTPStatus.NOT_FOUND)
         self.send_header("Content-Type", "application/json")

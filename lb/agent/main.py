@@ -24,6 +24,7 @@ from lb.agent.containers.refuse import refuse_image
 from lb.agent.containers.steps import Containers
 from lb.agent.fetch import open_bucket
 from lb.agent.files import PrivateFolder
+from lb.agent.gpu import Gpus
 from lb.agent.leaving import SETTLED_S, Approval, Quiet
 from lb.agent.mounts.steps import Mounts
 from lb.agent.notice import NoticeFile, NoticeSource, NoticeWatch
@@ -188,7 +189,7 @@ def _serve(node: NodeConfig, board: StatusBoard, *, active: Callable[[], int | N
         told = board.as_json(instance_id=node.instance_id, pool_id=node.pool_id)
         return told | {"active_requests": active()}
 
-    api.serve(address=node.agent_address, port=node.agent_port, status=status)
+    api.serve(address=node.agent_address, port=node.agent_port, status=status, gpus=Gpus().share)
     node.work_dir.mkdir(parents=True, exist_ok=True)
 
 

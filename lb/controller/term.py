@@ -212,6 +212,7 @@ class Term:
             busy=busy,
             refills=self._clouds.refills(),
             load=() if reading.desired is None else self._load(reading.desired),
+            engines=self._watcher.engines(),
             lost_since=self._lost_since if self._decision.memory.spend is None else None,
             wishes=await self._wishes.read(),
         )

@@ -35,6 +35,8 @@ def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
             engine=services[r.service].bundle.engine,
             draining=r.state is ReplicaState.DRAINING,
             peer=peers.get(r.pool_id),
+            loaded=services[r.service].scaling.asks_engines,
+            gpus=services[r.service].scaling.asks_gpus,
         )
         for rid, r in memory.replicas.items()
         if r.service in services
@@ -67,6 +69,8 @@ def _others_of_gangs(desired: Desired, memory: Memory, heads: Mapping[str, Targe
                 port=node.port,
                 agent_port=node.agent_port,
                 probed=False,
+                loaded=False,
+                gpus=False,
             )
     return found
 

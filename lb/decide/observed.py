@@ -102,7 +102,7 @@ class Load:
         active: requests that are being answered.
         held: requests that wait at the edges for the service to come back from zero.
         in_flight: requests that were being answered or held on average, over the last minute, to three digits.
-        served: requests that were answered per second, over the last minute, to three digits.
+        served: requests that were answered well per second, over the last minute, to three digits.
         ttft_ms: time to first byte that 95 % of the last minute's answers kept, to two digits; None = too few answers.
 
     """

@@ -16,9 +16,11 @@ import httpx
 
 from lb.observe.http import named, origin, refused
 
-_REQUEST = b"GET /v1/node HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n"
+_REQUEST = b"GET /v1/node%b HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n"
 _BEHIND_TLS = "/.tradewind/node"
 """Where a machine's own Envoy passes requests on to the agent; everything else goes to the engine."""
+_WITH_GPUS = "?gpu=1"
+"""How busy its GPUs are costs the machine something, so it is asked only where it is needed."""
 _MOST_BYTES = 64 * 1024
 
 
@@ -30,11 +32,11 @@ class NodeRefused(Exception):
     """Nothing listens there, which is certain."""
 
 
-async def ask_node(address: str, port: int, *, timeout_s: float) -> dict[str, object]:
-    """The agent's answer; raises NodeSilent or NodeRefused."""
+async def ask_node(address: str, port: int, *, timeout_s: float, gpus: bool = False) -> dict[str, object]:
+    """The agent's answer, with how busy its GPUs are where that is wanted; raises NodeSilent or NodeRefused."""
     try:
         async with asyncio.timeout(timeout_s):
-            raw = await _exchange(address, port)
+            raw = await _exchange(address, port, _REQUEST % (_WITH_GPUS.encode() if gpus else b""))
     except ConnectionRefusedError as e:
         raise NodeRefused(str(e)) from e
     except (OSError, asyncio.IncompleteReadError) as e:  # TimeoutError is an OSError
@@ -44,13 +46,15 @@ async def ask_node(address: str, port: int, *, timeout_s: float) -> dict[str, ob
 
 
 async def ask_node_over_tls(
-    client: httpx.AsyncClient, address: str, port: int, *, peer: str, timeout_s: float
+    client: httpx.AsyncClient, address: str, port: int, *, peer: str, timeout_s: float, gpus: bool = False
 ) -> dict[str, object]:
     """The same of a machine that has to show a certificate of the name `peer`; raises NodeSilent or NodeRefused."""
     try:
         async with asyncio.timeout(timeout_s):
             response = await client.get(
-                f"{origin(address, port, peer)}{_BEHIND_TLS}", timeout=None, extensions=named(peer)
+                f"{origin(address, port, peer)}{_BEHIND_TLS}{_WITH_GPUS if gpus else ''}",
+                timeout=None,
+                extensions=named(peer),
             )
     except httpx.TransportError as e:
         if refused(e):
@@ -82,10 +86,16 @@ def moment(value: object) -> float | None:
     return found if math.isfinite(found) else None
 
 
-async def _exchange(address: str, port: int) -> bytes:
+def gpu_share(value: object) -> float | None:
+    """The share in an answer, 0 to 1; None where it is none."""
+    share = moment(value)
+    return None if share is None or not 0 <= share <= 1 else round(share, 2)
+
+
+async def _exchange(address: str, port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(address, port, limit=_MOST_BYTES)
     try:
-        writer.write(_REQUEST)
+        writer.write(request)
         raw = bytearray()
         while len(raw) < _MOST_BYTES and (chunk := await reader.read(_MOST_BYTES)):
             raw += chunk

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from lb.decide.observed import AgentState, Health, ProbeState
+from lb.decide.observed import AgentState, EngineLoad, Health, ProbeState
 from lb.observe.answers import MOST_BYTES, trouble_with
 from lb.observe.http import named, origin, refused
-from lb.observe.load import in_flight, metric_names
-from lb.observe.node import NodeRefused, NodeSilent, ask_node, ask_node_over_tls, moment
+from lb.observe.load import ask_engine, in_works
+from lb.observe.node import NodeRefused, NodeSilent, ask_node, ask_node_over_tls, gpu_share, moment
 from spec.desired import Probe
 
 AGENT_EVERY_S = 0.5
@@ -37,7 +37,8 @@ class Target:
     """Where and how to ask one machine. Without an `agent_port` only the engine is asked; unless `probed`, only the agent.
 
     Of a gang only the head is probed: the engines of the others may serve nothing. `peer`: the name in the certificate
-    that the machine has to show; None = it is asked without TLS.
+    that the machine has to show; None = it is asked without TLS. `loaded`, `gpus`: its service scales by what its engine, or
+    its GPUs, do.
     """
 
     instance_id: str
@@ -49,6 +50,8 @@ class Target:
     draining: bool = False
     probed: bool = True
     peer: str | None = None
+    loaded: bool = False
+    gpus: bool = False
 
 
 class Watcher:
@@ -79,6 +82,11 @@ class Watcher:
         """What is known of every target, in the order of their ids."""
         return tuple(self._watches[i].health for i in sorted(self._watches))
 
+    def engines(self) -> tuple[EngineLoad, ...]:
+        """What those whose service scales by it tell of themselves, in the order of their ids."""
+        found = ((i, self._watches[i]) for i in sorted(self._watches))
+        return tuple(replace(w.load, replica_id=i) for i, w in found if w.target.loaded or w.target.gpus)
+
     def health_of(self, replica_id: str) -> Health | None:
         """What is known of that replica; None when it is not watched."""
         watch = self._watches.get(replica_id)
@@ -107,6 +115,7 @@ class _Watch:
         self.target = target
         self.every_s = AGENT_EVERY_S
         self.health = Health(replica_id, AgentState.NONE if target.agent_port is None else AgentState.UNKNOWN)
+        self.load = EngineLoad(replica_id)
         self._client = client
         self._slots = slots
         self._on_change = on_change
@@ -160,9 +169,16 @@ class _Watch:
         target = self.target
         assert target.agent_port is not None
         if target.peer is None:
-            return await ask_node(target.address, target.agent_port, timeout_s=AGENT_TIMEOUT_S)
+            return await ask_node(
+                target.address, target.agent_port, timeout_s=AGENT_TIMEOUT_S, gpus=target.gpus
+            )
         return await ask_node_over_tls(
-            self._client, target.address, target.agent_port, peer=target.peer, timeout_s=AGENT_TIMEOUT_S
+            self._client,
+            target.address,
+            target.agent_port,
+            peer=target.peer,
+            timeout_s=AGENT_TIMEOUT_S,
+            gpus=target.gpus,
         )
 
     def _take(self, node: Mapping[str, object]) -> None:
@@ -174,6 +190,7 @@ class _Watch:
             self._agent_is(AgentState.REFUSED)  # the address belongs to another machine now
             return
         self._misses = 0
+        self.load = replace(self.load, gpu=gpu_share(node.get("gpu_utilization")))
         message = str(node.get("message") or "")
         new = replace(
             self.health,
@@ -209,7 +226,8 @@ class _Watch:
             before = self.health
             async with self._slots:
                 state, detail = await self._probe()
-            load = await self._load() if self.target.draining and state is ProbeState.OK else None
+            asks = self.target.draining or self.target.loaded
+            load = await self._load() if asks and state is ProbeState.OK else None
             if (before.phase, before.bundle) == (self.health.phase, self.health.bundle):
                 self._probed(state, detail, load)
             pause = self.target.probe.interval_s if state is ProbeState.OK else FAST_S
@@ -254,23 +272,18 @@ class _Watch:
         except (httpx.InvalidURL, httpx.DecodingError, ValueError) as e:
             return ProbeState.FAILING, f"{probe.method} {probe.path}: {e}"
 
-    async def _load(self) -> int | None:
-        names = metric_names(self.target.engine)
-        peer = self.target.peer
-        if names is None or (peer is not None and names.port is not None):
-            return None  # such a machine has one open port, which leads to the engine's first one
-        url = origin(self.target.address, names.port or self.target.port, peer) + names.path
-        try:
-            response = await self._client.get(url, timeout=AGENT_TIMEOUT_S, extensions=named(peer))
-            return in_flight(response.text, names) if response.is_success else None
-        except (httpx.HTTPError, ValueError):
-            return None
+    async def _load(self) -> EngineLoad | None:
+        t = self.target
+        return await ask_engine(self._client, t.address, t.port, engine=t.engine, peer=t.peer)
 
-    def _probed(self, state: ProbeState, detail: str, load: int | None) -> None:
+    def _probed(self, state: ProbeState, detail: str, load: EngineLoad | None) -> None:
+        told = load or EngineLoad("")
+        self.load = replace(self.load, running=told.running, waiting=told.waiting, kv_cache=told.kv_cache)
+        in_flight = in_works(load) if self.target.draining else None
         failures = 0
         if state is ProbeState.FAILING:
             failures = min(self.health.failures + 1, self.target.probe.failure_threshold)
-        self._set(replace(self.health, probe=state, failures=failures, detail=detail, in_flight=load))
+        self._set(replace(self.health, probe=state, failures=failures, detail=detail, in_flight=in_flight))
 
     def _set(self, health: Health) -> None:
         if health != self.health:

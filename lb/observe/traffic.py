@@ -22,6 +22,8 @@ SILENT_S = 15.0
 """An edge that has not reported for this long has no part in what is now."""
 HELD_UP_S = 5.0
 """A report that counts so much longer than it took to come after the last one had lain somewhere, with others before it."""
+ENOUGH_ANSWERS = 20
+"""Of fewer in a minute nobody can tell what 95 % of them kept."""
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "none")
 _DIGITS = 3
 
@@ -81,7 +83,15 @@ class Traffic:
     def load(self, services: Iterable[str]) -> tuple[Load, ...]:
         """The load of those services that an edge has told of lately."""
         return tuple(
-            Load(name, self._rate(name, "arrived"), self._now(name, "active"), self.held(name))
+            Load(
+                name,
+                self._rate(name, "arrived"),
+                self._now(name, "active"),
+                self.held(name),
+                in_flight=self._rate(name, "in_works_ms", per=1000.0),
+                served=self._rate(name, "finished 2xx"),
+                ttft_ms=self._slow_first_byte(name),
+            )
             for name in services
             if self._heard(name)
         )
@@ -99,11 +109,7 @@ class Traffic:
         heard = self._heard(service)
         if not heard:
             return None
-        now = self._clock()
-        growth: Counter[str] = Counter()
-        for edge in heard:
-            growth.update(edge.windows[service].growth(now))  # type: ignore[arg-type]  parts at the window's edge
-        buckets = [growth[f"ttft {n}"] for n in range(len(TTFT_BOUNDS_MS) + 1)]
+        buckets = self._first_bytes(service)
         return TrafficStatus(
             qps=self._rate(service, "arrived"),
             active=self._now(service, "active"),
@@ -124,6 +130,8 @@ class Traffic:
             last = edge.last.get(traffic.name)
             growth = grown(_counts(last) if last else {}, _counts(traffic))
             self.totals.setdefault(traffic.name, Counter()).update(growth)
+            if lately and last is not None:
+                growth["in_works_ms"] = round(500 * (at - since) * (_in_works(last) + _in_works(traffic)))
             window = edge.windows.setdefault(traffic.name, Window(RATE_S, since if lately else at))
             window.add(growth if lately else {}, since=since, at=at)
         edge.last = {s.name: s for s in report.services}
@@ -138,10 +146,22 @@ class Traffic:
         now = self._clock()
         return [e for e in self._edges.values() if service in e.last and now <= e.at + SILENT_S]
 
-    def _rate(self, service: str, what: str) -> float:
+    def _first_bytes(self, service: str) -> list[float]:
+        """The last minute's answers by time to first byte, per bucket."""
+        now = self._clock()
+        found = [e.windows[service].growth(now) for e in self._heard(service)]
+        return [sum(g.get(f"ttft {n}", 0.0) for g in found) for n in range(len(TTFT_BOUNDS_MS) + 1)]
+
+    def _slow_first_byte(self, service: str) -> float | None:
+        """The time that 95 % of the last minute's answers kept; None when there are too few to say so."""
+        buckets = self._first_bytes(service)
+        slow = percentile(0.95, buckets, TTFT_BOUNDS_MS) if sum(buckets) >= ENOUGH_ANSWERS else None
+        return None if slow is None else float(f"{slow:.{_DIGITS - 1}g}")
+
+    def _rate(self, service: str, what: str, *, per: float = 1.0) -> float:
         now = self._clock()
         windows = [e.windows[service] for e in self._heard(service)]
-        total = sum(w.growth(now).get(what, 0.0) / w.seconds(now) for w in windows)
+        total = sum(w.growth(now).get(what, 0.0) / w.seconds(now) for w in windows) / per
         return float(f"{total:.{_DIGITS}g}")
 
     def _now(self, service: str, what: str) -> int:
@@ -158,6 +178,11 @@ def _begun(report: EdgeReport, now: float) -> _Edge:
         last={s.name: s for s in report.services},
         replicas={r.replica_id: {"ok": r.ok, "failed": r.failed} for r in report.replicas},
     )
+
+
+def _in_works(traffic: ServiceTraffic) -> int:
+    """Requests that are being answered, or wait for it."""
+    return traffic.active + traffic.held
 
 
 def _counts(traffic: ServiceTraffic) -> dict[str, int]:

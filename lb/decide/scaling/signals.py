@@ -216,6 +216,8 @@ def by_ttft(service: Service, view: View) -> Signal | None:
     if goal is None or load is None:
         return None
     if load.ttft_ms is None:
+        if load.in_flight > load.served * 60:
+            return None  # more are in the works than were answered in a minute: they may all be waiting
         return Signal(
             _felt_down(view, 0.0, idle=not view.asked), "too few answers to tell their time to first byte"
         )

@@ -15,8 +15,8 @@ from lb.agent import api
 def serve():
     servers = []
 
-    def start(status):
-        server = api.serve(address="127.0.0.1", port=0, status=status)
+    def start(status, **more):
+        server = api.serve(address="127.0.0.1", port=0, status=status, **more)
         servers.append(server)
         return server.server_address
 
@@ -48,3 +48,19 @@ def test_a_controller_that_hangs_up_leaves_no_traceback_in_the_log(serve, capfd)
     with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/v1/node", timeout=10) as answer:
         assert json.load(answer)["phase"] == "running"
     assert capfd.readouterr().err == ""
+
+
+def test_how_busy_the_gpus_are_is_told_only_to_those_who_ask(serve):
+    asked = []
+
+    def gpus():
+        asked.append(1)
+        return 0.5
+
+    address = serve(lambda: {"phase": "running"}, gpus=gpus)
+    origin = f"http://{address[0]}:{address[1]}/v1/node"
+    with urllib.request.urlopen(origin, timeout=10) as answer:
+        assert json.load(answer) == {"phase": "running"}
+    assert not asked
+    with urllib.request.urlopen(f"{origin}?gpu=1", timeout=10) as answer:
+        assert json.load(answer) == {"phase": "running", "gpu_utilization": 0.5}

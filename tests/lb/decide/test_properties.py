@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from lb.decide import Memory, SetSize, Terminate, decide
 from lb.decide.memory import ENVIRONMENT
-from lb.decide.observed import Action, AgentState, ProbeState
+from lb.decide.observed import Action, AgentState, EngineLoad, ProbeState
 from lb.decide.scaling import with_spares
 from lb.decide.settings import SOAK_S
 from lb.decide.spend import counted, total
 from spec.desired import OnExhausted, PoolState
 from spec.names import Market
+from spec.scaling import Pace, RateKind, RatePolicy, Schedule
 from spec.status import RolloutPhase
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_pool, a_service
 
@@ -43,8 +44,12 @@ event = st.one_of(
     st.tuples(st.just("cloud"), st.booleans()),
     st.tuples(st.just("load"), st.floats(0, 9), st.integers(0, 3)),
     st.tuples(st.just("no load")),
+    st.tuples(st.just("engines"), st.sampled_from([None, 0, 3, 40]), st.sampled_from([None, 0.1, 0.95])),
 )
 events = st.lists(event, max_size=12)
+
+IN_THE_MORNING = Schedule(cron="0 8 * * *", duration_s=1200, min_replicas=2)
+SLOWLY = Pace(policies=(RatePolicy(kind=RateKind.PODS, value=1, period_s=60),))
 
 services = st.fixed_dictionaries(
     {
@@ -55,6 +60,15 @@ services = st.fixed_dictionaries(
         "spares": st.integers(0, 1),
         "base": st.sampled_from([0, 0, 1]),
         "dynamic": st.booleans(),
+        "scaling": st.sampled_from(
+            [
+                {},
+                {"target_queue_per_replica": 2.0},
+                {"target_inflight_per_replica": 2.0, "target_kv_cache_utilization": 0.5},
+                {"target_ttft_ms": 500.0, "schedules": (IN_THE_MORNING,)},
+                {"target_queue_per_replica": 2.0, "scale_up": SLOWLY, "scale_down": SLOWLY},
+            ]
+        ),
     }
 )
 
@@ -66,7 +80,7 @@ money = st.fixed_dictionaries(
     }
 )
 
-CALM = {"extra": 0, "qps": None, "spares": 0, "base": 0, "dynamic": False}
+CALM = {"extra": 0, "qps": None, "spares": 0, "base": 0, "dynamic": False, "scaling": {}}
 NO_LIMIT = {"worst": None, "month": None, "on_exhausted": OnExhausted.HOLD}
 
 
@@ -93,6 +107,7 @@ def the_desired(service, money, *, sha256=OLD, retired=""):
         dynamic=service["dynamic"],
         sha256=sha256,
         num_nodes=service.get("nodes", 1),
+        scaling=service.get("scaling"),
     )
     return a_desired([one], pools, fixed=0.1, **money)
 
@@ -127,7 +142,9 @@ def happen(world, event, state):
         case ("cloud", answers):
             world.down = set() if answers else {"local"}
         case ("load", qps, held):
-            world.asks(float(f"{qps:.3g}"), held=held)
+            world.asks(float(f"{qps:.3g}"), held=held, in_flight=qps, served=qps / 2, ttft_ms=100 * qps)
+        case ("engines", waiting, kv_cache):
+            world.busy = EngineLoad("", running=1, waiting=waiting, kv_cache=kv_cache)
         case ("no load",):
             world.load.clear()
     world.desired = the_desired(**state)
@@ -208,6 +225,7 @@ def test_after_any_story_a_quiet_world_reaches_its_target_and_is_then_left_alone
     world.capacity.clear()
     world.down.clear()
     world.asks(0)
+    world.busy = EngineLoad("", running=0, waiting=0, kv_cache=0.0)
     for machine in world.machines.values():
         machine.answers = None
     world.lapse(3 * 3600)

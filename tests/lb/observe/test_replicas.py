@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from lb.decide.observed import AgentState, ProbeState
+from lb.decide.observed import AgentState, EngineLoad, ProbeState
 from lb.observe import replicas
 from lb.observe.http import make_client
 from lb.observe.replicas import Target, Watcher
@@ -46,7 +46,7 @@ class Replica:
                 await self.agent.stop()
                 await self.engine.stop()
 
-    def follow(self, *, with_agent=True, draining=False, probed=True):
+    def follow(self, *, with_agent=True, draining=False, probed=True, **more):
         target = Target(
             "i-1",
             "127.0.0.1",
@@ -56,6 +56,7 @@ class Replica:
             self.preset,
             draining,
             probed,
+            **more,
         )
         self.watcher.follow({"r": target})
 
@@ -258,6 +259,41 @@ def test_a_draining_replica_tells_how_many_requests_it_still_has():
             await until(lambda: replica.health.in_flight == 3)
             replica.metrics = b"vllm:num_requests_running 0\nvllm:num_requests_waiting 0\n"
             await until(lambda: replica.health.in_flight == 0)
+
+    asyncio.run(story())
+
+
+def test_engines_and_gpus_are_asked_only_for_services_that_scale_by_them():
+    async def story():
+        replica = Replica(Probe(interval_s=0.02), engine="vllm")
+        replica.node["gpu_utilization"] = 0.375
+        replica.metrics = (
+            b"vllm:num_requests_running 2\nvllm:num_requests_waiting 1\nvllm:kv_cache_usage_perc 0.5\n"
+        )
+        async with replica.watched():
+            await until(lambda: replica.health.probe is ProbeState.OK)
+            assert replica.watcher.engines() == ()
+            assert "/metrics" not in replica.asked
+            assert {path for _, path, *_ in replica.agent.requests} == {"/v1/node"}
+            replica.follow(loaded=True, gpus=True)
+            told = EngineLoad("r", running=2, waiting=1, kv_cache=0.5, gpu=0.38)
+            await until(lambda: replica.watcher.engines() == (told,))
+            assert "/v1/node?gpu=1" in {path for _, path, *_ in replica.agent.requests}
+            assert replica.health.in_flight is None
+
+    asyncio.run(story())
+
+
+def test_an_engine_whose_metrics_fail_tells_nothing_and_stays_ready():
+    async def story():
+        replica = Replica(Probe(interval_s=0.02), engine="vllm")
+        replica.metrics = b"vllm:num_requests_waiting 4\n"
+        async with replica.watched():
+            replica.follow(loaded=True)
+            await until(lambda: replica.watcher.engines()[0].waiting == 4)
+            replica.metrics = b"vllm:num_requests_waiting {\n"
+            await until(lambda: replica.watcher.engines()[0].waiting is None)
+            assert replica.health.probe is ProbeState.OK
 
     asyncio.run(story())
 

@@ -96,7 +96,47 @@ def test_edges_are_added_up(rig):
     rig.clock.pass_(10)
     rig.report("e1", arrived=20, active=3, held=1)
     rig.report("e2", arrived=40, active=4, held=2)
-    assert rig.load() == Load("chat", 6, 7, 3)
+    assert rig.load() == Load("chat", 6, 7, 3, in_flight=5)
+
+
+def test_in_flight_is_the_mean_of_the_last_minute_with_what_is_held():
+    rig = Rig()
+    rig.report(active=8)
+    for _ in range(30):
+        rig.clock.pass_(1)
+        rig.report(active=8, held=2)
+    assert rig.load().in_flight == pytest.approx(10, rel=0.01)
+    for _ in range(30):
+        rig.clock.pass_(1)
+        rig.report(active=0)
+    assert rig.load().in_flight == pytest.approx(5, rel=0.02)
+    for _ in range(40):
+        rig.clock.pass_(1)
+        rig.report(active=0)
+    assert rig.load().in_flight == 0
+    assert rig.load() == rig.load()
+
+
+def test_what_was_in_flight_in_a_long_silence_is_not_known(rig):
+    rig.report(active=50)
+    rig.clock.pass_(300)
+    rig.report(active=50)
+    assert rig.load().in_flight == 0
+    rig.clock.pass_(5)
+    rig.report(active=50)
+    assert rig.load().in_flight == 50
+
+
+def test_good_answers_per_second_and_the_time_to_their_first_byte(rig):
+    ttft = [0] * (len(TTFT_BOUNDS_MS) + 1)
+    rig.report()
+    rig.clock.pass_(10)
+    ttft[TTFT_BOUNDS_MS.index(2500)] = 19
+    rig.report(arrived=19, finished={"2xx": 19, "5xx": 100}, ttft=tuple(ttft))
+    assert (rig.load().served, rig.load().ttft_ms) == (1.9, None)
+    ttft[TTFT_BOUNDS_MS.index(1000)] = 1
+    rig.report(arrived=20, finished={"2xx": 20, "5xx": 100}, ttft=tuple(ttft))
+    assert rig.load().ttft_ms == 2400
 
 
 def test_an_edge_that_falls_silent_has_no_part_any_more(rig):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lb.decide.observed import EngineLoad, Load
@@ -123,6 +123,12 @@ def test_without_answers_nothing_is_slow():
     assert by_ttft(wants, view(*[None] * 4, active=1)).wanted == 3
 
 
+def test_a_service_that_answers_nobody_is_not_one_whose_callers_are_served_quickly():
+    wants = service(target_ttft_ms=1000)
+    assert by_ttft(wants, view(*[None] * 4, active=9, in_flight=9.0, served=0.1)) is None
+    assert by_ttft(wants, view(*[None] * 4, active=9, in_flight=5.0, served=0.1)).wanted == 3
+
+
 def test_the_largest_wins_and_says_why():
     wants = service(target_qps_per_replica=1.0, target_queue_per_replica=1)
     found = strongest(wants, view(queue(7), qps=3))
@@ -188,6 +194,7 @@ def test_neither_the_order_of_replicas_nor_that_of_signals_matters(names, told, 
     assert (mirrored and mirrored.wanted) == (found and found.wanted)
 
 
+@settings(max_examples=60)
 @given(
     st.sets(st.sampled_from(sorted(TARGETS)), min_size=1),
     st.lists(engines, min_size=1, max_size=5),
@@ -206,6 +213,7 @@ def test_each_signal_alone_and_all_together_ask_for_no_fewer_when_more_is_told(n
     ]
     grown = {name: more(value, 1e6) for name, value in load.items()}
     grown["active"], grown["held"] = int(grown["active"]), int(grown["held"])
+    load["served"] = grown["served"] = 10.0
     before, after = strongest(chosen, view(*told, **load)), strongest(chosen, view(*heavier, **grown))
     assert (before is None) == (after is None)
     assert before is None or after.wanted >= before.wanted

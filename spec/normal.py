@@ -165,6 +165,7 @@ def _scaling(written: ServiceFile) -> Scaling:
     up, down = behavior.scale_up or Direction(), behavior.scale_down or Direction()
     more = {
         **{name: getattr(policy, name) for name in (*SIGNALS, "target_utilization")},
+        "forecast": policy.forecast,
         "schedules": tuple(map(_schedule, policy.schedules)) if policy.schedules else None,
         "upscale_delay_s": _first(policy.upscale_delay_seconds, up.stabilization_window_seconds),
         "downscale_delay_s": _first(policy.downscale_delay_seconds, down.stabilization_window_seconds),
@@ -253,6 +254,9 @@ def _partly_acted_on(written: ServiceFile, root: Node) -> list[str]:
     if policy is not None and policy.target_utilization is not None and not counted:
         instead = "it is a share of `target_qps_per_replica` or `target_inflight_per_replica`"
         found.append((("service", "replica_policy", "target_utilization"), instead))
+    if policy is not None and policy.forecast and not counted:
+        instead = "it learns from `target_qps_per_replica` or `target_inflight_per_replica`"
+        found.append((("service", "replica_policy", "forecast"), instead))
     if any(a.accelerators and a.accelerators.ordered for a in resources.any_of or ()):
         found.append(
             (("resources", "any_of"), "the order of accelerators inside of it; the cheapest comes first")

@@ -76,6 +76,8 @@ class Scaling(Wire):
     target_utilization: float | None = None
     """Share of what a replica takes (requests per second, in flight) that is used at most; None = all of it."""
     schedules: tuple[Schedule, ...] | None = None
+    forecast: bool | None = None
+    """Whether what was usual at this time of the last days is a floor, too."""
     upscale_delay_s: Seconds = 300
     downscale_delay_s: Seconds = 1200
     scale_up: Pace | None = None

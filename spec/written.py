@@ -168,6 +168,7 @@ class ReplicaPolicy(Part):
     target_utilization: Annotated[float, BeforeValidator(q.share)] | None = None
     schedules: list[ScheduleEntry] | None = None
     behavior: Behavior | None = None
+    forecast: bool | None = None
     upscale_delay_seconds: Delay | None = None
     downscale_delay_seconds: Delay | None = None
     num_overprovision: Count | None = None

@@ -129,6 +129,17 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Pattern:
+    """What the load asked for lately, in quarters of an hour since the epoch. `since`: the first that was watched.
+
+    `peaks`: the most replicas of each, of the last week; one in which none were asked for is left out.
+    """
+
+    since: int
+    peaks: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ScalingMemory:
     """How many replicas a service needs, without spares, and what its load has been asking for meanwhile.
 
@@ -139,6 +150,7 @@ class ScalingMemory:
         more: for how long, until `since`, at least so many were asked for; rising numbers above `target`.
         fewer: for how long, until `since`, at most so many were asked for; falling numbers below `target`.
         changes: when the number changed and by how much, as far back as a rate policy looks.
+        pattern: what was asked for lately, where a forecast is wanted.
         backlog: requests beyond what the replicas take, whenever that changed, as far back as a spike shows.
 
     """
@@ -150,6 +162,7 @@ class ScalingMemory:
     fewer: tuple[Asked, ...] = ()
     changes: tuple[tuple[float, int], ...] = ()
     backlog: tuple[tuple[float, float], ...] = ()
+    pattern: Pattern | None = None
 
 
 ENVIRONMENT = ""

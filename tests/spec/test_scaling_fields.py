@@ -170,6 +170,12 @@ def test_which_engines_tell_what_is_what_their_presets_say():
     assert {n for n, p in PRESETS.items() if p.metrics.kv_usage is not None} == TELL_KV_CACHE
 
 
+def test_a_forecast_is_read_and_needs_something_to_learn_from(read, minimal):
+    assert read(policy(minimal, "target_qps_per_replica: 2\nforecast: true")).scaling.forecast
+    [said] = read(policy(minimal, "target_queue_per_replica: 2\nforecast: true")).not_acted_on
+    assert "forecast: true` is not acted on yet: it learns from `target_qps_per_replica`" in said
+
+
 def test_a_headroom_of_nothing_is_said_to_do_nothing(read, minimal):
     [said] = read(policy(minimal, "target_queue_per_replica: 2\ntarget_utilization: 0.8")).not_acted_on
     assert "target_utilization: 0.8` is not acted on yet: it is a share of `target_qps_per_replica`" in said

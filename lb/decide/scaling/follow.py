@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lb.decide.memory import ScalingMemory
 from lb.decide.observed import Load
+from lb.decide.scaling.forecast import expected, learned
 from lb.decide.scaling.pace import allowed, in_words, moved, reached, watched
 from lb.decide.scaling.schedule import Floor, floor
 from lb.decide.scaling.signals import Signal, View, strongest
@@ -36,7 +37,8 @@ def target(
         return _fixed(service, low, memory)
     known = memory or ScalingMemory(max(0, len(view.supply.alive) - scaling.num_overprovision))
     view = replace(view, target=known.target)
-    signal = strongest(service, view)
+    known, signal = learned(service, view, known, now), strongest(service, view)
+    low = max(low, expected(service, view, known, now), key=lambda f: f.replicas)
     limited = _within(scaling, low, known.target)
     if memory is None and not view.supply.whole:
         return max(limited, _within(scaling, low, signal.wanted if signal else 0)), None, ""

@@ -44,7 +44,7 @@ def reached(scaling: Scaling, memory: ScalingMemory, now: float) -> int:
         return target
     up, down = scaling.upscale_delay_s, scaling.downscale_delay_s
     if asked > target:
-        found = [a.number for a in _up(scaling, memory, now) if a.for_s >= up and a.number <= asked]
+        found = [min(a.number, asked) for a in _up(scaling, memory, now) if a.for_s >= up]
         return max([target, asked] if up == 0 else [target, *found])
     if asked < target:
         found = [a.number for a in _down(scaling, memory, now, asked) if a.for_s >= down]

@@ -80,6 +80,12 @@ def test_the_number_moves_to_the_least_that_was_asked_for_all_the_time():
     assert found[-1] == 3
 
 
+def test_a_load_that_falls_just_when_the_delay_is_over_moves_to_what_it_asks_for_still():
+    service = a_service(replicas=1, most=10, qps=1.0)
+    found, _ = play(service, [(300, 3), (10, 2)], every=10.0)
+    assert found[-1] == 2
+
+
 def test_less_load_ends_replicas_after_the_longer_delay_and_keeps_the_most_that_was_asked_for():
     service = a_service(replicas=1, most=10, qps=1.0)
     start = ScalingMemory(6)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lb.decide import Memory, decide
 from lb.decide.memory import ScalingMemory
-from lb.decide.observed import Load
+from lb.decide.observed import EngineLoad, Load
 from lb.decide.scaling import Supply, View, target, with_spares
 from lb.decide.scaling.signals import by_qps
 from tests.lb.world import START, World, a_desired, a_pool, a_service
@@ -326,3 +326,64 @@ def test_a_constant_load_moves_the_number_once_at_most_and_is_then_not_written_d
     wanted = max(by_qps(service, View(Load("chat", qps))).wanted, int(qps > 0), least)
     assert found[-1] == min(wanted, 12)
     assert target(service, View(Load("chat", qps)), memory, START + 30_000)[1] == memory
+
+
+@settings(max_examples=60)
+@given(st.integers(10, 290), st.integers(1, 60), st.integers(2, 9))
+def test_wherever_a_dip_comes_it_costs_twice_its_length_at_most(before, dip, asked):
+    service = a_service(replicas=1, most=10, qps=1.0)
+    found, _ = play(service, [(before, asked), (dip, 0.5), (400 + dip, asked)])
+    moved = next(second for second, number in enumerate(found) if number > 1)
+    assert moved <= 301 + 2 * dip
+    assert set(found[moved:]) == {asked}
+
+
+def constant(waiting, kv_cache, number, **load):
+    """The same queue and the same share of the caches, however many there are."""
+    ids = tuple(f"r{n}" for n in range(number))
+    told = {i: EngineLoad(i, running=1, kv_cache=kv_cache, waiting=waiting if i == "r0" else 0) for i in ids}
+    pools = (a_pool(),) * number
+    supply = Supply(pools, a_pool(), ready=ids, serving=pools, settled=number)
+    return View(Load("chat", **load), told, supply)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {
+            "target_qps_per_replica": st.sampled_from([None, 2.0]),
+            "target_inflight_per_replica": st.sampled_from([None, 5.0]),
+            "target_queue_per_replica": st.sampled_from([None, 3.0]),
+            "target_kv_cache_utilization": st.sampled_from([None, 0.7]),
+            "target_ttft_ms": st.sampled_from([None, 800.0]),
+        }
+    ),
+    st.integers(0, 200),
+    st.floats(0, 1),
+    st.fixed_dictionaries(
+        {
+            "qps": st.floats(0, 40),
+            "active": st.integers(0, 90),
+            "in_flight": st.floats(0, 90),
+            "served": st.floats(0, 40),
+            "ttft_ms": st.one_of(st.none(), st.floats(1, 9000)),
+        }
+    ),
+)
+def test_under_a_constant_load_of_any_kind_an_hour_sees_a_bounded_number_of_changes(
+    targets, waiting, kv_cache, load
+):
+    service = a_service(replicas=1, most=20, scaling=targets)
+    memory, number, changes = ScalingMemory(3), 3, 0
+    for second in range(0, 3600, 20):
+        before = number
+        number, memory, _ = target(
+            service, constant(waiting, kv_cache, number, **load), memory, START + second
+        )
+        assert 1 <= number <= 20
+        changes += number != before
+        same = constant(waiting, kv_cache, before, **load)
+        again = target(service, same, memory, START + second)
+        assert again[0] == number
+        assert target(service, same, again[1], START + second)[:2] == again[:2]
+    assert changes <= 3600 / 300 + 3

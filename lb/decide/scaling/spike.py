@@ -1,10 +1,11 @@
 """What can't wait for the upscale delay: a queue that grows faster than replicas can come.
 
-Seen where a queue is: what waits in the engines (`target_queue_per_replica`), or what is in flight beyond what the replicas
-are meant to take (`target_inflight_per_replica`); and what the edges hold. Let B requests wait, their number grow by g per
+Seen where a queue is: what waits in the engines and at the edges beyond `target_queue_per_replica`, or is in flight beyond
+`target_inflight_per_replica`, of all that are ready. Let B be so many, their number grow by g per
 second, the replicas answer m per second, and a start take C seconds. When a replica that is launched now is ready, B + g C wait.
 If the last of those would wait longer than a caller's patience P, B + g C > P m, the number moves at once: to so many as keep
-up with what arrives and work B off within one start, n (1 + (g + B / C) / m). Replicas that start already count.
+up with what arrives and work B off within one start, n (1 + (g + B / C) / m), but no more than one for each of B. Replicas that
+start already count.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from lb.decide.memory import ScalingMemory
 from lb.decide.scaling.signals import View
-from lb.decide.scaling.supply import taken_by
+from lb.decide.scaling.supply import places
 from spec.desired import Service
 
 PATIENCE_S = 60.0
@@ -55,27 +56,27 @@ def spike(service: Service, view: View, memory: ScalingMemory, now: float) -> Sp
     start_s = max(PATIENCE_S, view.supply.next.cold_start_s if view.supply.next else 0.0)
     if waiting + growth * start_s <= load.served * PATIENCE_S:
         return None
-    wanted = math.ceil(ready * (1 + (growth + waiting / start_s) / load.served))
+    wanted = math.ceil(ready + min(waiting, ready * (growth + waiting / start_s) / load.served))
     why = (
-        f"{waiting:g} requests wait, {growth:.2g} more each second, {load.served:g} are answered; "
+        f"{waiting:g} requests wait beyond the target, {growth:.2g} more each second, {load.served:g} are answered; "
         f"a start takes {start_s:g} s, so it does not wait for the delay"
     )
     return Spike(wanted, why)
 
 
 def backlog(service: Service, view: View) -> float | None:
-    """Requests beyond what the replicas take; None where no signal that shows a queue is used, or nobody tells it."""
+    """Requests beyond what the targets let the replicas take; None where no signal that shows a queue is used, or nobody tells it."""
     scaling, load = service.scaling, view.load
     found: list[float] = []
     if scaling.target_queue_per_replica is not None:
         told = [view.engines[i].waiting for i in view.supply.ready if i in view.engines]
         known = [n for n in told if n is not None]
         if known:
-            found.append(float(sum(known) + (load.held if load else 0)))
+            queue = sum(known) + (load.held if load else 0)
+            found.append(max(0.0, queue - scaling.target_queue_per_replica * len(view.supply.ready)))
     each = scaling.target_inflight_per_replica
     if each is not None and load is not None:
-        places = [taken_by(p, each) if isinstance(each, dict) else each for p in view.supply.serving]
-        found.append(max(0.0, load.active + load.held - sum(places)))
+        found.append(max(0.0, load.active + load.held - places(view.supply.serving, each)))
     return max(found, default=None)
 
 

@@ -40,23 +40,40 @@ def enough(amount: float, each: PerReplica, supply: Supply, *, share: float = 1.
     """
     if not isinstance(each, dict):
         return math.ceil(amount / (each * share) - _ROUNDING)
-    rest = amount - _ROUNDING
+    rest, by_shape = amount - _ROUNDING, _ByShape(each)
     for number, pool in enumerate(supply.alive):
         if rest <= 0:
             return number
-        rest -= taken_by(pool, each) * share
+        rest -= by_shape.of(pool) * share
     if rest <= 0:
         return len(supply.alive)
-    further = taken_by(supply.next, each) if supply.next else min(each.values())
+    further = by_shape.of(supply.next) if supply.next else min(each.values())
     return len(supply.alive) + math.ceil(rest / (further * share))
 
 
-def taken_by(pool: Pool, each: dict[str, float]) -> float:
-    """What a replica of the pool takes: by `L4:8` before `L4`, in any case; the least of all for one that is not named."""
-    named = {name.casefold().replace(" ", ""): value for name, value in each.items()}
-    name = pool.accelerator.casefold()
-    exact = named.get(f"{name}:{pool.accelerator_count}")
-    return exact if exact is not None else named.get(name, min(named.values()))
+def places(pools: tuple[Pool, ...], each: PerReplica) -> float:
+    """What a replica in each of these pools takes, all together."""
+    if not isinstance(each, dict):
+        return each * len(pools)
+    by_shape = _ByShape(each)
+    return sum(by_shape.of(pool) for pool in pools)
+
+
+class _ByShape:
+    """What a replica of a pool takes: by `L4:8` before `L4`, in any case; the least of all for one that is not named."""
+
+    def __init__(self, each: dict[str, float]) -> None:
+        self._named = {name.casefold().replace(" ", ""): value for name, value in each.items()}
+        self._known: dict[tuple[str, int], float] = {}
+
+    def of(self, pool: Pool) -> float:
+        shape = pool.accelerator, pool.accelerator_count
+        if shape not in self._known:
+            name = pool.accelerator.casefold()
+            exact = self._named.get(f"{name}:{pool.accelerator_count}")
+            least = min(self._named.values())
+            self._known[shape] = exact if exact is not None else self._named.get(name, least)
+        return self._known[shape]
 
 
 def in_words(each: PerReplica, share: float) -> str:

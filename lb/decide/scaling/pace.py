@@ -12,7 +12,6 @@ What is kept changes only when another number is asked for, so a constant load w
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -98,14 +97,14 @@ def in_words(pace: Pace | None) -> str:
 
 
 def _limit(policy: RatePolicy, memory: ScalingMemory, now: float, *, up: bool) -> int:
-    """The furthest that one policy allows from what there was when its period began."""
+    """The furthest that one policy allows from what there was when its period began; percent rounded as in the HPA."""
     lately = [change for at, change in memory.changes if at > now - policy.period_s]
     began = memory.target - sum(lately)
     if policy.kind is RateKind.PODS:
         return began + policy.value if up else began - policy.value
     if up:
-        return math.ceil(began * (1 + policy.value / 100))
-    return max(0, math.floor(began * (1 - policy.value / 100)))
+        return -(-began * (100 + policy.value) // 100)
+    return max(0, began * (100 - policy.value) // 100)
 
 
 def _paces(scaling: Scaling) -> list[Pace]:

@@ -44,11 +44,13 @@ class Machine:
         self.asked.append(path)
         if path == "/.tradewind/node":
             return 200, self.node
+        if path == "/.tradewind/node?gpu=1":
+            return 200, self.node | {"gpu_utilization": 0.25}
         return 200, METRICS if path == "/metrics" else b"ok"
 
 
 @contextlib.asynccontextmanager
-async def watched(shown=POOL, *, draining=False):
+async def watched(shown=POOL, **more):
     context = Mutual(leaf(shown, server=True)).server
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=OURS.pem)
@@ -58,9 +60,7 @@ async def watched(shown=POOL, *, draining=False):
     async with make_client(mutual.client) as client:
         watcher = Watcher(client, lambda _: None)
         probe = Probe(interval_s=0.02, timeout_s=2, path="/health")
-        target = Target(
-            "i-1", "127.0.0.1", server.port, server.port, probe, "vllm", peer=POOL, draining=draining
-        )
+        target = Target("i-1", "127.0.0.1", server.port, server.port, probe, "vllm", peer=POOL, **more)
         watcher.follow({"r": target})
         try:
             yield watcher, machine, server
@@ -76,6 +76,16 @@ def test_agent_engine_and_load_are_asked_on_one_port():
             health = watcher.health_of("r")
             assert (health.agent, health.probe) == (AgentState.ANSWERS, ProbeState.OK)
             assert set(machine.asked) == {"/.tradewind/node", "/health", "/metrics"}
+
+    asyncio.run(story())
+
+
+def test_what_a_service_scales_by_is_asked_on_that_port_too():
+    async def story():
+        async with watched(loaded=True, gpus=True) as (watcher, machine, _):
+            await until(lambda: watcher.engines()[0].waiting is not None and watcher.engines()[0].gpu == 0.25)
+            assert watcher.health_of("r").in_flight is None
+            assert set(machine.asked) == {"/.tradewind/node?gpu=1", "/health", "/metrics"}
 
     asyncio.run(story())
 

@@ -176,6 +176,7 @@ def test_the_edges_and_the_controller_are_let_in_and_one_path_leads_to_the_agent
         context = world.context(caller)
         assert world.get("/anything?x=1", context) == (200, "engine /anything?x=1")
         assert world.get("/.tradewind/node", context) == (200, "agent /v1/node")
+        assert world.get("/.tradewind/node?gpu=1", context) == (200, "agent /v1/node?gpu=1")
         assert world.get("/.tradewind/nodes", context)[1].startswith("engine")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lb.decide.observed import EngineLoad, Load
-from lb.decide.scaling.supply import Supply, enough, in_words
+from lb.decide.scaling.supply import Supply, enough, in_words, places
 from spec.desired import Service
 from spec.scaling import PerReplica
 
@@ -22,7 +22,9 @@ TOLERANCE = 0.1
 QUIET = 0.5
 """Below this part of its target a queue or a time to first byte has room for one replica fewer."""
 LARGEST_STEP = 2.0
-"""A time to first byte grows without limit where replicas are saturated: it doubles their number at most."""
+"""Times and what is in flight grow without limit where replicas are saturated: they double the number of the ready ones at most."""
+QUICKEST_START_S = 60.0
+"""No start is reckoned with as quicker."""
 _ROUNDING = 1e-9
 
 
@@ -107,7 +109,13 @@ def by_in_flight(service: Service, view: View) -> Signal | None:
     if view.load is None or each is None:
         return None
     in_flight = max(view.load.in_flight, float(view.load.held))
-    return _by_amount(service, view, in_flight, each, f"{in_flight:g} requests in flight")
+    found = _by_amount(service, view, in_flight, each, f"{in_flight:g} requests in flight")
+    ready = len(view.supply.ready)
+    beyond = max(0.0, in_flight - places(view.supply.serving, each))
+    most = max(LARGEST_STEP * (ready or view.target), _catching_up(view, beyond) if ready else 0.0)
+    if view.target > 0:
+        return Signal(math.ceil(min(found.wanted, max(view.target, most))), found.why)
+    return found
 
 
 def by_kv_cache(service: Service, view: View) -> Signal | None:
@@ -202,7 +210,8 @@ def by_queue(service: Service, view: View) -> Signal | None:
     total = waiting + held
     ratio = total / (goal * len(ready))
     if ratio > 1 and not _within_tolerance(service, ratio):
-        return Signal(max(view.target, math.ceil(total / goal - _ROUNDING)), why)
+        most = _catching_up(view, total - goal * len(ready))
+        return Signal(max(view.target, math.ceil(min(total / goal, most) - _ROUNDING)), why)
     return Signal(_felt_down(view, ratio, idle=total == 0 and not any(e.running for e in ready)), why)
 
 
@@ -226,6 +235,19 @@ def by_ttft(service: Service, view: View) -> Signal | None:
     if ratio > 1 and not _within_tolerance(service, ratio):
         return Signal(max(view.target, math.ceil(settled * min(ratio, LARGEST_STEP) - _ROUNDING)), why)
     return Signal(_felt_down(view, ratio, idle=not view.asked), why)
+
+
+def _catching_up(view: View, beyond: float) -> float:
+    """How many replicas keep up with what arrives, and work what waits beyond the target off within one start.
+
+    What waits is a stock: it goes on growing while replicas start, and says nothing of how many are needed to serve what comes.
+    The ready ones answer what they can, so their rate is known.
+    """
+    load, ready = view.load, len(view.supply.ready)
+    if load is None or load.served <= 0:
+        return LARGEST_STEP * ready
+    start_s = max(QUICKEST_START_S, view.supply.next.cold_start_s if view.supply.next else 0.0)
+    return ready * (load.qps + beyond / start_s) / load.served
 
 
 def _felt_down(view: View, ratio: float, *, idle: bool) -> int:

@@ -132,7 +132,7 @@ def test_a_queue_in_the_engine_brings_replicas_and_its_end_lets_them_go_again(st
                 await until(lambda: s.endpoints() == 3)
                 said = controller.status().reasons
                 assert any(
-                    "1 -> 3 replicas: 6 requests waiting at 2 per replica for 0.2 s" in r for r in said
+                    "2 -> 3 replicas: 6 requests waiting at 2 per replica for 0.2 s" in r for r in said
                 )
             await until(lambda: controller.status().services[0].desired == 1)
             await until(lambda: len(s.draining()) == 2)

@@ -365,7 +365,7 @@ def constant(waiting, kv_cache, number, **load):
             "qps": st.floats(0, 40),
             "active": st.integers(0, 90),
             "in_flight": st.floats(0, 90),
-            "served": st.floats(0, 40),
+            "served": st.one_of(st.just(0.0), st.floats(0.01, 40)),
             "ttft_ms": st.one_of(st.none(), st.floats(1, 9000)),
         }
     ),

@@ -53,7 +53,25 @@ def test_a_queue_asks_for_as_many_as_have_the_target_each():
     wants = service(target_queue_per_replica=2)
     found = by_queue(wants, view(queue(3), queue(5)))
     assert (found.wanted, found.why) == (4, "8 requests waiting at 2 per replica")
-    assert by_queue(wants, view(queue(3), queue(5), held=2)).wanted == 5
+    assert by_queue(wants, view(queue(3), queue(5), held=2, qps=10, served=1)).wanted == 5
+
+
+def test_a_long_queue_asks_for_what_keeps_up_and_works_it_off_within_one_start():
+    """300 wait at four that answer 2 each of the 9 that come, and a start takes a minute: 4 x (9 + 292 / 60) / 8."""
+    wants = service(target_queue_per_replica=2)
+    told = [queue(75)] * 4
+    assert by_queue(wants, view(*told, qps=9, served=8)).wanted == 7
+    assert by_queue(wants, view(*told, target=7, qps=9, served=8)).wanted == 7
+    assert by_queue(wants, view(*told, target=9, qps=9, served=8)).wanted == 9
+    assert by_queue(wants, view(*told)).wanted == 8
+
+
+def test_what_piles_up_in_flight_while_replicas_start_doubles_the_ready_ones_at_most():
+    wants = service(target_inflight_per_replica=4)
+    assert by_in_flight(wants, view(*[None] * 4, qps=9, served=8, in_flight=300)).wanted == 8
+    assert by_in_flight(wants, view(*[None] * 4, target=8, qps=9, served=8, in_flight=900)).wanted == 12
+    assert by_in_flight(wants, view(*[None] * 4, qps=80, served=8, in_flight=160)).wanted == 40
+    assert by_in_flight(wants, view(target=0, held=40)).wanted == 10
 
 
 def test_a_queue_below_its_target_asks_for_no_fewer_and_a_small_one_for_one_fewer():
@@ -131,7 +149,7 @@ def test_a_service_that_answers_nobody_is_not_one_whose_callers_are_served_quick
 
 def test_the_largest_wins_and_says_why():
     wants = service(target_qps_per_replica=1.0, target_queue_per_replica=1)
-    found = strongest(wants, view(queue(7), qps=3))
+    found = strongest(wants, view(queue(7), qps=3, served=0.1))
     assert (found.wanted, found.why) == (7, "7 requests waiting at 1 per replica")
 
 

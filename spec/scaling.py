@@ -92,6 +92,11 @@ class Scaling(Wire):
         return any(getattr(self, name) is not None for name in SIGNALS)
 
     @property
+    def counts_load(self) -> bool:
+        """Whether any signal grows with the load, so that it says when replicas are too many."""
+        return any(getattr(self, name) is not None for name in COUNTING)
+
+    @property
     def asks_engines(self) -> bool:
         """Whether the engines' own metrics are needed."""
         return self.target_queue_per_replica is not None or self.target_kv_cache_utilization is not None
@@ -102,12 +107,11 @@ class Scaling(Wire):
         return self.target_gpu_utilization is not None
 
 
-SIGNALS = (
+COUNTING = (
     "target_qps_per_replica",
     "target_inflight_per_replica",
-    "target_queue_per_replica",
     "target_kv_cache_utilization",
     "target_gpu_utilization",
-    "target_ttft_ms",
 )
-"""The fields that name a signal, in the order in which they are asked."""
+SIGNALS = (*COUNTING, "target_queue_per_replica", "target_ttft_ms")
+"""The fields that name a signal; those of COUNTING grow with the load."""

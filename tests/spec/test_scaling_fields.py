@@ -31,7 +31,7 @@ target_utilization: 0.75
 """,
         )
     ).scaling
-    assert [getattr(scaling, name) for name in SIGNALS] == [{"A100": 4}, 32, 0.5, 0.8, 0.9, 1500]
+    assert [getattr(scaling, name) for name in SIGNALS] == [{"A100": 4}, 32, 0.8, 0.9, 0.5, 1500]
     assert scaling.target_utilization == 0.75
     assert scaling.follows_load
     assert (scaling.asks_engines, scaling.asks_gpus) == (True, True)

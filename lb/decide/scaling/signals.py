@@ -2,8 +2,8 @@
 
 Two kinds. Requests per second and in flight, the KV cache and GPUs grow with the load, so what they say is right in both
 directions, as with the Kubernetes HPA. A queue and the time to first byte say that replicas are too few, but an empty queue
-does not say how many are too many: below half of their target they want one replica fewer, so that the number is felt
-down one by one.
+does not say how many are too many: below half of their target they leave that to the first kind, and where there is none of it
+they want one replica fewer, so that the number is felt down one by one.
 """
 
 from __future__ import annotations
@@ -212,7 +212,9 @@ def by_queue(service: Service, view: View) -> Signal | None:
     if ratio > 1 and not _within_tolerance(service, ratio):
         most = _catching_up(view, total - goal * len(ready))
         return Signal(max(view.target, math.ceil(min(total / goal, most) - _ROUNDING)), why)
-    return Signal(_felt_down(view, ratio, idle=total == 0 and not any(e.running for e in ready)), why)
+    return Signal(
+        _felt_down(service, view, ratio, idle=total == 0 and not any(e.running for e in ready)), why
+    )
 
 
 def by_ttft(service: Service, view: View) -> Signal | None:
@@ -228,13 +230,14 @@ def by_ttft(service: Service, view: View) -> Signal | None:
         if load.in_flight > load.served * 60:
             return None  # more are in the works than were answered in a minute: they may all be waiting
         return Signal(
-            _felt_down(view, 0.0, idle=not view.asked), "too few answers to tell their time to first byte"
+            _felt_down(service, view, 0.0, idle=not view.asked),
+            "too few answers to tell their time to first byte",
         )
     ratio = load.ttft_ms / goal
     why = f"95 % of answers begin within {load.ttft_ms:g} ms at {goal:g} ms"
     if ratio > 1 and not _within_tolerance(service, ratio):
         return Signal(max(view.target, math.ceil(settled * min(ratio, LARGEST_STEP) - _ROUNDING)), why)
-    return Signal(_felt_down(view, ratio, idle=not view.asked), why)
+    return Signal(_felt_down(service, view, ratio, idle=not view.asked), why)
 
 
 def _catching_up(view: View, beyond: float) -> float:
@@ -250,10 +253,12 @@ def _catching_up(view: View, beyond: float) -> float:
     return ready * (load.qps + beyond / start_s) / load.served
 
 
-def _felt_down(view: View, ratio: float, *, idle: bool) -> int:
-    """What there is; one fewer where there is room, down to one while anybody asks."""
+def _felt_down(service: Service, view: View, ratio: float, *, idle: bool) -> int:
+    """What there is; where there is room what other signals say, or alone one fewer, down to one while anybody asks."""
     if ratio >= QUIET:
         return view.target
+    if service.scaling.counts_load:
+        return 0
     return 0 if idle and not view.asked else max(1, view.target - 1)
 
 

@@ -81,6 +81,12 @@ def test_a_queue_below_its_target_asks_for_no_fewer_and_a_small_one_for_one_fewe
     assert by_queue(wants, view(queue(0), active=9)).wanted == 1
 
 
+def test_beside_a_signal_that_counts_the_load_an_empty_queue_says_nothing():
+    wants = service(target_queue_per_replica=2, target_inflight_per_replica=8)
+    assert strongest(wants, view(*[queue(0)] * 9, active=9, in_flight=9)).wanted == 2
+    assert strongest(wants, view(*[queue(1)] * 9, active=9, in_flight=9)).wanted == 9
+
+
 def test_an_empty_queue_of_idle_engines_asks_for_none():
     wants = service(target_queue_per_replica=2)
     assert by_queue(wants, view(*[queue(0, running=0)] * 4)).wanted == 0

@@ -34,7 +34,10 @@ def floor(scaling: Scaling, now: float) -> Floor:
     if not on:
         return NO_FLOOR
     highest = max(on, key=lambda s: s.min_replicas)
-    return Floor(highest.min_replicas, f"scheduled by `{highest.cron}` ({highest.timezone})")
+    clock = highest.timezone
+    if zone_of(clock) is UTC and clock != "UTC":
+        clock = f"UTC, for this computer knows no {clock}"
+    return Floor(highest.min_replicas, f"scheduled by `{highest.cron}` ({clock})")
 
 
 def is_on(schedule: Schedule, now: float) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lb.decide.memory import ScalingMemory
 from lb.decide.observed import Load
 from lb.decide.scaling import View, target
-from lb.decide.scaling.schedule import is_on, last_start
+from lb.decide.scaling.schedule import floor, is_on, last_start
 from spec.cron import parse
 from spec.scaling import Schedule
 from tests.lb.world import START, World, a_desired, a_service
@@ -69,8 +69,13 @@ def test_one_that_goes_on_past_midnight_is_that_of_the_day_before():
     assert not is_on(late, at("2026-11-27T05:00:00"))
 
 
-def test_a_zone_that_this_computer_does_not_know_counts_as_utc():
-    assert is_on(schedule(zone="Mars/Olympus"), at("2026-11-27T08:00:00", UTC))
+def test_a_zone_that_this_computer_does_not_know_counts_as_utc_and_the_reason_says_so():
+    on_mars = schedule(zone="Mars/Olympus")
+    begins = at("2026-11-27T08:00:00", UTC)
+    assert floor(a_service(scaling={"schedules": (on_mars,)}).scaling, begins).why == (
+        "scheduled by `0 8 * * 1-5` (UTC, for this computer knows no Mars/Olympus)"
+    )
+    assert not is_on(on_mars, begins - 1)
 
 
 @given(

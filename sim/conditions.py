@@ -41,6 +41,8 @@ class ColdStart:
     @classmethod
     def of(cls, total_s: float) -> ColdStart:
         """A quarter of it until the machine is there, but never longer than clouds take for that."""
+        if not isfinite(total_s) or total_s < 0:
+            raise ValueError(f"the cold start must be 0 or more seconds, got {total_s:g}")
         pending = min(total_s / 4, PENDING_AT_MOST_S)
         return cls(pending, total_s - pending)
 

@@ -116,7 +116,7 @@ def test_a_broken_trace_is_told_with_its_rows(trace):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--cold-start", -1), "can't be simulated: pending_s must be 0 or more"),
+        (("--cold-start", -1), "can't be simulated: the cold start must be 0 or more"),
         (("--cold-start", "nan"), "can't be simulated"),
         (("--ratio", 0), "ratio must be more than 0"),
         (("--slo", 0.5), "did you mean 50?"),

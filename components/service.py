@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from planner.plan import ServicePlan
-from spec.desired import Pool
+from spec.desired import Pool, PoolState
 
 Declare = Callable[[Pool, pulumi.ResourceOptions], object]
 """Declares one planned pool in its cloud. Its size stays the controller's."""
@@ -31,6 +31,7 @@ class Service(pulumi.ComponentResource):
             "service": args.plan.name,
             "scaling": args.plan.scaling.model_dump(mode="json"),
             "numNodes": args.num_nodes,
+            "retiring": [pool.id for pool in args.plan.pools if pool.state is PoolState.RETIRING],
         }
         super().__init__("tradewind:service:Service", name, props, opts)
         for pool in args.plan.pools:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from spec.desired import Pool, Scaling
+from planner.expected import shares
+from spec.desired import Pool, PoolState, Scaling
 from spec.names import Market
 
 HOURS_PER_MONTH = 730
@@ -29,8 +30,8 @@ class Cost:
     """USD.
 
     Attributes:
-        expected_usd_hour: `min_replicas` (at least one) plus `num_overprovision`, never more than the worst figure's
-            replicas, each in the cheapest pools.
+        expected_usd_hour: `min_replicas` (at least one, and over the hours of the week what schedules ask for) plus
+            `num_overprovision`, never more than the worst figure's replicas, each in the cheapest pools that do not retire.
         worst_usd_hour: `max_replicas + surge` replicas, all in the dearest pool, plus fixed costs; the controller
             holds this.
         runaway_usd_hour: every pool at its cloud-side maximum: what a broken or stolen controller could spend.
@@ -111,18 +112,27 @@ def _instance_prices(pools: Sequence[Pool]) -> dict[str, float]:
 
 
 def _expected(scaling: Scaling, pools: Sequence[Pool], per_replica: dict[str, float]) -> float:
-    """Reserved machines are used first. Of the other replicas, those that must be on demand are priced there when a pool for
-    them exists, the rest at the cheapest.
+    """Nothing is launched in a pool that retires, so its price is only that of a service which has no other."""
+    staying = [p for p in pools if p.state is PoolState.ACTIVE] or pools
+    most = _most_replicas(scaling)
+    return sum(
+        share * _usd_hour(scaling, staying, per_replica, min(needed + scaling.num_overprovision, most))
+        for needed, share in shares(scaling)
+    )
+
+
+def _usd_hour(scaling: Scaling, pools: Sequence[Pool], per_replica: dict[str, float], wanted: int) -> float:
+    """Of so many replicas. Reserved machines are used first. Of the others, those that must be on demand are priced there when
+    a pool for them exists, the rest at the cheapest.
     """
-    wanted = max(scaling.min_replicas, 1) + scaling.num_overprovision
-    replicas, reserved_usd = float(min(wanted, _most_replicas(scaling))), 0.0
+    replicas, reserved_usd = float(wanted), 0.0
     for pool in sorted((p for p in pools if p.market is Market.RESERVED), key=lambda p: per_replica[p.id]):
         there = min(replicas, pool.max_size * pool.capacity_units)
         replicas -= there
         reserved_usd += there * per_replica[pool.id]
     cheapest = min(
         (per_replica[p.id] for p in pools if p.market is not Market.RESERVED),
-        default=min(per_replica.values()),
+        default=min(per_replica[p.id] for p in pools),
     )
     on_demand = [per_replica[p.id] for p in pools if p.market is Market.ON_DEMAND]
     base = min(scaling.base_ondemand_fallback_replicas, replicas) if on_demand else 0

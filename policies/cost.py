@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from planner.pricing import HOURS_PER_MONTH, Cost, cost_of_fixed, cost_of_hosted, cost_of_service
-from spec.desired import Pool, Scaling
+from spec.desired import Pool, PoolState, Scaling
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,11 @@ def _runaway_usd_hour(cost: Cost) -> float:
 
 def _because_expected(services: Sequence[Service]) -> str:
     service = max(services, key=lambda s: s.cost.expected_usd_hour)
-    pool = min(service.pools, key=lambda p: service.cost_in(p).expected_usd_hour)
+    staying = [p for p in service.pools if p.state is PoolState.ACTIVE] or service.pools
+    pool = min(staying, key=lambda p: service.cost_in(p).expected_usd_hour)
     scaling = service.scaling
     over = f" and num_overprovision {scaling.num_overprovision}" if scaling.num_overprovision else ""
+    over += " and what its schedules ask for" if scaling.schedules else ""
     return (
         f"service {service.name} takes {usd(service.cost.expected_usd_hour)} of the hour with "
         f"min_replicas {scaling.min_replicas}{over}, cheapest in pool {pool.id}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pulumi_policy import PolicyResource
 from pulumi_policy.proxy import UnknownValueError
@@ -23,7 +23,7 @@ from policies.fixed import PRICED, free_of_charge
 from policies.pools import POOLS
 from policies.rules import at
 from policies.values import Unpriceable, given
-from spec.desired import Pool, Scaling
+from spec.desired import Pool, PoolState, Scaling
 from spec.names import PoolKind
 
 Props = Mapping[str, Any]
@@ -33,7 +33,15 @@ Model = TypeVar("Model", bound=BaseModel)
 # ---------------------------------------------------------------- readers, one per type
 
 
-def _service(props: Props) -> tuple[str, Scaling, float]:
+class _Declared(NamedTuple):
+    """What a service's resource says. `nodes`: machines of one replica; `retiring`: ids of pools that nothing is launched in."""
+
+    scaling: Scaling
+    nodes: float
+    retiring: frozenset[str]
+
+
+def _service(props: Props) -> tuple[str, _Declared]:
     scaling = given(props, "scaling")
     if not isinstance(scaling, dict):
         raise Unpriceable("its scaling is not an object.")
@@ -42,7 +50,11 @@ def _service(props: Props) -> tuple[str, Scaling, float]:
         raise Unpriceable(
             f"its scaling lacks {', '.join(missing)}."
         )  # a default here would be a guess at a limit
-    return str(given(props, "service")), _checked(Scaling, scaling), float(given(props, "numNodes"))
+    retiring = at(props, "retiring", default=[])
+    if not isinstance(retiring, list):
+        raise Unpriceable("its retiring is not a list.")
+    nodes = float(given(props, "numNodes"))
+    return str(given(props, "service")), _Declared(_checked(Scaling, scaling), nodes, frozenset(retiring))
 
 
 def _environment(props: Props) -> tuple[float, float]:
@@ -124,7 +136,7 @@ class _Found:
     """What was read so far."""
 
     def __init__(self) -> None:
-        self.services: dict[str, tuple[Scaling, float]] = {}
+        self.services: dict[str, _Declared] = {}
         self.pools: dict[str, tuple[PolicyResource, Pool]] = {}
         self.fixed: dict[str, float] = {}
         self.hosted: dict[str, float] = {}
@@ -134,10 +146,10 @@ class _Found:
         """Raises Unpriceable or UnknownValueError."""
         kind = resource.resource_type
         if kind == SERVICE:
-            name, scaling, nodes = _service(resource.props)
+            name, declared = _service(resource.props)
             if name in self.services:
                 raise Unpriceable(f"another resource declares the service {name} too.")
-            self.services[name] = scaling, nodes
+            self.services[name] = declared
         elif reader := POOLS.get(kind):
             pool = _checked(Pool, reader(resource))
             if pool.id in self.pools:
@@ -157,18 +169,17 @@ class _Found:
         """With the pools below their services."""
         by_service: dict[str, list[Pool]] = defaultdict(list)
         for resource, pool in self.pools.values():
-            if pool.service in self.services:
-                units = (
-                    pool.capacity_units
-                    if pool.kind is PoolKind.PROCESS
-                    else 1 / self.services[pool.service][1]
-                )
-                by_service[pool.service].append(pool.model_copy(update={"capacity_units": units}))
+            declared = self.services.get(pool.service)
+            if declared:
+                units = pool.capacity_units if pool.kind is PoolKind.PROCESS else 1 / declared.nodes
+                state = PoolState.RETIRING if pool.id in declared.retiring else PoolState.ACTIVE
+                stated = pool.model_copy(update={"capacity_units": units, "state": state})
+                by_service[pool.service].append(stated)
             else:
                 reason = f"no usable {SERVICE} says how many replicas its service {pool.service} may have."
                 self.unpriced.append(Unpriced(resource.name, reason, resource.urn))
         return Stack(
-            tuple(Service(name, s[0], tuple(by_service[name])) for name, s in self.services.items()),
+            tuple(Service(name, s.scaling, tuple(by_service[name])) for name, s in self.services.items()),
             tuple(self.unpriced),
             sum(self.fixed.values()),
             sum(self.hosted.values()),

@@ -2,15 +2,20 @@
 
 `minute hour day-of-month month day-of-week`, each `*`, a number, a range, a list or a step; months and days of the week
 also by name. Where both days are restricted, either is enough, as everywhere. Wrong ones say which field is.
+
+What begins in the hour that the clocks skip in spring begins as long after midnight as usual; in the hour that comes twice,
+the first time.
 """
 
 from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _SHORT = 3
 _MONTHS = {
@@ -83,6 +88,23 @@ def parse(text: str) -> Cron:
     if not cron.either and not any(_exists(day, month) for day in days for month in months):
         raise BadCron(f"no year has such a day: day {parts[2]} of month {parts[3]}")
     return cron
+
+
+def starts_on(cron: str, day: date, zone: tzinfo) -> Iterator[float]:
+    """The moments of that day at which it begins by the clocks of the zone, epoch seconds, in order. Raises BadCron."""
+    when = parse(cron)
+    if not when.on(day):
+        return
+    for minute in when.minutes:
+        yield datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone).timestamp()
+
+
+def zone_of(name: str) -> tzinfo:
+    """The zone of that name; UTC where this computer does not know it, so that nothing that is decided or priced fails by it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def _exists(day: int, month: int) -> bool:

@@ -10,8 +10,9 @@ from planner.pricing import (
     cost_of_fixed,
     cost_of_service,
 )
-from spec.desired import Pool, Prices, Scaling
+from spec.desired import Pool, PoolState, Prices, Scaling
 from spec.names import Market, PoolKind
+from spec.scaling import Schedule
 
 
 def pool(name, *, price=1.0, market=Market.SPOT, max_size=3, units=1.0):
@@ -51,6 +52,25 @@ def test_replicas_that_must_be_on_demand_are_expected_at_that_price():
     assert cost_of_service(scaling, pools).expected_usd_hour == 4 + 3 * 1
 
 
+def test_nothing_is_expected_to_be_bought_in_a_pool_that_retires_while_there_is_another():
+    leaving = pool("a", price=1).model_copy(update={"state": PoolState.RETIRING})
+    cost = cost_of_service(Scaling(min_replicas=2, max_replicas=2), [leaving, pool("b", price=3)])
+    assert cost.expected_usd_hour == 6
+    assert cost.worst_usd_hour == 3 * 3
+    assert cost.runaway_usd_hour == 3 * 1 + 3 * 3
+    assert cost_of_service(Scaling(), [leaving]).expected_usd_hour == 1
+
+
+def test_floors_by_the_clock_are_expected_for_as_long_as_they_hold():
+    working_hours = Schedule(cron="0 8 * * 1-5", duration_s=36_000, min_replicas=4)
+    scaling = Scaling(
+        min_replicas=1, max_replicas=4, base_ondemand_fallback_replicas=2, schedules=(working_hours,)
+    )
+    cost = cost_of_service(scaling, [pool("a", price=1), pool("b", price=5, market=Market.ON_DEMAND)])
+    busy = 50 / 168
+    assert cost.expected_usd_hour == pytest.approx((1 - busy) * 5 + busy * (2 * 5 + 2 * 1))
+
+
 def test_a_replica_of_two_machines_costs_two_machines():
     scaling = Scaling(min_replicas=2, max_replicas=2, surge=0)
     cost = cost_of_service(scaling, [pool("a", price=5, units=0.5, max_size=4)])
@@ -73,6 +93,13 @@ def test_fixed_costs_are_in_every_figure_and_are_all_that_an_idle_month_costs():
     assert cost.expected_usd_month == 1.5 * 730
 
 
+floors = st.builds(
+    Schedule,
+    cron=st.sampled_from(["0 8 * * 1-5", "30 22 * * *", "0 0 1 * *"]),
+    timezone=st.sampled_from(["UTC", "Europe/Berlin"]),
+    duration_s=st.sampled_from([3600.0, 36_000.0, 604_800.0]),
+    min_replicas=st.integers(0, 30),
+)
 scalings = st.builds(
     Scaling,
     min_replicas=st.integers(0, 20),
@@ -80,6 +107,7 @@ scalings = st.builds(
     surge=st.integers(0, 5),
     num_overprovision=st.integers(0, 5),
     base_ondemand_fallback_replicas=st.integers(0, 5),
+    schedules=st.none() | st.tuples(floors) | st.tuples(floors, floors),
 )
 prices = st.lists(st.tuples(st.floats(0.01, 100), st.sampled_from(Market)), min_size=1, max_size=8)
 

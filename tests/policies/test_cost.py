@@ -1,7 +1,8 @@
 import pytest
 
 from policies.cost import FIGURES, Service, Stack, Unpriced, broken_limits, usd
-from spec.desired import Pool, Prices, Scaling
+from spec.desired import Pool, PoolState, Prices, Scaling
+from spec.scaling import Schedule
 
 EXPECTED, WORST, RUNAWAY = FIGURES
 
@@ -52,6 +53,21 @@ def test_the_expected_cost_names_the_cheapest_pool():
     )
     assert "service chat takes 2.80 of the hour with min_replicas 2, cheapest in pool" in message
     assert "chat.local.local-east-b.L4x1.spot. Lower min_replicas or raise the limit." in message
+
+
+def test_the_expected_cost_names_no_pool_that_retires_and_counts_schedules():
+    leaving = CHAT.pools[0].model_copy(update={"state": PoolState.RETIRING})
+    working_hours = Schedule(cron="0 8 * * 1-5", duration_s=36_000, min_replicas=4)
+    scaling = Scaling(min_replicas=1, max_replicas=4, surge=0, schedules=(working_hours,))
+    [message] = broken_limits(
+        EXPECTED, stack(Service("chat", scaling, (leaving, CHAT.pools[1]))), {"usdHour": 2}
+    )
+    usd_hour = 2.4 * (1 + 3 * 50 / 168)
+    assert message.startswith(f"expected cost is {usd(usd_hour)} USD/hour")
+    assert (
+        "with min_replicas 1 and what its schedules ask for, cheapest in pool chat.local.local-east-a.L4x1.spot"
+        in message
+    )
 
 
 def test_the_runaway_cost_names_the_pool_that_could_spend_most():

@@ -14,7 +14,8 @@ from planner.plan import ServicePlan
 from planner.pricing import ZERO, cost_of_service
 from policies.cost import FIGURES
 from policies.resources import read
-from spec.desired import Pool, Prices, Scaling
+from spec.desired import Pool, PoolState, Prices, Scaling
+from spec.scaling import Schedule
 from spec.stack import LocalCloud
 from tests.loop import set_loop
 from tests.policies.stack import resource
@@ -95,8 +96,10 @@ def test_policies_compute_from_the_resources_what_the_plan_computed(monitor):
         num_overprovision=1,
         base_ondemand_fallback_replicas=1,
         target_qps_per_replica=2.5,
+        schedules=(Schedule(cron="0 8 * * 1-5", duration_s=36_000, min_replicas=3),),
     )
-    pools = [pool("local-east-a", "spot", 0.2), pool("local-west-a", "on_demand", 0.7)]
+    leaving = pool("local-east-b", "spot", 0.1).model_copy(update={"state": PoolState.RETIRING})
+    pools = [pool("local-east-a", "spot", 0.2), pool("local-west-a", "on_demand", 0.7), leaving]
     declare(scaling, pools)
     stack = read(monitor.as_policies_see_them())
     assert stack.unpriced == ()

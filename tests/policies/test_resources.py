@@ -1,6 +1,6 @@
 import pytest
 
-from policies.resources import read
+from policies.resources import SERVICE, read
 from tests.policies.stack import SCALING, UNKNOWN, pool, resource, service
 
 
@@ -20,6 +20,16 @@ def test_services_get_their_pools_with_prices_in_their_own_market():
         ("local-east-a", 2.4, 3),
         ("local-west-a", 0.7, 3),
     ]
+
+
+def test_what_retires_is_expected_to_cost_nothing_but_may_at_worst():
+    leaving = pool("local-west-a", price=0.7)
+    props = {**service().props, "retiring": ["chat.local.local-west-a.L4x1.spot"]}
+    [chat] = read([pool(price=2.4), leaving, resource(SERVICE, "chat", props)]).services
+    assert chat.cost.expected_usd_hour == 2 * 2.4
+    assert chat.cost.runaway_usd_hour == 3 * 2.4 + 3 * 0.7
+    [(_, reason)] = unpriced(resource(SERVICE, "chat", {**props, "retiring": 3}))
+    assert reason == "its retiring is not a list."
 
 
 def test_the_order_in_which_pulumi_lists_resources_changes_nothing():

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from spec.cron import parse
+from spec.cron import starts_on, zone_of
 from spec.scaling import Scaling, Schedule
 
 
@@ -54,18 +53,10 @@ def last_start(schedule: Schedule, minute: int) -> float | None:
     earliest = now - schedule.duration_s
     today = datetime.fromtimestamp(now, zone).date()
     for day in _days_back(today, datetime.fromtimestamp(earliest, zone).date()):
-        found = [at for at in _starts_on(schedule.cron, day, zone) if at <= now]
+        found = [at for at in starts_on(schedule.cron, day, zone) if at <= now]
         if found:
             return max(found)
     return None
-
-
-def zone_of(name: str) -> tzinfo:
-    """The zone of that name; UTC where this computer does not know it, so that a decision never fails by it."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return UTC
 
 
 def _days_back(last: date, first: date) -> Iterator[date]:
@@ -73,11 +64,3 @@ def _days_back(last: date, first: date) -> Iterator[date]:
     while day >= first:
         yield day
         day -= timedelta(days=1)
-
-
-def _starts_on(cron: str, day: date, zone: tzinfo) -> Iterator[float]:
-    when = parse(cron)
-    if not when.on(day):
-        return
-    for minute in when.minutes:
-        yield datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone).timestamp()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from catalog.load import UNKNOWN
+from catalog.cells import UNKNOWN
 
 
 def earliest(as_of: str) -> date:

@@ -7,14 +7,12 @@ every command that plans pays for this import.
 from __future__ import annotations
 
 import csv
-import math
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from catalog.accelerators import UnknownAccelerator, kind_of
+from catalog import cells
 from spec.errors import InputError, Problem, SpecError
 from spec.names import Market
 
@@ -37,8 +35,6 @@ COLUMNS = (
 PRICES_CSV = Path(__file__).with_name("prices.csv")
 LOCAL_CSV = Path(__file__).with_name("local.csv")
 
-UNKNOWN = "unknown"
-_AS_OF = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _MAX_PROBLEMS = 20
 
 
@@ -165,14 +161,6 @@ def read_offers(path: Path) -> Iterator[tuple[int, Offer | Problem]]:
         raise InputError(f"the price table {path} is no CSV file: {e}") from None
 
 
-class _Wrong(ValueError):
-    """A cell can't be used: its column, and why."""
-
-    def __init__(self, column: str, value: str, why: str) -> None:
-        self.column, self.value, self.why = column, value, why
-        super().__init__(why)
-
-
 def _offer(row: list[str], file: str, line: int) -> Offer | Problem:
     if len(row) != len(COLUMNS):
         return Problem(file, "", f"a row has {len(COLUMNS)} cells, this one {len(row)}", line=line)
@@ -193,65 +181,25 @@ def _offer(row: list[str], file: str, line: int) -> Offer | Problem:
     ) = row
     try:
         offer = Offer(
-            cloud=_text("cloud", cloud),
-            region=_text("region", region),
+            cloud=cells.text("cloud", cloud),
+            region=cells.text("region", region),
             zone=zone or None,
-            instance_type=_text("instance_type", instance_type),
-            vcpus=_positive("vcpus", vcpus) if vcpus else None,
-            memory_gib=_positive("memory_gib", memory) if memory else None,
-            accelerator=_canonical(name),
-            accelerator_count=_count(count),
-            accelerator_memory_gib=_positive("accelerator_memory_gib", per_one),
-            on_demand_usd_hour=_positive("on_demand_usd_hour", on_demand) if on_demand else None,
-            spot_usd_hour=_positive("spot_usd_hour", spot) if spot else None,
-            source=_text("source", source),
-            as_of=_date(as_of),
+            instance_type=cells.text("instance_type", instance_type),
+            vcpus=cells.positive("vcpus", vcpus) if vcpus else None,
+            memory_gib=cells.positive("memory_gib", memory) if memory else None,
+            accelerator=cells.canonical("accelerator", name),
+            accelerator_count=cells.count("accelerator_count", count),
+            accelerator_memory_gib=cells.positive("accelerator_memory_gib", per_one),
+            on_demand_usd_hour=cells.positive("on_demand_usd_hour", on_demand) if on_demand else None,
+            spot_usd_hour=cells.positive("spot_usd_hour", spot) if spot else None,
+            source=cells.text("source", source),
+            as_of=cells.date("as_of", as_of),
         )
-    except _Wrong as wrong:
-        return Problem(
-            file, wrong.column, f"{wrong.why}; it is `{wrong.value}`", line=line, value=wrong.value
-        )
+    except cells.Wrong as wrong:
+        return wrong.problem(file, line)
     if on_demand and spot and float(spot) > float(on_demand):
         return Problem(file, "spot_usd_hour", f"spot {spot} is dearer than on demand {on_demand}", line=line)
     return offer
-
-
-def _text(column: str, value: str) -> str:
-    if not value or value != value.strip():
-        raise _Wrong(column, value, "must be a word without blanks around it")
-    return value
-
-
-def _positive(column: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise _Wrong(column, value, "must be a number above 0")
-    return number
-
-
-def _count(value: str) -> int:
-    if not value.isdecimal() or int(value) < 1:
-        raise _Wrong("accelerator_count", value, "must be a whole number above 0")
-    return int(value)
-
-
-def _canonical(value: str) -> str:
-    try:
-        name = kind_of(value).name
-    except UnknownAccelerator as e:
-        raise _Wrong("accelerator", value, str(e)) from None
-    if name != value:
-        raise _Wrong("accelerator", value, f"the table says `{name}`")
-    return name
-
-
-def _date(value: str) -> str:
-    if value != UNKNOWN and not _AS_OF.fullmatch(value):
-        raise _Wrong("as_of", value, "must be an ISO date, its year or month, or `unknown`")
-    return value
 
 
 def format_number(number: float | None) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +16,8 @@ from cli.context import Context
 from cli.deployed import deployed
 from cli.money import Money, lock_of, planned_of, print_table, specs_of
 from cli.options import EnvOption, parse_env
+from cli.rightsize import Asked, Sized, asked, mix_lines, mix_tables, sized
+from cli.rightsize import as_dict as sizing_as_dict
 from local.files import write_atomic
 from planner.constraints import Constraints
 from planner.environment import zones_of
@@ -23,7 +26,7 @@ from planner.plan import LeftOut, Plan, Row, ServicePlan
 from planner.planner import plan
 from planner.pricing import Cost
 from planner.renewal import renewed
-from planner.tables import Table, left_out_lines, optimizer_tables, pool_table
+from planner.tables import TOKENS, Table, left_out_lines, optimizer_tables, pool_table
 from spec.errors import InputError
 from spec.lock import dump, lock_name
 from spec.names import Market
@@ -54,6 +57,17 @@ def plan_files(
         float | None, typer.Option(metavar="USD", help="Of one instance, USD per hour.")
     ] = None,
     env: EnvOption = None,
+    load_file: Annotated[
+        Path | None, typer.Option("--load", help="A load to size for: CSV of buckets or of a trace.")
+    ] = None,
+    qps: Annotated[float | None, typer.Option(help="A load to size for: requests per second.")] = None,
+    prompt_tokens: Annotated[int | None, typer.Option(help="Of each request of --qps.")] = None,
+    output_tokens: Annotated[int | None, typer.Option(help="Of each request of --qps.")] = None,
+    ttft_ms: Annotated[float | None, typer.Option(help="Target: mean time to the first token.")] = None,
+    tpot_ms: Annotated[float | None, typer.Option(help="Target: mean time per output token.")] = None,
+    by_length: Annotated[
+        bool, typer.Option("--by-length", help="As if requests were sent to shapes by their lengths.")
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Every place and every reason.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     lock: Annotated[
@@ -62,13 +76,24 @@ def plan_files(
 ) -> None:
     """Show where services could run, what that costs and what is chosen. Changes nothing but a lock, when asked to."""
     context = Context(stack=stack) if stack else None
-    asked = (files, cloud, region, env, spot is not None, max_price)
+    ask = asked(
+        load=load_file,
+        qps=qps,
+        prompt_tokens=prompt_tokens,
+        output_tokens=output_tokens,
+        ttft_ms=ttft_ms,
+        tpot_ms=tpot_ms,
+        by_length=by_length,
+    )
+    narrowed = (files, cloud, region, env, spot is not None, max_price)
     if lock:
-        _lock(context, alone=not any(asked))
+        _lock(context, alone=not any(narrowed) and ask == Asked())
         return
-    if context and not any(asked):
+    if context and not any(narrowed):
         planned = planned_of(context)
-        _show(planned.plan, planned.notes, everything=everything, as_json=as_json)
+        specs = [spec for spec in specs_of(context) if not spec.leaving]
+        known = sized(specs, planned.plan.services, ask, context, None)
+        _show(planned.plan, planned.notes, known, everything=everything, as_json=as_json)
         return
     paths = files or ([context.root / f for f in context.config.services] if context else [])
     if not paths:
@@ -80,13 +105,15 @@ def plan_files(
         limits = replace(limits, regions=tuple(region))
     if spot is not None:
         limits = replace(limits, market=Market.SPOT if spot else Market.ON_DEMAND)
+    specs = read_services(paths, env=parse_env(env))
     planned = plan(
-        read_services(paths, env=parse_env(env)),
+        specs,
         load(),
         replace(limits, max_price_usd_hour=max_price),
         env=stack or "none",
     )
-    _show(planned, (), everything=everything, as_json=as_json)
+    known = sized(specs, planned.services, ask, context, limits.market)
+    _show(planned, (), known, everything=everything, as_json=as_json)
 
 
 def _lock(context: Context | None, *, alone: bool) -> None:
@@ -114,33 +141,40 @@ def _lock(context: Context | None, *, alone: bool) -> None:
     print("\n".join((*renewal.changes, *renewal.notes, f"{path.name}: {said}")))
 
 
-def _show(planned: Plan, notes: Sequence[str], *, everything: bool, as_json: bool) -> None:
+def _show(
+    planned: Plan, notes: Sequence[str], known: Mapping[str, Sized], *, everything: bool, as_json: bool
+) -> None:
     if as_json:
         said = [*notes, *(f"{s.name}: {note}" for s in planned.services for note in s.notes)]
-        print(json.dumps({**as_dict(planned), "total": _cost(planned.cost), "notes": said}, indent=1))
+        print(json.dumps({**as_dict(planned, known), "total": _cost(planned.cost), "notes": said}, indent=1))
     else:
-        _print(planned, notes, everything=everything)
+        _print(planned, notes, known, everything=everything)
 
 
 # ---------------------------------------------------------------- JSON: names that others rely on
 
 
-def as_dict(planned: Plan) -> dict[str, Any]:
-    """What `--json` prints; the names in it are stable. Rows are in rank order."""
-    return {
-        "services": [
-            {
-                "name": s.name,
-                "rows": [_row(r) for r in s.rows],
-                "left_out": [_left_out(x) for x in s.left_out],
-                "cost": _cost(s.cost),
-            }
-            for s in planned.services
-        ]
+_UNSIZED = Sized({})
+_NOTHING_KNOWN: Mapping[str, Sized] = MappingProxyType({})
+
+
+def as_dict(planned: Plan, known: Mapping[str, Sized] = _NOTHING_KNOWN) -> dict[str, Any]:
+    """What `--json` prints; the names in it are stable. Rows are in rank order; `sizing` is there when a load was given."""
+    return {"services": [_service(s, known.get(s.name, _UNSIZED)) for s in planned.services]}
+
+
+def _service(s: ServicePlan, known: Sized) -> dict[str, Any]:
+    said = {
+        "name": s.name,
+        "rows": [_row(r, known) for r in s.rows],
+        "left_out": [_left_out(x) for x in s.left_out],
+        "cost": _cost(s.cost),
     }
+    return said if known.sizing is None else {**said, "sizing": sizing_as_dict(known.sizing)}
 
 
-def _row(r: Row) -> dict[str, Any]:
+def _row(r: Row, known: Sized) -> dict[str, Any]:
+    tokens = known.rates.get((r.accelerator, r.accelerator_count))
     return {
         "cloud": r.cloud,
         "region": r.region,
@@ -152,6 +186,8 @@ def _row(r: Row) -> dict[str, Any]:
         "memory_gib": r.memory_gib,
         "market": r.market.value,
         "price_usd_hour": r.price_usd_hour,
+        "usd_per_million_tokens": tokens and round(tokens.usd_per_million(r.price_usd_hour), 6),
+        "throughput": tokens and tokens.label,
         "chosen": r.chosen,
     }
 
@@ -183,22 +219,28 @@ def _cost(cost: Cost) -> dict[str, float]:
 # ---------------------------------------------------------------- for people
 
 
-def _print(planned: Plan, notes: Sequence[str], *, everything: bool) -> None:
+def _print(planned: Plan, notes: Sequence[str], known: Mapping[str, Sized], *, everything: bool) -> None:
     from rich.console import Console
 
     out = Console(highlight=False, soft_wrap=True)
     if not out.is_terminal:
         out.width = WIDTH_WITHOUT_TERMINAL
     for service in planned.services:
-        _print_service(out, service, everything=everything)
+        _print_service(out, service, known.get(service.name, _UNSIZED), everything=everything)
     if notes:
         _print_lines(out, "notes", notes)
     print_table(out, Money(planned, compared=False))
 
 
-def _print_service(out: Any, service: ServicePlan, *, everything: bool) -> None:
-    for table in optimizer_tables(service, everything=everything):
+def _print_service(out: Any, service: ServicePlan, known: Sized, *, everything: bool) -> None:
+    for table in optimizer_tables(service, everything=everything, rates=known.rates):
         _print_table(out, table)
+    if known.rates and known.sizing is None:
+        print(f"{TOKENS}: a replica at full load, three prompt tokens to one of output, no latency target\n")
+    if known.sizing is not None:
+        for table in mix_tables(known.sizing):
+            _print_table(out, table)
+        _print_lines(out, f"{service.name}: about the mix", mix_lines(known.sizing))
     if service.arithmetic:
         _print_lines(out, f"{service.name}: what holds the model", service.arithmetic)
     _print_table(out, pool_table(service))

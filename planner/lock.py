@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from catalog.load import UNKNOWN, Catalog, Offer
+from catalog.cells import UNKNOWN
+from catalog.load import Catalog, Offer
 from planner.choose import MIXES_TYPES, Candidate
 from planner.plan import ServicePlan
 from planner.rank import Place, Ranking

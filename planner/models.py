@@ -32,9 +32,11 @@ class _Known:
     heads: int
     kv_heads: int
     head_dim: int = 128
+    active_b: float | None = None
 
 
 _KNOWN = (
+    _Known("Qwen2.5-0.5B", r"qwen2(\.5)?-0\.5b", 0.49, 24, 14, 2, 64),
     _Known("StarCoder-1B", r"starcoder(base)?-1b", 1.14, 24, 16, 1),
     _Known("TinyLlama-1.1B", r"tinyllama", 1.1, 22, 32, 4, 64),
     _Known("Llama-3.2-1B", r"llama-3\.2-1b", 1.24, 16, 32, 8, 64),
@@ -46,11 +48,11 @@ _KNOWN = (
     _Known("Qwen2.5-14B", r"qwen2(\.5)?-14b", 14.8, 48, 40, 8),
     _Known("Qwen2.5-32B", r"qwen2(\.5)?-32b", 32.8, 64, 40, 8),
     _Known("CodeLlama-34B", r"codellama-34b", 33.7, 48, 64, 8),
-    _Known("Mixtral-8x7B", r"mixtral-8x7b", 46.7, 32, 32, 8),
-    _Known("Llama-3-70B", r"llama-(2|3(\.\d)?)-70b|codellama-70b", 70.6, 80, 64, 8),
+    _Known("Mixtral-8x7B", r"mixtral-8x7b", 46.7, 32, 32, 8, active_b=12.9),
+    _Known("Llama-3-70B", r"llama-?((2|3(\.\d)?)-)?70b|codellama-70b", 70.6, 80, 64, 8),
     _Known("Qwen2.5-72B", r"qwen2(\.5)?-72b", 72.7, 80, 64, 8),
     _Known("Mistral-Large-123B", r"mistral-large", 123.0, 88, 96, 8),
-    _Known("Mixtral-8x22B", r"mixtral-8x22b", 141.0, 56, 48, 8),
+    _Known("Mixtral-8x22B", r"mixtral-8x22b", 141.0, 56, 48, 8, active_b=39.0),
     _Known("Llama-3.1-405B", r"llama-3\.1-405b", 406.0, 126, 128, 8),
 )
 
@@ -97,6 +99,27 @@ def parameters_b(service: ServiceSpec) -> float | None:
         return known.parameters_b
     size = _SIZE_IN_NAME.search((service.model or "").casefold().replace("_", "-"))
     return float(size[2]) * int(size[1] or 1) if size else None
+
+
+def size_of(service: ServiceSpec) -> ModelSize | None:
+    """The model's size as the file gives it, else in 16 bits as its name tells, else None."""
+    if service.model_size is not None:
+        return service.model_size
+    billions = parameters_b(service)
+    return None if billions is None else ModelSize(name=service.model, parameters_b=billions)
+
+
+def active_b(model: ModelSize) -> float:
+    """Billions of parameters that a token goes through: of a mixture of experts that is known by name, fewer than all."""
+    known = _by_name(model.name)
+    return model.parameters_b if known is None or known.active_b is None else known.active_b
+
+
+def is_called(model: ModelSize, name: str) -> bool:
+    """Whether a row about `name` is about this model: it is of that kind, or its name contains it."""
+    known = _by_name(model.name)
+    wanted = name.casefold()
+    return (known is not None and known.label.casefold() == wanted) or wanted in (model.name or "").casefold()
 
 
 def _by_name(name: str | None) -> _Known | None:

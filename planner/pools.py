@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from catalog.load import UNKNOWN, Offer
+from catalog.cells import UNKNOWN
+from catalog.load import Offer
 from planner.choose import Candidate
 from planner.filters import LOCAL, POOL_KINDS
 from planner.fit import weights_bytes

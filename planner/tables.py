@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from planner.filters import POOL_KINDS
+from planner.mix import Shape
 from planner.plan import LeftOut, Row, ServicePlan
+from planner.rightsize import TokenRate
 from spec.desired import Pool
 from spec.names import Market
 
 TICK = "✔"
 _COLUMNS = ("CLOUD", "INSTANCE", "vCPUs", "Mem(GB)", "ACCELERATORS", "REGION/ZONE", "COST ($)", "CHOSEN")
 _POOL_COLUMNS = ("POOL", "INSTANCE TYPES", "$/HOUR", "MAX", "COLD START", "$/LAUNCH")
+TOKENS = "$/M TOKENS"
+_NO_RATES: Mapping[Shape, TokenRate] = MappingProxyType({})
 _NUMBERS = frozenset({"vCPUs", "Mem(GB)", "COST ($)", "$/HOUR", "MAX", "COLD START", "$/LAUNCH"})
 
 
@@ -44,21 +49,26 @@ class _Line:
     host: tuple[str, str]
     price: float
     chosen: str
+    tokens: str = ""
 
 
-def optimizer_tables(service: ServicePlan, *, everything: bool) -> tuple[Table, ...]:
+def optimizer_tables(
+    service: ServicePlan, *, everything: bool, rates: Mapping[Shape, TokenRate] = _NO_RATES
+) -> tuple[Table, ...]:
     """One table for each market, the one that the service asks for first.
 
-    Each shows the best place of every instance type, or every place with `everything`.
+    Each shows the best place of every instance type, or every place with `everything`; with `rates` also what tokens cost.
     """
     markets = dict.fromkeys(row.market for row in service.rows)
-    return tuple(_optimizer_table(service, market, everything=everything) for market in markets)
+    return tuple(_optimizer_table(service, market, rates, everything=everything) for market in markets)
 
 
-def _optimizer_table(service: ServicePlan, market: Market, *, everything: bool) -> Table:
-    offered = [_line(row) for row in service.rows if row.market is market]
+def _optimizer_table(
+    service: ServicePlan, market: Market, rates: Mapping[Shape, TokenRate], *, everything: bool
+) -> Table:
+    offered = [_line(row, rates) for row in service.rows if row.market is market]
     undeployable = sorted(
-        (_outside(x) for x in service.left_out if x.market is market and _is_outside(x)),
+        (_outside(x, rates) for x in service.left_out if x.market is market and _is_outside(x)),
         key=lambda line: (line.price, line.cloud, line.place),
     )
     lines = list(heapq.merge(offered, undeployable, key=lambda line: line.price))
@@ -66,15 +76,23 @@ def _optimizer_table(service: ServicePlan, market: Market, *, everything: bool) 
     more = len(lines) - len(shown)
     return Table(
         title=f"{service.name}: {market.replace('_', ' ')}, USD per hour",
-        columns=_COLUMNS,
-        rows=tuple(
-            (x.cloud, x.instance_type, *x.host, x.shape, x.place, f"{x.price:.2f}", x.chosen) for x in shown
-        ),
+        columns=(*_COLUMNS[:-1], TOKENS, _COLUMNS[-1]) if rates else _COLUMNS,
+        rows=tuple(_cells(x, with_tokens=bool(rates)) for x in shown),
         footer=f"{more} more places (--all)" if more else "",
     )
 
 
-def _line(row: Row) -> _Line:
+def _cells(x: _Line, *, with_tokens: bool) -> tuple[str, ...]:
+    tokens = (x.tokens,) if with_tokens else ()
+    return (x.cloud, x.instance_type, *x.host, x.shape, x.place, f"{x.price:.2f}", *tokens, x.chosen)
+
+
+def _tokens(rates: Mapping[Shape, TokenRate], shape: Shape, price: float) -> str:
+    known = rates.get(shape)
+    return "-" if known is None else f"{known.usd_per_million(price):.2f} {known.label}"
+
+
+def _line(row: Row, rates: Mapping[Shape, TokenRate]) -> _Line:
     return _Line(
         cloud=row.cloud,
         instance_type=row.instance_type,
@@ -83,6 +101,7 @@ def _line(row: Row) -> _Line:
         host=(_amount(row.vcpus), _amount(row.memory_gib)),
         price=row.price_usd_hour,
         chosen=TICK if row.chosen else "",
+        tokens=_tokens(rates, (row.accelerator, row.accelerator_count), row.price_usd_hour),
     )
 
 
@@ -90,16 +109,18 @@ def _is_outside(x: LeftOut) -> bool:
     return x.cloud not in POOL_KINDS and x.price_usd_hour is not None
 
 
-def _outside(x: LeftOut) -> _Line:
+def _outside(x: LeftOut, rates: Mapping[Shape, TokenRate]) -> _Line:
     """A place that is only shown: its price is worth knowing though nothing deploys there yet."""
+    price = x.price_usd_hour or 0.0
     return _Line(
         cloud=x.cloud,
         instance_type=x.instance_type,
         shape=f"{x.accelerator}:{x.accelerator_count}",
         place=x.zone or x.region,
         host=("-", "-"),
-        price=x.price_usd_hour or 0.0,
+        price=price,
         chosen="not yet",
+        tokens=_tokens(rates, (x.accelerator, x.accelerator_count), price),
     )
 
 
@@ -111,10 +132,7 @@ def _best_of_each_type(lines: Sequence[_Line]) -> list[_Line]:
         key = (x.cloud, x.instance_type, x.shape)
         best.setdefault(key, x)
         chosen[key] += x.chosen == TICK
-    return [
-        _Line(x.cloud, x.instance_type, x.shape, x.place, x.host, x.price, _ticks(chosen[key]) or x.chosen)
-        for key, x in best.items()
-    ]
+    return [replace(x, chosen=_ticks(chosen[key]) or x.chosen) for key, x in best.items()]
 
 
 def _ticks(chosen: int) -> str:

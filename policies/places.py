@@ -9,7 +9,7 @@ from typing import Any
 from pulumi_policy import PolicyResource
 
 from catalog.age import earliest
-from catalog.load import UNKNOWN
+from catalog.cells import UNKNOWN
 from planner.pricing import cost_of_service
 from policies.cost import Stack, usd
 from policies.pools import POOLS, price_table

@@ -40,6 +40,7 @@ def normalise(written: ServiceFile, root: Node, *, file: str) -> ServiceSpec:
         options=_options(resources),
         ordered=_ordered(resources),
         model_size=_model_size(written),
+        throughput=ours.throughput,
         num_nodes=written.num_nodes,
         disk_size_gib=resources.disk_size,
         disk_tier=resources.disk_tier,

@@ -97,6 +97,8 @@ class ServiceSpec(Written):
     options: tuple[ResourceOption, ...]
     ordered: bool = False
     model_size: ModelSize | None = None
+    throughput: str | None = None
+    """The user's own table of measured speeds, as written: beside the service file."""
     num_nodes: int = Field(1, ge=1)
     disk_size_gib: int | None = Field(None, ge=1)
     disk_tier: str | None = None

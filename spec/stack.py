@@ -139,6 +139,8 @@ class StackConfig(Setting):
     quotas: dict[str, dict[str, Quota]] = Field(default_factory=dict)
     """By `<cloud>/<region>` and accelerator."""
     reservations: Reservations = Field(default_factory=dict)
+    throughput: str | None = Field(None, min_length=1)
+    """The user's own table of measured speeds, a path below the root."""
     tags: dict[str, str] = Field(default_factory=dict)
     """On everything that is declared, for the clouds' own bills."""
 

@@ -242,6 +242,7 @@ class TradewindSection(Part):
     layers: Positive | None = None
     kv_heads: Positive | None = None
     head_dim: Positive | None = None
+    throughput: Annotated[str, Field(min_length=1)] | None = None
     engine: Engine | None = None
     models: list[Annotated[str, Field(min_length=1)]] | None = None
     surge: Count | None = None

@@ -29,6 +29,8 @@ ROW = {
     "memory_gib",
     "market",
     "price_usd_hour",
+    "usd_per_million_tokens",
+    "throughput",
     "chosen",
 }
 COST = {
@@ -69,7 +71,9 @@ def test_json_has_exactly_the_names_that_others_rely_on(tw, blog):
     assert service["name"] == "blog"
     assert {frozenset(row) for row in service["rows"]} == {frozenset(ROW)}
     assert {frozenset(x) for x in service["left_out"]} == {
-        frozenset(ROW - {"vcpus", "memory_gib", "chosen"} | {"reason"})
+        frozenset(
+            ROW - {"vcpus", "memory_gib", "usd_per_million_tokens", "throughput", "chosen"} | {"reason"}
+        )
     }
     assert set(service["cost"]) == COST
     assert service["cost"]["expected_usd_hour"] == 14.692

@@ -26,8 +26,11 @@ Shape = tuple[str, int]
 """(accelerator, count)."""
 Flow = tuple[Bucket, ...]
 
-_GAP = 1e-6
-_NODES = 20_000
+BEST_WAYS = 2
+"""Ways to run that are kept for each flow, by what the flow costs there, so that the program stays small."""
+_GAP = 1e-3
+"""A mix is `exact` when nothing can be cheaper by more than this share."""
+_NODES = 50
 """Of the search tree: an end that does not depend on how fast this computer is."""
 _TINY = 1e-9
 
@@ -120,20 +123,23 @@ def singles(candidates: Sequence[Candidate], traffic: Traffic, target: Target) -
 def cheapest(
     candidates: Sequence[Candidate], traffic: Traffic, target: Target, *, by_length: bool
 ) -> Mix | None:
-    """The cheapest mix; None when it does not exist. Never dearer than the best of `singles`.
+    """The cheapest mix; None when it does not exist. Never dearer than the best of `singles`, nor by length than without.
 
     Of `candidates` each shape is there once. Where two mixes cost the same the solver's is taken, which is the same each time.
     """
     flows = tuple((b,) for b in traffic.buckets) if by_length else (traffic.buckets,)
     ways = _ways(candidates, flows, traffic, target)
-    alone = singles(candidates, traffic, target)
-    best = alone[0] if alone else None
-    if any(not any(_admits(w[1], flow) for w in ways) for flow in flows):
+    kept = _kept(ways, flows) if by_length else ways
+    if by_length:
+        best = cheapest(candidates, traffic, target, by_length=False)
+    else:
+        best = next(iter(singles(candidates, traffic, target)), None)
+    if any(not any(_admits(w[1], flow) for w in kept) for flow in flows):
         return best
-    solved = _solve(ways, flows, traffic)
-    if best is None or (solved is not None and solved.usd_hour < best.usd_hour - _TINY):
-        return solved
-    return best if solved is None or solved.exact else Mix(best.parts, exact=False)
+    solved = _solve(kept, flows, traffic)
+    exact = solved is not None and solved.exact and len(kept) == len(ways)
+    found = solved if best is None or (solved and solved.usd_hour < best.usd_hour - _TINY) else best
+    return None if found is None else Mix(found.parts, exact)
 
 
 Way = tuple[Candidate, Design]
@@ -155,6 +161,16 @@ def _ways(
             if design is not None:
                 ways.setdefault((c.shape, design.token_s, design.longest_s), (c, design))
     return list(ways.values())
+
+
+def _kept(ways: Sequence[Way], flows: Sequence[Flow]) -> list[Way]:
+    """For each flow the ways in which a unit of it costs least, and those whose single replica does: a small load needs no more."""
+    kept: set[int] = set()
+    for flow in flows:
+        able = [w for w, (_, design) in enumerate(ways) if _admits(design, flow)]
+        kept.update(sorted(able, key=lambda w: ways[w][0].price * _most(ways[w][1], flow))[:BEST_WAYS])
+        kept.update(sorted(able, key=lambda w: ways[w][0].price)[:BEST_WAYS])
+    return [way for w, way in enumerate(ways) if w in kept]
 
 
 def _admits(design: Design, flow: Flow) -> bool:
@@ -197,6 +213,13 @@ def _solve(ways: Sequence[Way], flows: Sequence[Flow], traffic: Traffic) -> Mix 
             entries.append((row, w, -HEADROOM))
             lower.append(-math.inf)
             upper.append(0.0)
+        if (
+            here
+        ):  # however little comes here, it needs a replica: the solver rounds what is below its tolerance
+            entries += [(len(upper), x, 1.0) for x, _ in here]
+            entries.append((len(upper), w, -float(len(flows))))
+            lower.append(-math.inf)
+            upper.append(0.0)
     rows, columns, values = zip(*entries, strict=True)
     size = len(ways) + len(pairs)
     found = milp(
@@ -221,16 +244,22 @@ def _parts(
     pairs: Sequence[tuple[int, int]],
     x: Sequence[float],
 ) -> tuple[Part, ...]:
-    """From the solver's numbers to whole replicas; what it left at rounding's edge is left out."""
+    """From the solver's numbers to whole replicas; what it left at rounding's edge goes to the others of its flow."""
     place = {bucket: i for i, bucket in enumerate(traffic.buckets)}
+    replicas = [round(n) for n in x[: len(ways)]]
+    given = {
+        pair: x[len(ways) + at]
+        for at, pair in enumerate(pairs)
+        if replicas[pair[1]] and x[len(ways) + at] > _TINY
+    }
+    whole = [math.fsum(share for (of, _), share in given.items() if of == f) for f in range(len(flows))]
     parts = []
     for w, (candidate, design) in enumerate(ways):
-        replicas = round(x[w])
         served = [0.0] * len(traffic.buckets)
-        for at, (f, way) in enumerate(pairs):
-            if way == w and x[len(ways) + at] > _TINY:
+        for (f, way), share in given.items():
+            if way == w:
                 for bucket in flows[f]:
-                    served[place[bucket]] += x[len(ways) + at] * bucket.qps
-        if replicas > 0 and any(served):
-            parts.append(Part(candidate, design, replicas, tuple(served)))
+                    served[place[bucket]] += share / whole[f] * bucket.qps
+        if any(served):
+            parts.append(Part(candidate, design, replicas[w], tuple(served)))
     return tuple(sorted(parts, key=lambda p: (-p.usd_hour, p.candidate.order, p.design.token_s)))

@@ -17,9 +17,9 @@ from spec.errors import Problem, SpecError
 
 BUCKETS = ("qps", "prompt_tokens", "output_tokens")
 TRACE = ("time_s", "prompt_tokens", "output_tokens")
-MOST_BUCKETS = 60
+MOST_BUCKETS = 24
 """More rows than this are put together by length."""
-PER_OCTAVE = (2.0, 1.0, 0.5, 0.25)
+PER_OCTAVE = (2.0, 1.0, 0.5, 0.33, 0.25, 0.125)
 """Buckets for each doubling of a length: as many as leave at most so many buckets, so that none is coarser than it must be."""
 WINDOW_S = 300.0
 """A trace counts with the rate of its busiest five minutes: capacity that fits the average fits nobody at noon."""

@@ -1,6 +1,7 @@
 import itertools
 import math
 import random
+import time
 
 import pytest
 from hypothesis import assume, given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from planner.design import HEADROOM, Limit
 from planner.mix import Candidate, blocked, cheapest, single, singles
-from planner.traffic import ANY, Bucket, Target, traffic_of
+from planner.traffic import ANY, Bucket, Target, parse_traffic, traffic_of
 from tests.planner.test_design import buckets, first_token_s, speed, speeds, targets, token_s
 
 candidates = st.lists(st.tuples(st.floats(0.2, 30), speeds), min_size=1, max_size=4).map(
@@ -65,9 +66,9 @@ def test_the_order_of_shapes_and_buckets_does_not_matter(offered, traffic, targe
 @given(candidates, loads, targets)
 def test_sending_requests_by_their_lengths_never_costs_more(offered, traffic, target):
     mixed = cheapest(offered, traffic, target, by_length=False)
-    assume(mixed is not None and mixed.exact)
+    assume(mixed is not None)
     free = cheapest(offered, traffic, target, by_length=True)
-    assert free.usd_hour <= mixed.usd_hour * (1 + 1e-5)
+    assert free.usd_hour <= mixed.usd_hour + 1e-9
 
 
 @settings(max_examples=40, deadline=None)
@@ -106,7 +107,7 @@ def test_the_integer_program_finds_what_trying_everything_finds():
             for numbers in itertools.product(range(12), repeat=3)
             if sum(n * takes[c.shape] for n, c in zip(numbers, offered, strict=True)) >= 1 - 1e-9
         )
-        assert cheapest(offered, traffic, target, by_length=False).usd_hour == pytest.approx(best, rel=1e-5)
+        assert cheapest(offered, traffic, target, by_length=False).usd_hour == pytest.approx(best, rel=1e-3)
 
 
 def test_two_shapes_are_cheaper_than_one_where_the_last_replica_would_idle():
@@ -148,3 +149,31 @@ def test_each_bucket_may_have_a_shape_and_all_together_none():
     assert blocked([quick, roomy], traffic, target) == ()
     assert cheapest([quick], traffic, target, by_length=False) is None
     assert cheapest([quick, roomy], traffic, target, by_length=True) is not None
+
+
+def test_a_load_of_many_lengths_on_many_shapes_is_solved_at_once():
+    rng = random.Random(5)
+    offered = [
+        Candidate(
+            (f"X{i}", 1),
+            rng.uniform(0.3, 30),
+            speed(weights_s=rng.uniform(0.002, 0.03), prefill_s=rng.uniform(1e-5, 2e-4)),
+        )
+        for i in range(40)
+    ]
+    rows = "".join(
+        f"{rng.uniform(0.01, 0.5):.3f},{int(rng.lognormvariate(6, 1)) + 1},{int(rng.lognormvariate(5, 1)) + 1}\n"
+        for _ in range(400)
+    )
+    traffic = parse_traffic("qps,prompt_tokens,output_tokens\n" + rows, "load.csv")
+    start = time.process_time()
+    mix = cheapest(offered, traffic, Target(3, 0.08), by_length=True)
+    assert time.process_time() - start < 20  # it takes about 2
+    check(mix, traffic, Target(3, 0.08))
+
+
+def test_the_least_load_needs_a_replica():
+    mix = cheapest(
+        [Candidate(("x", 1), 2.0, speed())], traffic_of([Bucket(1, 1, 0.001)]), ANY, by_length=True
+    )
+    assert (mix.replicas, mix.usd_hour) == (1, 2.0)

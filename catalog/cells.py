@@ -1,4 +1,4 @@
-"""The cells of our CSV tables: each is read by one function, and a wrong one says its row, its column and why.
+"""The cells of CSV tables: each is read by one function, and a wrong one says its row, its column and why.
 
 A wrong figure is money, so a bad row is an error with its line, never a row that is skipped. Standard library only:
 every command that plans pays for this import.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 from catalog.accelerators import UnknownAccelerator, kind_of
@@ -20,6 +21,8 @@ _AS_OF = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _MAX_PROBLEMS = 20
 
 T = TypeVar("T")
+Row = Mapping[str, str]
+"""The cells of a row by column."""
 
 
 class Wrong(ValueError):
@@ -69,33 +72,57 @@ def read_rows(
     return found
 
 
-def text(column: str, value: str) -> str:
+def read_table(
+    path: Path, columns: Sequence[str], read: Callable[[dict[str, str]], T]
+) -> list[tuple[int, T]]:
+    """`read_rows` of a file. Raises InputError also for one that can't be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as f:
+            return read_rows(f, path.name, columns, read)
+    except OSError as e:
+        raise InputError(f"the table {path} can't be read: {e.strerror}") from None
+
+
+def text(column: str, row: Row) -> str:
     """A word that is there."""
+    value = row[column]
     if not value or value != value.strip():
         raise Wrong(column, value, "must be a word without blanks around it")
     return value
 
 
-def positive(column: str, value: str) -> float:
+def positive(column: str, row: Row) -> float:
     """A finite number above 0."""
     try:
-        number = float(value)
+        number = float(row[column])
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise Wrong(column, value, "must be a number above 0")
+        raise Wrong(column, row[column], "must be a number above 0")
     return number
 
 
-def count(column: str, value: str) -> int:
+def positive_or_none(column: str, row: Row) -> float | None:
+    """The same, or None where the cell is empty: nobody says."""
+    return positive(column, row) if row[column] else None
+
+
+def count(column: str, row: Row) -> int:
     """A whole number above 0."""
-    if not value.isdecimal() or int(value) < 1:
-        raise Wrong(column, value, "must be a whole number above 0")
+    value = row[column].strip()
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise Wrong(column, row[column], "must be a whole number above 0")
     return int(value)
 
 
-def canonical(column: str, value: str) -> str:
+def count_or_none(column: str, row: Row) -> int | None:
+    """The same, or None where the cell is empty: nobody says."""
+    return count(column, row) if row[column] else None
+
+
+def canonical(column: str, row: Row) -> str:
     """An accelerator by the name that our tables use."""
+    value = row[column]
     try:
         name = kind_of(value).name
     except UnknownAccelerator as e:
@@ -105,8 +132,9 @@ def canonical(column: str, value: str) -> str:
     return name
 
 
-def date(column: str, value: str) -> str:
+def date(column: str, row: Row) -> str:
     """An ISO date, perhaps only its year or month, or `unknown`."""
+    value = row[column]
     if value != UNKNOWN and not _AS_OF.fullmatch(value):
         raise Wrong(column, value, "must be an ISO date, its year or month, or `unknown`")
     return value

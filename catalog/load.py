@@ -6,14 +6,13 @@ every command that plans pays for this import.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from catalog import cells
-from spec.errors import InputError, Problem, SpecError
+from spec.errors import Problem, SpecError
 from spec.names import Market
 
 COLUMNS = (
@@ -34,8 +33,6 @@ COLUMNS = (
 
 PRICES_CSV = Path(__file__).with_name("prices.csv")
 LOCAL_CSV = Path(__file__).with_name("local.csv")
-
-_MAX_PROBLEMS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,75 +128,36 @@ def load(*paths: Path) -> Catalog:
     offers: dict[tuple[object, ...], Offer] = {}
     for path in paths or (PRICES_CSV, LOCAL_CSV):
         problems: list[Problem] = []
-        for line, found in read_offers(path):
-            if isinstance(found, Problem):
-                problems.append(found)
-            elif found.key in offers:
-                problems.append(
-                    Problem(path.name, "", "this place and instance type have a row already", line=line)
-                )
-            else:
-                offers[found.key] = found
+        for line, offer in cells.read_table(path, COLUMNS, _offer):
+            if offer.key in offers:
+                why = "this place and instance type have a row already"
+                problems.append(Problem(path.name, "", why, line=line))
+            offers.setdefault(offer.key, offer)
         if problems:
-            raise SpecError(problems[:_MAX_PROBLEMS])
+            raise SpecError(problems)
     return Catalog(tuple(offers.values()))
 
 
-def read_offers(path: Path) -> Iterator[tuple[int, Offer | Problem]]:
-    """Each row of one table with its line: an offer, or what is wrong with it. Raises InputError, SpecError."""
-    try:
-        with path.open(encoding="utf-8", newline="") as f:
-            rows = csv.reader(f)
-            header = tuple(next(rows, ()))
-            if header != COLUMNS:
-                raise SpecError([Problem(path.name, "", f"the header must be `{','.join(COLUMNS)}`", line=1)])
-            for row in rows:
-                yield rows.line_num, _offer(row, path.name, rows.line_num)
-    except OSError as e:
-        raise InputError(f"the price table {path} can't be read: {e.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as e:
-        raise InputError(f"the price table {path} is no CSV file: {e}") from None
-
-
-def _offer(row: list[str], file: str, line: int) -> Offer | Problem:
-    if len(row) != len(COLUMNS):
-        return Problem(file, "", f"a row has {len(COLUMNS)} cells, this one {len(row)}", line=line)
-    (
-        cloud,
-        region,
-        zone,
-        instance_type,
-        vcpus,
-        memory,
-        name,
-        count,
-        per_one,
-        on_demand,
-        spot,
-        source,
-        as_of,
-    ) = row
-    try:
-        offer = Offer(
-            cloud=cells.text("cloud", cloud),
-            region=cells.text("region", region),
-            zone=zone or None,
-            instance_type=cells.text("instance_type", instance_type),
-            vcpus=cells.positive("vcpus", vcpus) if vcpus else None,
-            memory_gib=cells.positive("memory_gib", memory) if memory else None,
-            accelerator=cells.canonical("accelerator", name),
-            accelerator_count=cells.count("accelerator_count", count),
-            accelerator_memory_gib=cells.positive("accelerator_memory_gib", per_one),
-            on_demand_usd_hour=cells.positive("on_demand_usd_hour", on_demand) if on_demand else None,
-            spot_usd_hour=cells.positive("spot_usd_hour", spot) if spot else None,
-            source=cells.text("source", source),
-            as_of=cells.date("as_of", as_of),
-        )
-    except cells.Wrong as wrong:
-        return wrong.problem(file, line)
-    if on_demand and spot and float(spot) > float(on_demand):
-        return Problem(file, "spot_usd_hour", f"spot {spot} is dearer than on demand {on_demand}", line=line)
-    return offer
+def _offer(row: dict[str, str]) -> Offer:
+    on_demand, spot = (cells.positive_or_none(f"{market}_usd_hour", row) for market in ("on_demand", "spot"))
+    if on_demand and spot and spot > on_demand:
+        why = f"spot {spot:g} is dearer than on demand {on_demand:g}"
+        raise cells.Wrong("spot_usd_hour", row["spot_usd_hour"], why)
+    return Offer(
+        cloud=cells.text("cloud", row),
+        region=cells.text("region", row),
+        zone=row["zone"] or None,
+        instance_type=cells.text("instance_type", row),
+        vcpus=cells.positive_or_none("vcpus", row),
+        memory_gib=cells.positive_or_none("memory_gib", row),
+        accelerator=cells.canonical("accelerator", row),
+        accelerator_count=cells.count("accelerator_count", row),
+        accelerator_memory_gib=cells.positive("accelerator_memory_gib", row),
+        on_demand_usd_hour=on_demand,
+        spot_usd_hour=spot,
+        source=cells.text("source", row),
+        as_of=cells.date("as_of", row),
+    )
 
 
 def format_number(number: float | None) -> str:

@@ -7,13 +7,13 @@ source; nothing here is made up, and a user's own measurements take the place of
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from catalog import cells
-from spec.errors import InputError, Problem, SpecError
+from spec.errors import Problem, SpecError
 
 COLUMNS = (
     "model",
@@ -97,7 +97,8 @@ class Throughput:
 class Datasheet:
     """What the vendor promises of one accelerator: GB/s (10^9 bytes) and dense TFLOPS, without sparsity.
 
-    `fp8_tflops` and `int8_tops` are None where it has no such units; `link_gb_s` is per direction, to the others of its machine.
+    `fp8_tflops` and `int8_tops` are None where it has no such units, or nobody was found who tells; `link_gb_s` is per
+    direction, to the others of its machine.
     """
 
     accelerator: str
@@ -126,84 +127,61 @@ def load_speeds(*users: Path) -> Speeds:
 
 def read_throughput(path: Path) -> tuple[Throughput, ...]:
     """The rows of one table. Raises InputError, and SpecError with all wrong rows."""
-    rows = cells.read_rows(_lines(path), path.name, COLUMNS, _throughput)
-    return tuple(_each_once(rows, path.name))
+    seen: dict[tuple[str, str, str, int], int] = {}
+    rows, problems = [], []
+    for line, row in cells.read_table(path, COLUMNS, _throughput):
+        if row.key in seen:
+            why = f"row {seen[row.key]} is about the same model, quantization and shape"
+            problems.append(Problem(path.name, "", why, line=line))
+        seen.setdefault(row.key, line)
+        rows.append(row)
+    if problems:
+        raise SpecError(problems)
+    return tuple(rows)
 
 
 @functools.cache
 def load_datasheets(path: Path = DATASHEETS_CSV) -> Mapping[str, Datasheet]:
     """By canonical name of the accelerator. Raises SpecError."""
-    return {
-        sheet.accelerator: sheet
-        for _, sheet in cells.read_rows(_lines(path), path.name, SHEET_COLUMNS, _sheet)
-    }
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines(keepends=True)
-    except OSError as e:
-        raise InputError(f"the table {path} can't be read: {e.strerror}") from None
-    except UnicodeDecodeError as e:
-        raise InputError(f"the table {path} is no CSV file: {e}") from None
-
-
-def _each_once(rows: Iterable[tuple[int, Throughput]], file: str) -> Iterable[Throughput]:
-    seen: dict[tuple[str, str, str, int], int] = {}
-    problems = []
-    for line, row in rows:
-        if row.key in seen:
-            why = f"row {seen[row.key]} is about the same model, quantization and shape"
-            problems.append(Problem(file, "", why, line=line))
-        seen.setdefault(row.key, line)
-        yield row
-    if problems:
-        raise SpecError(problems)
+    return {sheet.accelerator: sheet for _, sheet in cells.read_table(path, SHEET_COLUMNS, _sheet)}
 
 
 def _throughput(row: dict[str, str]) -> Throughput:
-    def optional(column: str) -> float | None:
-        return cells.positive(column, row[column]) if row[column] else None
-
-    concurrency = cells.count("concurrency", row["concurrency"])
-    most = cells.count("max_concurrency", row["max_concurrency"]) if row["max_concurrency"] else None
+    concurrency = cells.count("concurrency", row)
+    most = cells.count_or_none("max_concurrency", row)
     if most is not None and most < concurrency:
-        raise cells.Wrong(
-            "max_concurrency", row["max_concurrency"], f"must be at least concurrency, {concurrency}"
-        )
+        why = f"must be at least concurrency, {concurrency}"
+        raise cells.Wrong("max_concurrency", row["max_concurrency"], why)
     written = [b.value for b in Basis if b is not Basis.ESTIMATED]
     if row["basis"] not in written:
         raise cells.Wrong("basis", row["basis"], f"must be one of {', '.join(written)}")
     return Throughput(
-        model=cells.text("model", row["model"]),
-        quantization=cells.text("quantization", row["quantization"]),
-        accelerator=cells.canonical("accelerator", row["accelerator"]),
-        accelerator_count=cells.count("accelerator_count", row["accelerator_count"]),
-        prefill_tokens_s=optional("prefill_tokens_s"),
-        decode_tokens_s=cells.positive("decode_tokens_s", row["decode_tokens_s"]),
+        model=cells.text("model", row),
+        quantization=cells.text("quantization", row),
+        accelerator=cells.canonical("accelerator", row),
+        accelerator_count=cells.count("accelerator_count", row),
+        prefill_tokens_s=cells.positive_or_none("prefill_tokens_s", row),
+        decode_tokens_s=cells.positive("decode_tokens_s", row),
         concurrency=concurrency,
-        prompt_tokens=cells.count("prompt_tokens", row["prompt_tokens"]),
-        output_tokens=cells.count("output_tokens", row["output_tokens"]),
+        prompt_tokens=cells.count("prompt_tokens", row),
+        output_tokens=cells.count("output_tokens", row),
         max_concurrency=most,
         basis=Basis(row["basis"]),
         engine=row["engine"],
-        as_of=cells.date("as_of", row["as_of"]),
-        source=cells.text("source", row["source"]),
+        as_of=cells.date("as_of", row),
+        source=cells.text("source", row),
         note=row["note"],
     )
 
 
 def _sheet(row: dict[str, str]) -> Datasheet:
-    def optional(column: str) -> float | None:
-        return cells.positive(column, row[column]) if row[column] else None
-
     return Datasheet(
-        accelerator=cells.canonical("accelerator", row["accelerator"]),
-        memory_gb_s=cells.positive("memory_gb_s", row["memory_gb_s"]),
-        fp16_tflops=cells.positive("fp16_tflops", row["fp16_tflops"]),
-        fp8_tflops=optional("fp8_tflops"),
-        int8_tops=optional("int8_tops"),
-        link_gb_s=cells.positive("link_gb_s", row["link_gb_s"]),
-        as_of=cells.date("as_of", row["as_of"]),
-        source=cells.text("source", row["source"]),
+        accelerator=cells.canonical("accelerator", row),
+        memory_gb_s=cells.positive("memory_gb_s", row),
+        fp16_tflops=cells.positive("fp16_tflops", row),
+        fp8_tflops=cells.positive_or_none("fp8_tflops", row),
+        int8_tops=cells.positive_or_none("int8_tops", row),
+        link_gb_s=cells.positive("link_gb_s", row),
+        as_of=cells.date("as_of", row),
+        source=cells.text("source", row),
     )

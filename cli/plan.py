@@ -26,7 +26,7 @@ from planner.plan import LeftOut, Plan, Row, ServicePlan
 from planner.planner import plan
 from planner.pricing import Cost
 from planner.renewal import renewed
-from planner.tables import TOKENS, Table, left_out_lines, optimizer_tables, pool_table
+from planner.tables import ABOUT, TOKENS, Table, left_out_lines, optimizer_tables, pool_table
 from spec.errors import InputError
 from spec.lock import dump, lock_name
 from spec.names import Market
@@ -35,6 +35,8 @@ from spec.read import read_services
 REASONS_SHOWN = 12
 WIDTH_WITHOUT_TERMINAL = 160
 """Wide enough for a row, so that a pipe or a log gets whole lines."""
+WIDEST = 1000
+"""Of a table whose natural width is asked for."""
 
 
 def register(app: typer.Typer) -> None:
@@ -145,7 +147,8 @@ def _show(
     planned: Plan, notes: Sequence[str], known: Mapping[str, Sized], *, everything: bool, as_json: bool
 ) -> None:
     if as_json:
-        said = [*notes, *(f"{s.name}: {note}" for s in planned.services for note in s.notes)]
+        each = ((s.name, (*s.notes, *known.get(s.name, _UNSIZED).notes)) for s in planned.services)
+        said = [*notes, *(f"{name}: {note}" for name, its in each for note in its)]
         print(json.dumps({**as_dict(planned, known), "total": _cost(planned.cost), "notes": said}, indent=1))
     else:
         _print(planned, notes, known, everything=everything)
@@ -187,7 +190,7 @@ def _row(r: Row, known: Sized) -> dict[str, Any]:
         "market": r.market.value,
         "price_usd_hour": r.price_usd_hour,
         "usd_per_million_tokens": tokens and round(tokens.usd_per_million(r.price_usd_hour), 6),
-        "throughput": tokens and tokens.label,
+        "throughput": tokens and tokens.speed.label,
         "chosen": r.chosen,
     }
 
@@ -236,7 +239,10 @@ def _print_service(out: Any, service: ServicePlan, known: Sized, *, everything: 
     for table in optimizer_tables(service, everything=everything, rates=known.rates):
         _print_table(out, table)
     if known.rates and known.sizing is None:
-        print(f"{TOKENS}: a replica at full load, three prompt tokens to one of output, no latency target\n")
+        print(
+            f"{TOKENS}: a replica at full load, three prompt tokens to one of output, no latency target; "
+            f"{ABOUT} is estimated from data sheets\n"
+        )
     if known.sizing is not None:
         for table in mix_tables(known.sizing):
             _print_table(out, table)
@@ -247,25 +253,40 @@ def _print_service(out: Any, service: ServicePlan, known: Sized, *, everything: 
     if service.left_out:
         lines = left_out_lines(service.left_out, at_most=None if everything else REASONS_SHOWN)
         _print_lines(out, f"{service.name}: {len(service.left_out)} places left out", lines)
-    if service.notes:
-        _print_lines(out, f"{service.name}: notes", service.notes)
+    if said := (*service.notes, *known.notes):
+        _print_lines(out, f"{service.name}: notes", said)
 
 
 def _print_table(out: Any, table: Table) -> None:
+    from rich.measure import Measurement
+
+    drawn = _drawn(table)
+    wanted = Measurement.get(out, out.options.update(width=WIDEST), drawn).maximum
+    if wanted > out.width:
+        drawn = _drawn(table.narrowed())
+    out.print(drawn)
+    if table.footer:
+        out.print(f"{table.footer}\n", markup=False)
+
+
+def _drawn(table: Table) -> Any:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     drawn = RichTable(
-        box=box.SIMPLE_HEAD, title=table.title, title_justify="left", title_style="bold", pad_edge=False
+        box=box.SIMPLE_HEAD,
+        title=table.title,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
+        collapse_padding=True,
     )
     for column in table.columns:
         drawn.add_column(column, justify="right" if column in table.numeric else "left", overflow="fold")
     for row in table.rows:
         drawn.add_row(*(Text(cell) for cell in row))
-    out.print(drawn)
-    if table.footer:
-        out.print(f"{table.footer}\n", markup=False)
+    return drawn
 
 
 def _print_lines(out: Any, title: str, lines: Sequence[str]) -> None:

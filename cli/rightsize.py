@@ -12,20 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog.throughput import Speeds, load_speeds
+from catalog.throughput import load_speeds, read_throughput
 from cli.context import Context
 from planner.design import HEADROOM
+from planner.fit import need_of
 from planner.mix import Mix, Part
+from planner.models import size_of
 from planner.plan import ServicePlan
-from planner.rightsize import SINGLES_SHOWN, USUAL, Sizing, TokenRate, rightsize, token_rates
+from planner.rightsize import USUAL, Sizing, TokenRate, rightsize, token_rates
+from planner.speed import is_about
 from planner.tables import Table
-from planner.traffic import ANY, Bucket, Target, Traffic, parse_traffic, traffic_of
+from planner.traffic import ANY, MOST_QPS, Bucket, Target, Traffic, parse_traffic, traffic_of
 from spec.errors import InputError
 from spec.names import Market
 from spec.service import ServiceSpec
 
 _COLUMNS = ("SHAPE", "REPLICAS", "$/HOUR", "WORST $/H", "REQUESTS/S", "MS/TOKEN", "SPEED")
 _ALONE_COLUMNS = ("SHAPE", "REPLICAS", "$/HOUR", "WORST $/H", "$/M TOKENS", "SPEED")
+_SINGLES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def asked(
     for name, value in numbers.items():
         if value is not None and not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be a number above 0; it is `{value:g}`")
+    if qps is not None and qps > MOST_QPS:
+        raise InputError(f"--qps must be at most {MOST_QPS:,.0f} requests per second; it is `{qps:g}`")
     target = Target(
         ttft_s=None if ttft_ms is None else ttft_ms / 1e3, tpot_s=None if tpot_ms is None else tpot_ms / 1e3
     )
@@ -83,22 +89,13 @@ def _read(path: Path) -> Traffic:
         raise InputError(f"--load: {path} is no CSV file: {e}") from None
 
 
-def speeds_of(spec: ServiceSpec, context: Context | None) -> Speeds:
-    """Our tables, before them the stack's, and before that the service's own. Raises InputError and SpecError."""
-    users = []
-    if spec.throughput:
-        users.append(Path(spec.file).parent / spec.throughput)
-    if context and context.config.throughput:
-        users.append(context.root / context.config.throughput)
-    return load_speeds(*users)
-
-
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """What is known of one service's speed: rates by shape, and with a load the sizing for it."""
+    """What is known of one service's speed: rates by shape, with a load the sizing for it, and what is to be noted."""
 
     rates: dict[tuple[str, int], TokenRate]
     sizing: Sizing | None = None
+    notes: tuple[str, ...] = ()
 
 
 def sized(
@@ -112,18 +109,32 @@ def sized(
     by_name = {plan.name: plan for plan in plans}
     if ask.traffic is not None and len(specs) != 1:
         raise InputError(f"a load is of one service, and the plan is of {len(specs)}: name one file")
-    found = {}
-    for spec in specs:
-        plan, speeds = by_name[spec.name], speeds_of(spec, context)
-        sizing = None
-        if ask.traffic is not None:
-            with quiet():
-                sizing = rightsize(
-                    spec, plan, speeds, ask.traffic, ask.target, market=market, by_length=ask.by_length
-                )
-        rates = token_rates(spec, plan, speeds, ask.traffic or USUAL, ask.target)
-        found[spec.name] = Sized(rates, sizing)
-    return found
+    return {spec.name: _sized(spec, by_name[spec.name], ask, context, market) for spec in specs}
+
+
+def _sized(
+    spec: ServiceSpec, plan: ServicePlan, ask: Asked, context: Context | None, market: Market | None
+) -> Sized:
+    own = Path(spec.file).parent / spec.throughput if spec.throughput else None
+    stacks = context.root / context.config.throughput if context and context.config.throughput else None
+    speeds = load_speeds(*filter(None, (own, stacks)))
+    sizing = None
+    if ask.traffic is not None:
+        with quiet():
+            sizing = rightsize(
+                spec, plan, speeds, ask.traffic, ask.target, market=market, by_length=ask.by_length
+            )
+    rates = token_rates(spec, plan, speeds, ask.traffic or USUAL, ask.target)
+    return Sized(rates, sizing, () if own is None else _unheard(spec, own))
+
+
+def _unheard(spec: ServiceSpec, own: Path) -> tuple[str, ...]:
+    """A service's own table that says nothing of its model is a slip that would otherwise show nowhere."""
+    model = size_of(spec)
+    if model is None or any(is_about(row, model, need_of(model)) for row in read_throughput(own)):
+        return ()
+    weights = need_of(model).quantization
+    return (f"{own.name}: no row is about {model.name or 'this model'} in {weights}, so none counts",)
 
 
 @contextmanager
@@ -159,7 +170,7 @@ def as_dict(s: Sizing) -> dict[str, Any]:
         "mix": _mix(s, s.mix),
         "alone": [_mix(s, m) for m in s.alone],
         "by_length_usd_hour": s.by_length,
-        "unknown": list(s.unknown),
+        "left_out": list(s.left_out),
         "notes": list(s.notes),
     }
 
@@ -194,7 +205,7 @@ def mix_tables(s: Sizing) -> tuple[Table, ...]:
         f"{s.mix.replicas} replicas, {s.mix.usd_hour:.2f} USD/hour expected, {s.worst_usd_hour(s.mix):.2f} worst; "
         f"{s.usd_per_million(s.mix):.2f} USD per million tokens"
     )
-    shown = s.alone[:SINGLES_SHOWN]
+    shown = s.alone[:_SINGLES_SHOWN]
     more = len(s.alone) - len(shown)
     return (
         Table(
@@ -262,7 +273,7 @@ def mix_lines(s: Sizing) -> tuple[str, ...]:
         lines.append(
             "the edge does not send requests by their lengths: this mix needs a router of yours that does"
         )
-    return (*lines, *s.unknown, *s.notes)
+    return (*lines, *s.left_out, *s.notes)
 
 
 def _bucket(s: Sizing, i: int, b: Bucket) -> str:

@@ -17,7 +17,6 @@ from sim.compare import as_dict, run
 from sim.conditions import ColdStart, Conditions
 from sim.generate import TraceKind, generate
 from sim.metrics import Result
-from sim.omniscient import can_be_computed
 from sim.policies import DEFAULT, OMNISCIENT, check
 from sim.scenarios import LATE_S
 from sim.trace import Trace, read, write
@@ -71,7 +70,7 @@ def sim(
         raise InputError(
             "name a trace: `tw sim --trace FILE`; `tw sim generate aged > FILE` makes one to try it on."
         )
-    names = list(dict.fromkeys(policy or [n for n in DEFAULT if n != OMNISCIENT or can_be_computed()]))
+    names = list(dict.fromkeys(policy or DEFAULT))
     for name in names:
         check(name)
     if 0 < slo <= 1:
@@ -195,7 +194,5 @@ def _print(trace: Trace, conditions: Conditions, target: int, results: Iterable[
             f"{r.calls_per_hour:.2f}",
         )
     out.print(table)
-    if not can_be_computed():
-        out.print(f"{OMNISCIENT} needs scipy, which is not installed: `make setup-dev`")
-    elif any(r.name == OMNISCIENT for r in results):
+    if any(r.name == OMNISCIENT for r in results):
         out.print(f"{OMNISCIENT} knows the trace and may be short for 0.1 % of the time: a bound, no policy.")

@@ -213,9 +213,7 @@ def _solve(ways: Sequence[Way], flows: Sequence[Flow], traffic: Traffic) -> Mix 
             entries.append((row, w, -HEADROOM))
             lower.append(-math.inf)
             upper.append(0.0)
-        if (
-            here
-        ):  # however little comes here, it needs a replica: the solver rounds what is below its tolerance
+        if here:  # the solver rounds what is below its tolerance; however little comes here needs a replica
             entries += [(len(upper), x, 1.0) for x, _ in here]
             entries.append((len(upper), w, -float(len(flows))))
             lower.append(-math.inf)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from catalog.throughput import Speeds
-from planner.design import best_design, rate
+from planner.design import best_design, obstacle, rate
 from planner.mix import Blocked, Candidate, Mix, Shape, blocked, cheapest, singles
 from planner.models import size_of
 from planner.plan import Row, ServicePlan
@@ -22,7 +22,6 @@ from spec.service import ServiceSpec
 
 USUAL = traffic_of([Bucket(prompt_tokens=1536, output_tokens=512, qps=1.0)])
 """Without a load: three prompt tokens to one output token, the blend in which hosted models are mostly compared."""
-SINGLES_SHOWN = 5
 
 
 class NoMix(InputError):
@@ -31,11 +30,10 @@ class NoMix(InputError):
 
 @dataclass(frozen=True, slots=True)
 class TokenRate:
-    """Tokens per second of one replica at full load, prompts and outputs together, and where that is known from."""
+    """Tokens per second of one replica at full load, prompts and outputs together, and the speed that it comes from."""
 
     tokens_s: float
-    label: str
-    source: str
+    speed: Speed
 
     def usd_per_million(self, usd_hour: float) -> float:
         """USD per million tokens of a machine at that price."""
@@ -59,7 +57,7 @@ class Sizing:
         alone: the load on one shape, cheapest first.
         by_length: what the cheapest mix would cost if requests went to shapes by their lengths, USD per hour; None =
             it is that one.
-        unknown: shapes of the plan about whose speed nothing is known, and why.
+        left_out: why shapes of the plan take no part: nothing is known of their speed, or they can't serve the load.
 
     """
 
@@ -71,7 +69,7 @@ class Sizing:
     alone: tuple[Mix, ...]
     prices: Mapping[Shape, Prices]
     by_length: float | None
-    unknown: tuple[str, ...]
+    left_out: tuple[str, ...]
     notes: tuple[str, ...]
 
     def worst_usd_hour(self, mix: Mix) -> float:
@@ -102,7 +100,7 @@ def token_rates(
         design = best_design(speed, target, traffic.buckets)
         if design is not None:
             tokens = rate(design, traffic.buckets) * traffic.tokens_s
-            found[shape] = TokenRate(tokens, speed.label, speed.source)
+            found[shape] = TokenRate(tokens, speed)
     return found
 
 
@@ -127,7 +125,7 @@ def rightsize(
     candidates = [
         Candidate(shape, prices[shape].expected, s) for shape, s in all_speeds.items() if isinstance(s, Speed)
     ]
-    unknown = tuple(s.reason for s in all_speeds.values() if isinstance(s, NoSpeed))
+    unknown = [s.reason for s in all_speeds.values() if isinstance(s, NoSpeed)]
     if not candidates:
         why = "; ".join(unknown) or f"the plan has no place in the market {wanted.replace('_', ' ')}"
         raise NoMix(f"{service.file}: nothing to choose from: {why}")
@@ -144,7 +142,7 @@ def rightsize(
         alone=singles(candidates, traffic, target),
         prices=prices,
         by_length=None if by_length or free is None else free.usd_hour,
-        unknown=unknown,
+        left_out=(*unknown, *_unfit(candidates, traffic, target, by_length=by_length)),
         notes=tuple(_notes(service, mix)),
     )
 
@@ -191,6 +189,21 @@ def _prices(rows: Iterable[Row], market: Market) -> dict[Shape, Prices]:
     }
 
 
+def _unfit(
+    candidates: Iterable[Candidate], traffic: Traffic, target: Target, *, by_length: bool
+) -> Iterable[str]:
+    """Why candidates can't take part: without a router by length a shape must serve every bucket."""
+    for c in candidates:
+        stuck = [(b, o) for b in traffic.buckets if (o := obstacle(c.speed, target, b)) is not None]
+        if stuck and (not by_length or len(stuck) == len(traffic.buckets)):
+            bucket, first = stuck[0]
+            yield f"{_name(c.shape)} is left out: bucket {bucket.lengths}: {first.limit}: {first.words}"
+
+
+def _name(shape: Shape) -> str:
+    return f"{shape[0]}:{shape[1]}"
+
+
 def _why_not(
     service: ServiceSpec,
     candidates: list[Candidate],
@@ -211,10 +224,9 @@ def _why_not(
 
 
 def _line(b: Blocked) -> str:
-    shape = f"{b.nearest.shape[0]}:{b.nearest.shape[1]}"
     return (
         f"bucket {b.bucket.lengths}: {b.obstacle.limit}: {b.obstacle.words} "
-        f"(on {shape}, the nearest, {b.nearest.speed.label})"
+        f"(on {_name(b.nearest.shape)}, the nearest, {b.nearest.speed.label})"
     )
 
 

@@ -24,7 +24,7 @@ from planner.models import active_b, is_called
 from spec.service import ModelSize
 
 MEMORY_EFFICIENCY = 0.6
-"""Share of the memory bandwidth that decoding gets; all rows of our table but one (with an fp8 cache, perhaps) lie at 0.49 to 0.84."""
+"""Share of the memory bandwidth that decoding gets; all rows of our table but one (with an fp8 cache, perhaps) lie at 0.49 to 0.72."""
 COMPUTE_EFFICIENCY = 0.45
 """Share of the dense FLOPS that prefill gets: Llama-3.3-70B in fp8 on two H100 gets 0.44 (NVIDIA's NIM benchmark)."""
 LINK_EFFICIENCY = 0.65
@@ -68,6 +68,11 @@ class Speed:
         return self.weights_s + sequences * self.sequence_s + cached * self.cached_s
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether all or a part of it is a data sheet's."""
+        return self.basis is Basis.ESTIMATED or self.prefill_estimated
+
+    @property
     def label(self) -> str:
         """Where it comes from, as tables say it."""
         return f"{self.basis}, prefill estimated" if self.prefill_estimated else self.basis.value
@@ -86,7 +91,8 @@ def speed_of(model: ModelSize, *, accelerator: str, count: int, speeds: Speeds) 
     room = _cache_tokens(need, model, accelerator, count)
     if room < 1:
         return NoSpeed(f"{accelerator} x {count} can't hold it")
-    row = next((r for r in speeds.rows if _is_about(r, model, need, accelerator, count)), None)
+    here = (r for r in speeds.rows if (r.accelerator, r.accelerator_count) == (accelerator, count))
+    row = next((r for r in here if is_about(r, model, need)), None)
     sheet = speeds.sheets.get(accelerator)
     if sheet is None:
         return _of_row_alone(row, model, room, accelerator)
@@ -94,13 +100,10 @@ def speed_of(model: ModelSize, *, accelerator: str, count: int, speeds: Speeds) 
     return roofline if row is None else _corrected(roofline, row)
 
 
-def _is_about(row: Throughput, model: ModelSize, need: Need, accelerator: str, count: int) -> bool:
+def is_about(row: Throughput, model: ModelSize, need: Need) -> bool:
+    """Whether a row is about this model and its quantization, on whatever shape. Raises InputError."""
     same = {quantization_of(row.quantization)[0], need.quantization}
-    return (
-        (row.accelerator, row.accelerator_count) == (accelerator, count)
-        and (len(same) == 1 or same == {"bf16", "fp16"})
-        and is_called(model, row.model)
-    )
+    return (len(same) == 1 or same == {"bf16", "fp16"}) and is_called(model, row.model)
 
 
 def _cache_tokens(need: Need, model: ModelSize, accelerator: str, count: int) -> float:

@@ -19,8 +19,15 @@ TICK = "✔"
 _COLUMNS = ("CLOUD", "INSTANCE", "vCPUs", "Mem(GB)", "ACCELERATORS", "REGION/ZONE", "COST ($)", "CHOSEN")
 _POOL_COLUMNS = ("POOL", "INSTANCE TYPES", "$/HOUR", "MAX", "COLD START", "$/LAUNCH")
 TOKENS = "$/M TOKENS"
+ABOUT = "~"
+"""Before a price of tokens that is estimated from data sheets, wholly or in part."""
 _NO_RATES: Mapping[Shape, TokenRate] = MappingProxyType({})
-_NUMBERS = frozenset({"vCPUs", "Mem(GB)", "COST ($)", "$/HOUR", "MAX", "COLD START", "$/LAUNCH"})
+_HOST = frozenset({"vCPUs", "Mem(GB)"})
+_NUMBERS = _HOST | {
+    *("COST ($)", TOKENS),
+    *("$/HOUR", "MAX", "COLD START", "$/LAUNCH"),
+    *("REPLICAS", "WORST $/H", "REQUESTS/S", "MS/TOKEN"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,12 @@ class Table:
     def numeric(self) -> frozenset[str]:
         """Columns that hold numbers."""
         return _NUMBERS.intersection(self.columns)
+
+    def narrowed(self) -> Table:
+        """Without the columns about the host, which a narrow terminal has no room for."""
+        kept = [i for i, column in enumerate(self.columns) if column not in _HOST]
+        rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
+        return replace(self, columns=tuple(self.columns[i] for i in kept), rows=rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +102,9 @@ def _cells(x: _Line, *, with_tokens: bool) -> tuple[str, ...]:
 
 def _tokens(rates: Mapping[Shape, TokenRate], shape: Shape, price: float) -> str:
     known = rates.get(shape)
-    return "-" if known is None else f"{known.usd_per_million(price):.2f} {known.label}"
+    if known is None:
+        return "-"
+    return f"{ABOUT if known.speed.is_estimated else ''}{known.usd_per_million(price):.2f}"
 
 
 def _line(row: Row, rates: Mapping[Shape, TokenRate]) -> _Line:

@@ -17,6 +17,8 @@ from spec.errors import Problem, SpecError
 
 BUCKETS = ("qps", "prompt_tokens", "output_tokens")
 TRACE = ("time_s", "prompt_tokens", "output_tokens")
+MOST_QPS = 1e6
+"""More requests per second than this are a slip of the unit."""
 MOST_BUCKETS = 24
 """More rows than this are put together by length."""
 PER_OCTAVE = (2.0, 1.0, 0.5, 0.33, 0.25, 0.125)
@@ -95,8 +97,10 @@ def parse_traffic(text: str, file: str) -> Traffic:
 
 
 def _bucket(row: dict[str, str]) -> Bucket:
-    prompt, output = (count(c, row[c].strip()) for c in BUCKETS[1:])
-    return Bucket(prompt, output, positive("qps", row["qps"]))
+    qps = positive("qps", row)
+    if qps > MOST_QPS:
+        raise Wrong("qps", row["qps"], f"must be at most {MOST_QPS:,.0f} requests per second")
+    return Bucket(count("prompt_tokens", row), count("output_tokens", row), qps)
 
 
 def _request(row: dict[str, str]) -> tuple[float, int, int]:
@@ -106,8 +110,7 @@ def _request(row: dict[str, str]) -> tuple[float, int, int]:
         time = math.nan
     if not 0 <= time < math.inf:
         raise Wrong("time_s", row["time_s"], "must be a number of seconds, 0 or more")
-    prompt, output = (count(c, row[c].strip()) for c in TRACE[1:])
-    return time, prompt, output
+    return time, count("prompt_tokens", row), count("output_tokens", row)
 
 
 def _of_trace(rows: Sequence[tuple[int, tuple[float, int, int]]], file: str) -> Traffic:

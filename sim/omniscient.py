@@ -15,7 +15,6 @@ the span is short.
 
 from __future__ import annotations
 
-import importlib.util
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +33,6 @@ MOST_VARIABLES = 3_000_000
 _HOUR = 3600.0
 
 
-def can_be_computed() -> bool:
-    """Whether HiGHS is installed: `make setup-dev` does it, `make up` needs none."""
-    return importlib.util.find_spec("scipy") is not None
-
-
 def omniscient(
     trace: Trace,
     conditions: Conditions,
@@ -47,11 +41,9 @@ def omniscient(
     on_demand: Trace | None = None,
     short: float = SHORT,
 ) -> Result:
-    """The optimum. Raises InputError where the trace is too large for it, OutsideError without scipy or a solution."""
-    try:
-        from scipy import optimize, sparse
-    except ImportError:
-        raise OutsideError(f"{OMNISCIENT} needs scipy's HiGHS: `make setup-dev` installs it") from None
+    """The optimum. Raises InputError where the trace is too large for it, OutsideError without a solution."""
+    from scipy import optimize, sparse
+
     if trace.end_s <= conditions.cold_start.total_s:
         idle = Tally()  # nobody can be ready, so to pay nothing is best
         idle.pass_time(trace.end_s, target=max(n for _, n in _steps(target)), ready=0, scored=True)

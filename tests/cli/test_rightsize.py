@@ -72,7 +72,7 @@ def test_every_place_says_what_tokens_cost_and_how_that_is_known(tw, small):
     assert max(h100) == pytest.approx(min(h100), rel=1e-3)
     out = tw(small).stdout
     assert "$/M TOKENS" in out
-    assert "estimated" in out
+    assert "~ is estimated from data sheets" in out
     assert "three prompt tokens to one of output" in out
 
 
@@ -97,7 +97,7 @@ def test_a_load_gets_its_cheapest_mix_its_money_and_the_shapes_alone(tw, small):
         "mix",
         "alone",
         "by_length_usd_hour",
-        "unknown",
+        "left_out",
         "notes",
     }
     assert (sizing["market"], sizing["ttft_s"], sizing["tpot_s"]) == ("spot", 1.0, 0.06)
@@ -155,6 +155,18 @@ def test_a_services_own_table_goes_before_ours(tw, small, mine):
     }
 
 
+def test_an_own_table_that_says_nothing_of_the_model_is_noted(tw, small, mine, tmp_path):
+    small.write_text(SMALL + "tradewind: {throughput: mine.csv}\n")
+    assert not json.loads(tw(small, "--json").stdout)["notes"][1:]
+    path = tmp_path / "mine.csv"
+    path.write_text(path.read_text().replace("Llama-3-8B,bf16", "Lama-3-8B,bf16"))
+    said = "mine.csv: no row is about meta-llama/Llama-3.1-8B-Instruct in bf16, so none counts"
+    assert f"small: {said}" in json.loads(tw(small, "--json").stdout)["notes"]
+    assert said in tw(small).stdout
+    path.write_text(path.read_text().replace("Lama-3-8B,bf16", "Llama-3-8B,fp8"))
+    assert said in tw(small).stdout
+
+
 def test_a_stacks_own_table_goes_before_ours(tw, small, mine, tmp_path, monkeypatch):
     (tmp_path / "Pulumi.yaml").write_text("name: x\nruntime: python\n")
     (tmp_path / "Pulumi.x.yaml").write_text(
@@ -197,6 +209,10 @@ def test_a_load_that_nothing_serves_is_told_by_bucket_and_limit(tw, small, tmp_p
         ),
         (["--qps", "nan", "--prompt-tokens", "1", "--output-tokens", "1"], "it is `nan`"),
         (["--qps", "1", "--prompt-tokens", "-5", "--output-tokens", "1"], "--prompt-tokens must be"),
+        (
+            ["--qps", "1e7", "--prompt-tokens", "1", "--output-tokens", "1"],
+            "--qps must be at most 1,000,000 requests per second; it is `1e+07`",
+        ),
         (["--ttft-ms", "100"], "a target is for a load"),
         (["--by-length"], "a target is for a load"),
         ([*LOAD[:6], "--tpot-ms", "0"], "--tpot-ms must be a number above 0"),

@@ -66,13 +66,6 @@ def test_the_table_shows_the_policies_that_were_asked_for_once(trace):
     assert "omniscient" not in shown
 
 
-def test_without_scipy_the_optimum_is_left_out_and_that_is_said(trace, monkeypatch):
-    monkeypatch.setattr(sim, "can_be_computed", lambda: False)
-    shown = tw("--trace", trace).stdout
-    assert "spothedge" in shown
-    assert "omniscient needs scipy" in shown
-
-
 def test_what_the_stated_rules_filled_in_is_said(trace):
     trace.write_text("time_s,zone,capacity\n0,a,2\n0,b,2\n90000,b,2\n")
     assert "a ends at 0 s" in tw("--trace", trace, "--policy", "round-robin").stdout

@@ -1,8 +1,9 @@
 import sys
+from dataclasses import replace
 
 import pytest
 
-from catalog.throughput import load_speeds
+from catalog.throughput import Basis, Speeds, load_speeds
 from planner.constraints import Constraints
 from planner.planner import plan
 from planner.rightsize import USUAL, NoMix, rightsize, token_rates
@@ -50,15 +51,52 @@ def test_every_candidate_of_the_table_has_its_price_of_tokens_or_a_dash(chat, pl
     table = optimizer_tables(planned, everything=True, rates=rates)[0]
     at = table.columns.index(TOKENS)
     assert table.columns[at + 1] == "CHOSEN"
-    cells = {(row[4], row[at].rpartition(" ")[2]) for row in table.rows}
-    assert {("H100:1", "estimated"), ("L4:1", "estimated"), ("Trainium:1", "-")} <= cells
+    cells = {(row[4], row[at][0]) for row in table.rows}
+    assert {("H100:1", "~"), ("L4:1", "~"), ("Trainium:1", "-")} <= cells
     assert TOKENS not in optimizer_tables(planned, everything=True)[0].columns
+
+
+def test_a_price_of_tokens_without_a_mark_rests_on_measurements_alone(chat, planned):
+    row = next(r for r in SPEEDS.rows if r.accelerator == "H200")
+    mine = replace(row, accelerator="H100", basis=Basis.MEASURED, prefill_tokens_s=20_000.0)
+    rates = token_rates(chat, planned, Speeds((mine,), SPEEDS.sheets))
+    table = optimizer_tables(planned, everything=True, rates=rates)[0]
+    at = table.columns.index(TOKENS)
+    assert {row[at][0] == "~" for row in table.rows if row[4] == "H100:1"} == {False}
+    assert {row[at][0] == "~" for row in table.rows if row[4] == "L4:1"} == {True}
+
+
+def test_a_narrow_terminal_gets_the_table_without_the_host(planned):
+    table = optimizer_tables(planned, everything=False)[0]
+    narrow = table.narrowed()
+    assert set(table.columns) - set(narrow.columns) == {"vCPUs", "Mem(GB)"}
+    assert [row[0] for row in narrow.rows] == [row[0] for row in table.rows]
+    assert [row[-1] for row in narrow.rows] == [row[-1] for row in table.rows]
+    assert all(len(row) == len(narrow.columns) for row in narrow.rows)
 
 
 def test_what_is_not_known_takes_no_part_and_is_told(chat, planned):
     sizing = size(chat, planned)
-    assert sizing.unknown == ("no row of the throughput table and no data sheet tells how fast Trainium is",)
+    assert sizing.left_out == ("no row of the throughput table and no data sheet tells how fast Trainium is",)
     assert all(m.parts[0].candidate.shape[0] != "Trainium" for m in sizing.alone)
+
+
+def test_a_shape_that_is_too_slow_for_the_target_is_told_with_its_limit(chat, planned):
+    sizing = size(chat, planned, target=Target(tpot_s=0.03))
+    (slow,) = (line for line in sizing.left_out if line.startswith("L4:1"))
+    assert slow.startswith("L4:1 is left out: bucket 1000 + 200 tokens: time per output token: a token takes")
+    assert all(m.parts[0].candidate.shape != ("L4", 1) for m in sizing.alone)
+
+
+def test_by_length_a_shape_is_left_out_only_if_no_bucket_suits_it(chat, planned):
+    traffic = traffic_of([Bucket(100, 50, 2.0), Bucket(6000, 50, 0.5)])
+    target = Target(ttft_s=1.0)
+    whole, split = (
+        rightsize(chat, planned, SPEEDS, traffic, target, market=None, by_length=by_length)
+        for by_length in (False, True)
+    )
+    assert any("L4:1 is left out: bucket 6000 + 50 tokens" in line for line in whole.left_out)
+    assert not any("L4:1" in line for line in split.left_out)
 
 
 def test_a_mix_on_spot_is_at_worst_the_same_machines_on_demand(chat, planned):

@@ -54,6 +54,7 @@ def test_a_short_trace_counts_with_its_own_length():
         (HEAD, 1, "", "has no row"),
         (HEAD + "1,100,10\n-2,100,10\n", 3, "qps", "a number above 0; it is `-2`"),
         (HEAD + "inf,100,10\n", 2, "qps", "a number above 0; it is `inf`"),
+        (HEAD + "1e7,100,10\n", 2, "qps", "at most 1,000,000 requests per second; it is `1e7`"),
         (HEAD + "1,0,10\n", 2, "prompt_tokens", "a whole number above 0; it is `0`"),
         (HEAD + "1,10,1.5\n", 2, "output_tokens", "a whole number above 0; it is `1.5`"),
         (HEAD + "1,10\n", 2, "", "a row has 3 cells, this one 2"),

@@ -1,6 +1,5 @@
 """The optimum that knows the trace: right on traces that one can solve by hand, and below every policy."""
 
-import sys
 from dataclasses import replace
 
 import pytest
@@ -62,12 +61,6 @@ def test_where_on_demand_is_to_be_had_it_is_launched_before_it_is_needed():
 def test_a_trace_shorter_than_a_cold_start_has_nothing_to_optimise():
     result = omniscient(a_trace(60, a=1), COLD, 1)
     assert (result.cost_usd, result.availability, result.zero_ready) == (0, 0, 1)
-
-
-def test_without_scipy_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(OutsideError, match="make setup-dev"):
-        omniscient(a_trace(36_000, a=1), COLD, 1)
 
 
 def test_what_cannot_be_served_at_all_is_said():

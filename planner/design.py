@@ -4,7 +4,7 @@ A replica runs at a time per output token T, at most the target's. In one second
 with prompts of p_i and outputs of o_i tokens; S_i = p_i x prefill time of a token. Then, with steps and prefills taking
 turns, all requests keep T if
 
-    time      sum r_i (o_i (sequence + (p_i + o_i/2) cached) + S_i)  <=  1 - weights / T
+    time      sum r_i (o_i (sequence + (p_i + o_i/2) cached) + S_i)  <=  1 - fixed / T
     places    sum r_i (o_i T + S_i)                                  <=  sequences
     cache     sum r_i (o_i T + S_i) (p_i + o_i)                      <=  cache tokens
     queue     sum r_i (S_i + S_i^2 / 2w)                             <=  1,   w = TTFT target - T - longest S
@@ -114,7 +114,7 @@ def best_design(speed: Speed, target: Target, load: Sequence[Bucket]) -> Design 
     if any(obstacle(speed, target, b) for b in load):
         return None
     longest = None if target.ttft_s is None else max(b.prompt_tokens for b in load) * speed.prefill_s
-    low = speed.weights_s
+    low = speed.fixed_s
     high = SLOWEST_S if target.tpot_s is None else target.tpot_s
     if target.ttft_s is not None and longest is not None:
         high = min(high, target.ttft_s - longest)
@@ -147,7 +147,7 @@ def _shares(
     cached = bucket.prompt_tokens + bucket.output_tokens / 2
     work = bucket.output_tokens * (speed.sequence_s + cached * speed.cached_s) + prefill
     stays = bucket.output_tokens * token_s + prefill
-    left = 1 - speed.weights_s / token_s
+    left = 1 - speed.fixed_s / token_s
     queue = prefill
     if target.ttft_s is not None and longest_s is not None:
         wait = target.ttft_s - token_s - longest_s

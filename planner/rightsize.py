@@ -215,7 +215,11 @@ def _why_not(
     lines = [f"{service.file}: nothing serves this load within the target."]
     stuck = blocked(candidates, traffic, target)
     lines += [_line(b) for b in stuck]
-    if not stuck and not by_length:
+    if stuck:
+        lines.append(
+            "Loosen that limit, let the file have faster or larger accelerators, or leave the bucket out."
+        )
+    elif not by_length:
         lines.append(
             "Each bucket has a shape that can serve it, and no shape can serve all of them; the edge does not send requests "
             "by their lengths. Split the service, or see what it would take with --by-length."

@@ -1,13 +1,13 @@
 """How fast one replica of a model is on a shape: a roofline of the data sheets, corrected by a measurement where there is one.
 
     prefill: a token takes   2 x active parameters / (FLOPS x COMPUTE_EFFICIENCY) + communication
-    a decode step takes      weights / bandwidth
+    a decode step takes      STEP_S + all-reduces x ALL_REDUCE_S + weights / bandwidth
                            + cached tokens x bytes of cache of one / bandwidth
                            + sequences x (2 x active parameters / FLOPS + communication)
 
-with bandwidth = memory bandwidth x MEMORY_EFFICIENCY. The terms add up, as if nothing overlapped, so the estimate is rather
-low; and it is linear in sequences and in cached tokens, which the integer program of `planner.mix` needs. A row of the
-throughput table scales all terms of a step such that the row comes out, never above what the data sheet promises.
+with bandwidth = memory bandwidth x MEMORY_EFFICIENCY. It is linear in sequences and in cached tokens, which the integer
+program of `planner.mix` needs. A row of the throughput table scales all terms of a step such that the row comes out, never
+above what the data sheet promises.
 
 Sources: Williams et al., *Roofline* (CACM 2009); Pope et al., *Efficiently Scaling Transformer Inference* (MLSys 2023)
 for what a token moves and computes.
@@ -23,8 +23,13 @@ from planner.fit import GIB, KV_BYTES, OVERHEAD_GIB, UTILIZATION, Need, need_of,
 from planner.models import active_b, is_called
 from spec.service import ModelSize
 
-MEMORY_EFFICIENCY = 0.6
-"""Share of the memory bandwidth that decoding gets; all rows of our table but one (with an fp8 cache, perhaps) lie at 0.49 to 0.72."""
+MEMORY_EFFICIENCY = 0.8
+"""Share of the memory bandwidth that decoding gets, as in NVIDIA's own estimates (`mem_bw_empirical_scaling_factor` of the
+sources in `catalog/datasheets.csv`)."""
+STEP_S = 0.002
+"""Seconds of a decode step in which an engine schedules, starts kernels and samples."""
+ALL_REDUCE_S = 15e-6
+"""Seconds of an all-reduce beside the bytes that it sends."""
 COMPUTE_EFFICIENCY = 0.45
 """Share of the dense FLOPS that prefill gets: Llama-3.3-70B in fp8 on two H100 gets 0.44 (NVIDIA's NIM benchmark)."""
 LINK_EFFICIENCY = 0.65
@@ -41,7 +46,7 @@ class Speed:
 
     Attributes:
         prefill_s: of one prompt token.
-        weights_s: of a decode step, for reading the weights.
+        fixed_s: of a decode step, whatever is in it: the weights are read, kernels started, accelerators wait for each other.
         cached_s: of a decode step, for each token in the cache.
         sequence_s: of a decode step, for each sequence.
         cache_tokens: what the KV cache holds.
@@ -53,7 +58,7 @@ class Speed:
     """
 
     prefill_s: float
-    weights_s: float
+    fixed_s: float
     cached_s: float
     sequence_s: float
     cache_tokens: float
@@ -65,7 +70,7 @@ class Speed:
 
     def step_s(self, sequences: float, cached: float) -> float:
         """Seconds of a decode step of so many sequences with so many tokens in the cache altogether."""
-        return self.weights_s + sequences * self.sequence_s + cached * self.cached_s
+        return self.fixed_s + sequences * self.sequence_s + cached * self.cached_s
 
     @property
     def is_estimated(self) -> bool:
@@ -121,13 +126,14 @@ def _roofline(model: ModelSize, need: Need, sheet: Datasheet, count: int, room: 
     hidden = a.heads * a.head_dim
     sent = 2 * (count - 1) / count * ALL_REDUCES * a.layers * hidden * 2  # a ring; 16-bit activations
     link_s = sent / (sheet.link_gb_s * 1e9 * LINK_EFFICIENCY)
+    waits_s = ALL_REDUCES * a.layers * ALL_REDUCE_S if count > 1 else 0.0
     copies = count / min(count, a.kv_heads)
     bytes_of_one = 2 * a.layers * a.kv_heads * a.head_dim * KV_BYTES * copies
     sized = "max_num_seqs" in model.model_fields_set
     limited = "max_model_len" in model.model_fields_set
     return Speed(
         prefill_s=compute_s + link_s,
-        weights_s=need.weights_gib * GIB / bandwidth,
+        fixed_s=STEP_S + waits_s + need.weights_gib * GIB / bandwidth,
         cached_s=bytes_of_one / bandwidth,
         sequence_s=compute_s + link_s,
         cache_tokens=room,
@@ -157,7 +163,7 @@ def _corrected(roofline: Speed, row: Throughput) -> Speed:
     return replace(
         roofline,
         prefill_s=prefill_s,
-        weights_s=roofline.weights_s * scale,
+        fixed_s=roofline.fixed_s * scale,
         cached_s=roofline.cached_s * scale,
         sequence_s=roofline.sequence_s * scale,
         sequences=most,
@@ -183,7 +189,7 @@ def _of_row_alone(row: Throughput | None, model: ModelSize, room: float, acceler
         )
     return Speed(
         prefill_s=1 / row.prefill_tokens_s,
-        weights_s=step,
+        fixed_s=step,
         cached_s=0.0,
         sequence_s=0.0,
         cache_tokens=room,

@@ -113,7 +113,7 @@ def test_people_see_both_tables_pools_reasons_notes_and_money(tw, blog):
     for words in (
         "blog: on demand, USD per hour",
         "blog: spot, USD per hour",
-        "CLOUD    INSTANCE",
+        "CLOUD   INSTANCE",
         "✔ in 3 places",
         "139 more places (--all)",
         "blog: 3 chosen pools",
@@ -124,6 +124,15 @@ def test_people_see_both_tables_pools_reasons_notes_and_money(tw, blog):
         "22.04",
     ):
         assert words in out
+
+
+def test_a_terminal_too_narrow_for_a_table_gets_it_without_the_host(tw, blog, monkeypatch):
+    assert "Mem(GB)" in tw(blog).stdout
+    monkeypatch.setattr(plan, "WIDTH_WITHOUT_TERMINAL", 100)
+    narrow = tw(blog).stdout
+    assert "Mem(GB)" not in narrow
+    assert "REGION/ZONE" in narrow
+    assert "$/M TOKENS" in narrow
 
 
 def test_a_model_by_size_shows_its_arithmetic(tw, tmp_path):

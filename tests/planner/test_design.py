@@ -12,7 +12,7 @@ def speed(**changes):
     return Speed(
         **{
             "prefill_s": 1e-4,
-            "weights_s": 0.01,
+            "fixed_s": 0.01,
             "cached_s": 5e-8,
             "sequence_s": 4e-5,
             "cache_tokens": 200_000.0,
@@ -30,10 +30,10 @@ def token_s(replica, load):
     busy = sum(b.qps * b.prompt_tokens * replica.prefill_s for b in load)
     work = (
         sum(b.qps * b.output_tokens * replica.step_s(1, b.prompt_tokens + b.output_tokens / 2) for b in load)
-        - sum(b.qps * b.output_tokens for b in load) * replica.weights_s
+        - sum(b.qps * b.output_tokens for b in load) * replica.fixed_s
     )
     assert busy + work < 1, "more requests come than go"
-    return replica.weights_s / (1 - busy - work)
+    return replica.fixed_s / (1 - busy - work)
 
 
 def first_token_s(replica, load, bucket):
@@ -48,7 +48,7 @@ buckets = st.builds(Bucket, st.integers(1, 8000), st.integers(1, 2000), st.float
 speeds = st.builds(
     speed,
     prefill_s=st.floats(1e-5, 5e-4),
-    weights_s=st.floats(0.002, 0.05),
+    fixed_s=st.floats(0.002, 0.05),
     cached_s=st.floats(1e-8, 5e-7),
     sequence_s=st.floats(1e-6, 5e-4),
     cache_tokens=st.floats(20_000, 1e6),

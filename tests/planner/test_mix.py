@@ -89,7 +89,7 @@ def test_the_integer_program_finds_what_trying_everything_finds():
             Candidate(
                 (f"X{i}", 1),
                 rng.uniform(1, 10),
-                speed(weights_s=rng.uniform(0.004, 0.03), prefill_s=rng.uniform(2e-5, 2e-4)),
+                speed(fixed_s=rng.uniform(0.004, 0.03), prefill_s=rng.uniform(2e-5, 2e-4)),
             )
             for i in range(3)
         ]
@@ -111,8 +111,8 @@ def test_the_integer_program_finds_what_trying_everything_finds():
 
 
 def test_two_shapes_are_cheaper_than_one_where_the_last_replica_would_idle():
-    big = Candidate(("big", 1), 10.0, speed(weights_s=0.004, prefill_s=1e-5, sequence_s=1e-5, cached_s=1e-8))
-    small = Candidate(("small", 1), 2.0, speed(weights_s=0.02))
+    big = Candidate(("big", 1), 10.0, speed(fixed_s=0.004, prefill_s=1e-5, sequence_s=1e-5, cached_s=1e-8))
+    small = Candidate(("small", 1), 2.0, speed(fixed_s=0.02))
     traffic = traffic_of([Bucket(1000, 200, 95.0)])
     alone = singles([big, small], traffic, Target(tpot_s=0.05))
     mix = cheapest([big, small], traffic, Target(tpot_s=0.05), by_length=False)
@@ -143,7 +143,7 @@ def test_a_bucket_that_nothing_serves_is_named_with_its_nearest_shape_and_limit(
 
 def test_each_bucket_may_have_a_shape_and_all_together_none():
     quick = Candidate(("quick", 1), 1.0, speed(cache_tokens=2000.0, prefill_s=1e-5))
-    roomy = Candidate(("roomy", 1), 1.0, speed(weights_s=0.05))
+    roomy = Candidate(("roomy", 1), 1.0, speed(fixed_s=0.05))
     traffic = traffic_of([Bucket(1000, 100, 1), Bucket(6000, 2000, 1)])
     target = Target(tpot_s=0.2)
     assert blocked([quick, roomy], traffic, target) == ()
@@ -157,7 +157,7 @@ def test_a_load_of_many_lengths_on_many_shapes_is_solved_at_once():
         Candidate(
             (f"X{i}", 1),
             rng.uniform(0.3, 30),
-            speed(weights_s=rng.uniform(0.002, 0.03), prefill_s=rng.uniform(1e-5, 2e-4)),
+            speed(fixed_s=rng.uniform(0.002, 0.03), prefill_s=rng.uniform(1e-5, 2e-4)),
         )
         for i in range(40)
     ]

@@ -128,7 +128,7 @@ def canonical(column: str, row: Row) -> str:
     except UnknownAccelerator as e:
         raise Wrong(column, value, str(e)) from None
     if name != value:
-        raise Wrong(column, value, f"the table says `{name}`")
+        raise Wrong(column, value, f"write it as `{name}`")
     return name
 
 

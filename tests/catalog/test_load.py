@@ -68,7 +68,7 @@ def test_empty_cells_are_unknown(table):
         ("0.8048", "cheap", "on_demand_usd_hour", "above 0; it is `cheap`"),
         (",0.3,", ",0.9,", "spot_usd_hour", "spot 0.9 is dearer than on demand 0.8048"),
         (",L4,", ",L5,", "accelerator", "nobody has an accelerator `L5`"),
-        (",L4,", ",l4,", "accelerator", "the table says `L4`"),
+        (",L4,", ",l4,", "accelerator", "write it as `L4`"),
         (",L4,1,", ",L4,0,", "accelerator_count", "whole number above 0"),
         (",L4,1,", ",L4,1.5,", "accelerator_count", "whole number above 0"),
         ("2026-01-02", "yesterday", "as_of", "ISO date"),

@@ -22,7 +22,7 @@ _SAID_OTHERWISE = {
     "rollout",
     "failed_at",
     "not_before",
-    "strikes",
+    "struck_since",
     "struck_at",
     "awaiting",
     "asked_at",
@@ -131,7 +131,10 @@ class Told:
             if self._pools.get(pool_id) != service:
                 continue
             if pool.not_before > now:
-                yield f"{pool_id}: left alone until {clock(pool.not_before)}, after {_times(pool.strikes)}"
+                since = (
+                    f", in trouble since {clock(pool.struck_since)}" if pool.struck_since is not None else ""
+                )
+                yield f"{pool_id}: left alone until {clock(pool.not_before)}{since}"
             if pool.awaiting:
                 since = f", asked for at {clock(pool.asked_at)}" if pool.asked_at is not None else ""
                 machines = "1 machine has" if pool.awaiting == 1 else f"{pool.awaiting} machines have"
@@ -230,10 +233,6 @@ def _command(command: Command) -> str:
         case AssignGangs(pool_id, gangs):
             told = "; ".join(" + ".join(gang.nodes) for gang in gangs) or "none"
             return f"assign gangs of {pool_id}: {told}"
-
-
-def _times(strikes: int) -> str:
-    return "a refusal or loss" if strikes == 1 else f"{strikes} refusals or losses in a row"
 
 
 def _rollout(rollout: Rollout) -> str:

@@ -46,7 +46,14 @@ class _Kind:
     extra: int = 0
 
 
+def _tradewind(named: Named) -> Policy:
+    from sim.product import Tradewind  # the controller's whole decisions, which few commands need
+
+    return Tradewind(named.conditions, named.slo)
+
+
 _KINDS: dict[str, _Kind] = {
+    "tradewind": _Kind(_tradewind, variants=False),
     "on-demand": _Kind(lambda _: OnDemandOnly(), variants=False),
     "even-spread": _Kind(lambda n: Placed(EvenSpread(), extra=n.extra, with_fallback=n.with_fallback)),
     "round-robin": _Kind(lambda n: Placed(RoundRobin(), extra=n.extra, with_fallback=n.with_fallback)),
@@ -62,6 +69,7 @@ _KINDS: dict[str, _Kind] = {
 """SpotHedge is nothing without its fallback and its spare, so its plain name has both."""
 NAMES = (*_KINDS, OMNISCIENT)
 DEFAULT = (
+    "tradewind",
     "on-demand",
     "even-spread",
     "even-spread+fallback",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from spec import guess
 from spec.desired import Budget, OnExhausted, Probe, Routing, Scaling
 from spec.later import not_acted_on, sentence
@@ -158,9 +156,10 @@ def _probe(probe: ReadinessProbe, ours: TradewindSection) -> Probe:
 def _scaling(written: ServiceFile) -> Scaling:
     policy = written.service.replica_policy
     fixed = 1 if written.service.replicas is None else written.service.replicas
-    surge: dict[str, Any] = {} if written.tradewind.surge is None else {"surge": written.tradewind.surge}
+    ours = written.tradewind
+    own = {name: value for name in ("surge", "slo") if (value := getattr(ours, name)) is not None}
     if policy is None:
-        return Scaling(min_replicas=fixed, max_replicas=fixed, **surge)
+        return Scaling(min_replicas=fixed, max_replicas=fixed, **own)
     least = 1 if policy.min_replicas is None else policy.min_replicas
     behavior = policy.behavior or Behavior()
     up, down = behavior.scale_up or Direction(), behavior.scale_down or Direction()
@@ -179,7 +178,7 @@ def _scaling(written: ServiceFile) -> Scaling:
     return Scaling(
         min_replicas=least,
         max_replicas=least if policy.max_replicas is None else policy.max_replicas,
-        **surge,
+        **own,
         **{name: value for name, value in more.items() if value is not None},
     )
 

@@ -257,6 +257,23 @@ def share(value: Any) -> float:
     return found
 
 
+_LEAST_SLO, _HIGHEST_SLO = 50.0, 99.99
+"""Closer to always than that is not a matter of where replicas are."""
+
+
+def slo(value: Any) -> float:
+    """A target of availability in percent, from 50 to 99.99; `99.9%` is 99.9."""
+    text = value.strip().removesuffix("%") if isinstance(value, str) else value
+    try:
+        found = math.nan if isinstance(text, bool) else float(text)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not _LEAST_SLO <= found <= _HIGHEST_SLO:
+        near = f"Write `{found * 100:g}`." if _LEAST_SLO / 100 <= found < 1 else "For example `99.9`."
+        raise Wrong(f"must be a percentage from {_LEAST_SLO:g} to {_HIGHEST_SLO:g}", near)
+    return found
+
+
 def _above_zero(value: Any, wrong: Wrong) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong

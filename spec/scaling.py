@@ -85,6 +85,8 @@ class Scaling(Wire):
     num_overprovision: int = Field(0, ge=0)
     base_ondemand_fallback_replicas: int = Field(0, ge=0)
     dynamic_ondemand_fallback: bool = False
+    slo: float = Field(99.0, gt=0, lt=100)
+    """Share of the time, in percent, in which as many replicas as needed should be ready."""
 
     @property
     def follows_load(self) -> bool:

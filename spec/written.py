@@ -246,6 +246,7 @@ class TradewindSection(Part):
     engine: Engine | None = None
     models: list[Annotated[str, Field(min_length=1)]] | None = None
     surge: Count | None = None
+    slo: Annotated[float, BeforeValidator(q.slo)] | None = None
     failure_threshold: Positive | None = None
     replace_after_seconds: Delay | None = None
     interval_seconds: Interval | None = None

@@ -12,6 +12,7 @@ from lb.decide.gangs import fold, unfold
 from lb.decide.memory import Memory
 from lb.decide.observed import Observed
 from lb.decide.placement import grow
+from lb.decide.places import remember
 from lb.decide.replicas import update_replicas
 from lb.decide.sizes import update_pools, withdraw_unfilled
 from lb.decide.spend import limited, take_stock
@@ -48,6 +49,7 @@ def _decide(desired: Desired, observed: Observed, memory: Memory, now: float) ->
     take_wishes(tick, observed.wishes)
     update_replicas(tick)
     update_pools(tick)
+    remember(tick)
     take_stock(tick, Money(tick), observed.lost_since)
     targets = {n: limited(tick, s, target_replicas(tick, s)) for n, s in tick.services.items()}
     if observed.frozen is not None:
@@ -59,7 +61,7 @@ def _decide(desired: Desired, observed: Observed, memory: Memory, now: float) ->
         learn(tick, service)
         update(tick, service, targets[name], leaving)
         extra = extra_machines(tick, service, targets[name], leaving)
-        missing = shed(tick, service, targets[name], extra, leaving)
-        grow(tick, service, missing)
+        parts = shed(tick, service, targets[name], extra, leaving)
+        grow(tick, service, parts)
         end(tick, service, targets[name])
     return tick.decision(targets)

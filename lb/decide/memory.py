@@ -58,19 +58,23 @@ class PoolMemory:
     Attributes:
         awaiting: machines that were asked for and have not appeared.
         asked_at: when the cloud was last asked for a size.
-        strikes: refusals and losses in a row.
+        struck_since: when the first of the refusals and losses in a row was.
         struck_at: when the last one was.
         not_before: no launch here before this moment.
         refusal_seen: the time of the newest late refusal that was taken into account.
+        up_since: since when machines have been here without a loss; None = there was one, or there never were any.
+        left_at: when the last of them was given back; None while there are some.
 
     """
 
     awaiting: int = 0
     asked_at: float | None = None
-    strikes: int = 0
+    struck_since: float | None = None
     struck_at: float | None = None
     not_before: float = 0.0
     refusal_seen: float = 0.0
+    up_since: float | None = None
+    left_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +277,13 @@ class Memory:
         }
         pools = {
             i: replace(
-                p, asked_at=later(p.asked_at), struck_at=later(p.struck_at), not_before=p.not_before + break_s
+                p,
+                asked_at=later(p.asked_at),
+                struck_since=later(p.struck_since),
+                struck_at=later(p.struck_at),
+                not_before=p.not_before + break_s,
+                up_since=later(p.up_since),
+                left_at=later(p.left_at),
             )
             for i, p in self.pools.items()
         }

@@ -1,37 +1,147 @@
-"""Where to launch: over the places of a service in the planner's order, spread over zones, around trouble.
+"""Where replicas are to be: the portfolio of a part of a service, and the launches that lead there.
 
-A pool that refused or lost machines lately is left alone for a while. Capacity that is paid for anyway comes first, then
-spot, then on demand, except for the replicas that the service wants on demand; `lb/decide/fallback.py` says how many.
+A pool that refused or lost machines lately is left alone for a while. Spot or on demand, near or far, is a matter of price and
+risk; `lb/decide/fallback.py` says how many a service wants on demand in any case.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from lb.decide import settings
+from lb.decide import rollout, settings
 from lb.decide.budget import Money
 from lb.decide.commands import SetSize
-from lb.decide.fallback import Where
+from lb.decide.cover import cover
+from lb.decide.memory import ReplicaMemory
+from lb.decide.places import COOLING, has_a_base, obstacle, places, worth
+from lb.decide.portfolio import Counts, Worth, choose
 from lb.decide.spend import on_exhausted
 from lb.decide.targets import most_replicas
-from lb.decide.tick import Tick, holds_place
+from lb.decide.tick import Tick
 from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
-
-_COOLING = "cooling down"
-_TIER = {Market.RESERVED: 0, Market.SPOT: 1, Market.ON_DEMAND: 2}
+from spec.status import ReplicaState as S
 
 
-def grow(tick: Tick, service: Service, missing: dict[Where, int]) -> None:
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Replicas that count together, and where they are to be.
+
+    Attributes:
+        replicas: those that count, by id.
+        pools: where they may be.
+        have: by pool, with those that are awaited.
+        wanted: by pool.
+        short: how many are missing even where there is room for no more.
+
+    """
+
+    replicas: Mapping[str, ReplicaMemory]
+    pools: tuple[Pool, ...]
+    have: Counts
+    wanted: Counts
+    short: int
+
+    @property
+    def lacking(self) -> Counts:
+        """By pool, how many are to be launched."""
+        return {i: n - self.have.get(i, 0) for i, n in self.wanted.items() if n > self.have.get(i, 0)}
+
+    @property
+    def short_by(self) -> int:
+        """How many there are too few in all, wherever they are."""
+        return max(0, sum(self.wanted.values()) - sum(self.have.values()))
+
+    @property
+    def surplus(self) -> Counts:
+        """By pool, how many it has beyond what it should."""
+        return {i: n - self.wanted.get(i, 0) for i, n in self.have.items() if n > self.wanted.get(i, 0)}
+
+
+def parts_of(
+    tick: Tick, service: Service, target: int, extra: int, counted: Mapping[str, ReplicaMemory]
+) -> list[Placed]:
+    """Where the replicas of a service are to be: those that it wants on demand in any case, and all others.
+
+    Args:
+        tick: the decision in the making.
+        service: whose pools that are not retiring are chosen from.
+        target: how many should be ready, spares included.
+        extra: as many more are held by an update for a while.
+        counted: the replicas that hold a place.
+
+    """
+    pools = [p for p in tick.pools_of(service) if p.state is PoolState.ACTIVE]
+    # What a place that refuses and loses still owes is not counted on, also where the cloud goes on trying by itself.
+    awaiting: Counts = {
+        p.id: n for p in pools if (n := tick.pool_memory[p.id].awaiting) and obstacle(tick, p) != COOLING
+    }
+    spares = target - _needed(tick, service, target)
+    rolling = rollout.moves(tick.service_memory[service.name])
+    most = target + extra if rolling else max(target, most_replicas(service))
+    base = min(service.scaling.base_ondemand_fallback_replicas, target) if has_a_base(tick, service) else 0
+    if not base:
+        whole = target + extra
+        return [_place(tick, service, pools, counted, awaiting, wanted=whole, spares=spares, most=most)]
+    on_demand = [p for p in pools if p.market is Market.ON_DEMAND]
+    ids = {p.id for p in on_demand}
+    oldest = sorted((r.instance.launched_at, i) for i, r in counted.items() if r.pool_id in ids)
+    first = {i: counted[i] for _, i in oldest[:base]}
+    coming: Counts = {}
+    for pool in on_demand:
+        coming[pool.id] = min(awaiting.get(pool.id, 0), base - len(first) - sum(coming.values()))
+    lowest = _place(tick, service, on_demand, first, coming, wanted=base, spares=0, most=base)
+    rest = {i: r for i, r in counted.items() if i not in first}
+    others = {i: n - coming.get(i, 0) for i, n in awaiting.items()}
+    wanted = target + extra - base + lowest.short
+    spares = min(spares, wanted)
+    if not service.scaling.dynamic_ondemand_fallback:
+        pools = [p for p in pools if p.id not in ids]
+    return [
+        lowest,
+        _place(tick, service, pools, rest, others, wanted=wanted, spares=spares, most=most - base),
+    ]
+
+
+def _needed(tick: Tick, service: Service, target: int) -> int:
+    """The target without the spares that the service asks for."""
+    memory = tick.scaling_memory.get(service.name)
+    return target if memory is None else min(target, memory.target)
+
+
+def _place(
+    tick: Tick,
+    service: Service,
+    pools: list[Pool],
+    replicas: Mapping[str, ReplicaMemory],
+    awaiting: Counts,
+    *,
+    wanted: int,
+    spares: int,
+    most: int,
+) -> Placed:
+    have: Counts = Counter(awaiting)
+    for replica in replicas.values():
+        have[replica.pool_id] = have.get(replica.pool_id, 0) + 1
+    needed = wanted - spares
+    cheapest = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
+    price = Worth(0.0, 0.0, math.inf) if cheapest else worth(tick, service, needed)
+    known = places(tick, pools, have, Money(tick))
+    chosen = choose(known, needed, price, least_spares=spares, most=max(wanted, most))
+    return Placed(replicas, tuple(pools), have, chosen, max(0, wanted - sum(chosen.values())))
+
+
+def grow(tick: Tick, service: Service, parts: list[Placed]) -> None:
     """Launches what is missing, the most urgent first, as far as limits, money and the clouds allow."""
-    short = sum(missing.values())
+    lacking = Counter({i: n for part in parts for i, n in part.lacking.items()})
+    short = lacking.total() + sum(part.short for part in parts)
     if short <= 0:
         return
-    pools = tick.pools_of(service)
-    total = sum(_staying(tick, p) + tick.pool_memory[p.id].awaiting for p in pools)
+    total = sum(_staying(tick, p) + tick.pool_memory[p.id].awaiting for p in tick.pools_of(service))
     room = most_replicas(service) - total
     if room <= 0:
         tick.say(
@@ -42,107 +152,38 @@ def grow(tick: Tick, service: Service, missing: dict[Where, int]) -> None:
     if tick.now < record.not_before:
         tick.say(f"{service.name}: {short} missing; launches wait after {record.failures} failures in a row")
         return
-    chosen = _choose(tick, service, missing, min(room, settings.LAUNCHES_PER_TICK))
-    for pool in pools:
-        if chosen[pool.id]:
-            _launch(tick, pool, chosen[pool.id], f"{service.name} lacks {short}")
+    serving = all(r.state is S.READY for part in parts for r in part.replicas.values())
+    if not serving or rollout.moves(
+        record
+    ):  # one change at a time: nothing moves to a better place meanwhile
+        room = min(room, sum(part.short_by for part in parts))
+    money = Money(tick)
+    chosen = _affordable(tick, lacking, money, min(room, settings.LAUNCHES_PER_TICK))
+    there = sum(len(part.replicas) for part in parts)
+    needed = _needed(tick, service, there + lacking.total())
+    cover(tick, service, chosen, money, most=min(room - sum(chosen.values()), needed - there))
+    for pool_id, number in sorted(chosen.items()):
+        _launch(tick, tick.pools[pool_id], number, f"{service.name} lacks {short}")
+    for part in parts:
+        if part.short:
+            _explain(tick, service, part, [money.refusal(p) for p in part.pools])
+
+
+def _affordable(tick: Tick, lacking: Counts, money: Money, most: int) -> Counts:
+    """As many of them as there is room and money for, which is spent."""
+    chosen: Counts = Counter()
+    for pool_id in sorted(lacking, key=lambda i: (money.price(tick.pools[i]) or 0.0, i)):
+        for _ in range(lacking[pool_id]):
+            if sum(chosen.values()) >= most or money.refusal(tick.pools[pool_id]) is not None:
+                break
+            chosen[pool_id] = chosen.get(pool_id, 0) + 1
+            money.spend(tick.pools[pool_id])
+    return chosen
 
 
 def _staying(tick: Tick, pool: Pool) -> int:
     """Its machines, without those that the cloud is about to take away: whole zones must be replaceable at once."""
     return sum(not r.ended and r.preempt_at is None for r in tick.by_pool[pool.id].values())
-
-
-def _choose(tick: Tick, service: Service, missing: dict[Where, int], most: int) -> Counter[str]:
-    """How many to launch in each pool, at most `most` in all."""
-    pools, money = tick.pools_of(service), Money(tick)
-    obstacles = {p.id: _obstacle(tick, p) for p in pools}
-    room = {
-        p.id: p.max_size - tick.machines(p.id) - tick.pool_memory[p.id].awaiting
-        for p in pools
-        if obstacles[p.id] is None
-    }
-    placed = Placed(tick, pools)
-    at_the_floor = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
-    by_price = {p.id: (money.price(p) or 0.0) if at_the_floor else 0.0 for p in pools}
-    chosen: Counter[str] = Counter()
-    for where, short in missing.items():
-        allowed = [p for p in pools if where.takes(p)]
-        for number in range(min(short, most - chosen.total())):
-            ranked = sorted(
-                (p for p in allowed if room.get(p.id, 0) > 0),
-                key=lambda p: (by_price[p.id], placed.rank(p, where)),
-            )
-            pool = next((p for p in ranked if money.refusal(p) is None), None)
-            if pool is None:
-                refusals = [money.refusal(p) for p in ranked]
-                _explain(
-                    tick, service, short - number, allowed, refusals + [obstacles[p.id] for p in allowed]
-                )
-                break
-            chosen[pool.id] += 1
-            room[pool.id] -= 1
-            placed.add(pool)
-            money.spend(pool)
-    return chosen
-
-
-class Placed:
-    """How many replicas each zone has, with those that this decision adds."""
-
-    def __init__(self, tick: Tick, pools: list[Pool]) -> None:
-        self._order = {p.id: n for n, p in enumerate(pools)}
-        self._zones: Counter[tuple[str, str, str | None]] = Counter()
-        self._losing = {
-            _zone(tick.pools[i])
-            for i, replicas in tick.by_pool.items()
-            if any(r.preempt_at is not None and not r.ended for r in replicas.values())
-        }
-        for pool in pools:
-            holding = sum(holds_place(r) and not r.ended for r in tick.by_pool[pool.id].values())
-            self._zones[_zone(pool)] += holding + tick.pool_memory[pool.id].awaiting
-
-    def add(self, pool: Pool) -> None:
-        """Counts one more."""
-        self._zones[_zone(pool)] += 1
-
-    def rank(self, pool: Pool, where: Where) -> tuple[int, bool, int, int]:
-        """Smaller is better.
-
-        The market, then whether the zone is losing machines, how many it has already, and the planner's order.
-        """
-        first = where is Where.ON_DEMAND_FIRST and pool.market is Market.ON_DEMAND
-        zone = _zone(pool)
-        return (
-            -1 if first else _TIER[pool.market],
-            zone in self._losing,
-            self._zones[zone],
-            self._order[pool.id],
-        )
-
-
-def _zone(pool: Pool) -> tuple[str, str, str | None]:
-    return pool.cloud, pool.region, pool.zone
-
-
-def _obstacle(tick: Tick, pool: Pool) -> str | None:
-    """Why nothing can be launched there now; None when it can."""
-    memory = tick.pool_memory[pool.id]
-    if pool.state is PoolState.RETIRING:
-        return "retiring"
-    if pool.held:
-        return "the stack that declares it can't be read"
-    if pool.id not in tick.seen:
-        return "not observed"
-    if not tick.open(pool.id):
-        return "busy"
-    if tick.now < memory.not_before:
-        return _COOLING
-    if tick.unfilled(pool.id) > memory.awaiting:
-        return "being put right"
-    if tick.machines(pool.id) + memory.awaiting >= pool.max_size:
-        return "full"
-    return None
 
 
 def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
@@ -153,12 +194,10 @@ def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
     tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}")
 
 
-def _explain(
-    tick: Tick, service: Service, short: int, pools: list[Pool], obstacles: list[str | None]
-) -> None:
-    why = Counter(o for o in obstacles if o is not None)
+def _explain(tick: Tick, service: Service, part: Placed, refusals: list[str | None]) -> None:
+    why = Counter(o for o in (*refusals, *(obstacle(tick, p) for p in part.pools)) if o is not None)
     told = ", ".join(f"{reason} ({n} pools)" for reason, n in sorted(why.items())) or "every pool is full"
-    if set(why) == {_COOLING}:
-        soonest = math.ceil(min(tick.pool_memory[p.id].not_before for p in pools))
+    if set(why) == {COOLING}:
+        soonest = math.ceil(min(tick.pool_memory[p.id].not_before for p in part.pools))
         told += f", the first until {datetime.fromtimestamp(soonest, UTC):%H:%M:%SZ}"
-    tick.say(f"{service.name}: {short} missing and nowhere to launch: {told}")
+    tick.say(f"{service.name}: {part.short} missing and nowhere to launch: {told}")

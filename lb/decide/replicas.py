@@ -82,7 +82,7 @@ def _lose(tick: Tick, rid: str, replica: ReplicaMemory) -> None:
     if not replica.ended:
         tick.say(f"{rid}: {gone.reason}" + (", as asked" if asked else ", as announced" if announced else ""))
     if not asked and not announced:
-        tick.strike(replica.pool_id, f"lost {replica.instance.instance_id} without being asked to")
+        tick.strike(replica.pool_id, f"lost {replica.instance.instance_id} without being asked to", lost=True)
 
 
 def _take_notice(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
@@ -93,7 +93,7 @@ def _take_notice(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
     if replica.preempt_at is not None or not moments:
         return replica
     why = f"announces the preemption of {replica.instance.instance_id}"
-    tick.strike(replica.pool_id, why, longer=False)
+    tick.strike(replica.pool_id, why, lost=True)
     return replace(replica, preempt_at=min(moments))
 
 
@@ -235,7 +235,7 @@ def _clear_records(tick: Tick) -> None:
                 continue
             pool = tick.pool_memory[pool_id]
             if pool.struck_at is not None and replica.since > pool.struck_at:
-                tick.pool_memory[pool_id] = replace(pool, strikes=0, struck_at=None, not_before=0.0)
+                tick.pool_memory[pool_id] = replace(pool, struck_since=None, struck_at=None, not_before=0.0)
             service = tick.service_memory[replica.service]
             current = tick.assigned(replica) == rollout.goal(service)
             if service.failed_at is not None and replica.since > service.failed_at and current:

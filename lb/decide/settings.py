@@ -15,8 +15,10 @@ DRAIN_SETTLE_S = 2.0
 """A draining replica counts as idle only after the edges have surely heard of it."""
 
 COOL_DOWN_S = 5.0
+COOL_DOWN_SHARE = 0.15
 COOL_DOWN_MAX_S = 900.0
-"""A place that refused a launch or lost a machine is left alone: this long, then twice as long each time."""
+"""A place that refused a launch or lost a machine is left alone for a share of the time for which it has been so, within
+limits: what has long been down stays down, so asking every tick costs calls and finds nothing."""
 
 BACK_OFF_S = 5.0
 BACK_OFF_MAX_S = 600.0
@@ -38,10 +40,32 @@ apart while a controller leads."""
 
 LAUNCHES_PER_TICK = 100
 
+UNKNOWN_AGE_S = 3600.0
+UNKNOWN_CHANCE = 0.7
+"""Of a place that was never held, or long ago: how long it has probably been up once a launch succeeds, and whether it does."""
 
-def cool_down_s(strikes: int) -> float:
-    """How long a pool is left alone after that many refusals and losses in a row."""
-    return _doubled(COOL_DOWN_S, strikes, COOL_DOWN_MAX_S)
+LEAST_COLD_START_S = 60.0
+"""Machines take that long wherever nothing is declared; with less, being short would cost nothing."""
+
+NOTICE_S = {"aws": 120.0, "gcp": 30.0, "azure": 30.0}
+"""From the notice of a preemption to the kill; nothing is counted on elsewhere."""
+
+SHORT_COST = 0.02
+LEAST_ALLOWED = 1e-4
+"""An hour of fewer replicas than needed costs as much as this share of all of them on demand, for the share of the time that
+the target of availability leaves, which is taken as this at least."""
+
+NONE_COST = 4.0
+"""An hour with no replica at all costs so many times as much again."""
+
+MOVE_PAYS_WITHIN_S = 3600.0
+MOVE_COSTS_S = 600.0
+"""What a move costs must come back within this time: its launch, and at least so much time of a machine."""
+
+
+def cool_down_s(struck_for_s: float) -> float:
+    """How long a pool is left alone that has been refusing and losing for so long."""
+    return min(max(COOL_DOWN_S, COOL_DOWN_SHARE * struck_for_s), COOL_DOWN_MAX_S)
 
 
 def back_off_s(failures: int) -> float:
@@ -53,3 +77,7 @@ def _doubled(first: float, times: int, limit: float) -> float:
     if times <= 0:
         return 0.0
     return min(first * 2.0 ** min(times - 1, 32), limit)
+
+
+REFUSAL_TAKES_S = 30.0
+"""Until a refusal is known, and another place is asked."""

@@ -131,23 +131,21 @@ class Tick:
         self.because.append(reason)
         self.say(reason)
 
-    def strike(self, pool_id: str, reason: str, *, longer: bool = True) -> None:
-        """A refusal or a loss: the pool is left alone for a while, longer each time.
+    def strike(self, pool_id: str, reason: str, *, lost: bool = False) -> None:
+        """A refusal or a loss: the pool is left alone for a while, the longer the longer it has been so.
 
-        Not `longer` after an announced preemption: there was capacity, and there may be again. While the pool is left
-        alone, nothing new is learned: what arrives then belongs to the same event.
+        `lost`: machines were, or will be, taken away, so how long it has been up begins anew. While the pool is left alone,
+        nothing else is learned: what arrives then belongs to the same event.
         """
         memory = self.pool_memory[pool_id]
         self.say(f"{pool_id}: {reason}")
-        if self.now < memory.not_before:
-            return
-        strikes = memory.strikes + 1 if longer else max(1, memory.strikes)
-        self.pool_memory[pool_id] = replace(
-            memory,
-            strikes=strikes,
-            struck_at=self.now,
-            not_before=self.now + settings.cool_down_s(strikes),
-        )
+        if lost and memory.up_since is not None:
+            memory = replace(memory, up_since=None, left_at=None)
+        if self.now >= memory.not_before:
+            since = self.now if memory.struck_since is None else memory.struck_since
+            wait = settings.cool_down_s(self.now - since)
+            memory = replace(memory, struck_since=since, struck_at=self.now, not_before=self.now + wait)
+        self.pool_memory[pool_id] = memory
 
     def count_failure(self, service: str) -> None:
         """A replica failed by itself: the next launches wait, longer each time."""

@@ -12,15 +12,15 @@ from dataclasses import replace
 from lb.decide import rollout, settings
 from lb.decide.budget import price_usd_hour
 from lb.decide.commands import Terminate
-from lb.decide.fallback import Where, missing, parts_of
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
+from lb.decide.placement import Placed, parts_of
 from lb.decide.sizes import withdraw
 from lb.decide.soak import soaked
 from lb.decide.spend import on_exhausted
 from lb.decide.targets import most_replicas
 from lb.decide.tick import Tick, holds_place
-from spec.desired import OnExhausted, Pool, PoolState, Service
+from spec.desired import OnExhausted, PoolState, Service
 from spec.status import ReplicaState as S
 
 _LEAST_USEFUL_FIRST = {S.PENDING: 0, S.STARTING: 1, S.UNREADY: 2, S.READY: 3}
@@ -41,33 +41,51 @@ def outgoing(tick: Tick, service: Service) -> dict[str, str]:
     return found
 
 
-def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[str, str]) -> dict[Where, int]:
-    """Sends away whom others have replaced, and who is too many; returns how many are missing, and where.
+def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[str, str]) -> list[Placed]:
+    """Sends away whom others have replaced, and who is too many; returns where replicas are to be.
 
     `extra`: replicas beyond the target that an update holds for a while.
     """
     held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
     counted = {i: r for i, r in held.items() if i not in leaving}
     parts = parts_of(tick, service, target, extra, counted)
+    planned = max(target, sum(sum(part.wanted.values()) for part in parts) - extra)
     reliable = sum(soaked(tick, i, r) for i, r in held.items())
     _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, reliable - target)
-    spare = sum(r.state is S.READY for r in counted.values()) - target
-    have = []
+    spare = sum(r.state is S.READY for r in counted.values()) - planned
     for part in parts:
-        inside = {i: r for i, r in counted.items() if part.holds(tick.pools[r.pool_id])}
-        pools = [p for p in tick.pools_of(service) if p.state is PoolState.ACTIVE and part.holds(p)]
-        awaiting = sum(tick.pool_memory[p.id].awaiting for p in pools)
-        have.append(len(inside) + awaiting)
-        excess = have[-1] - part.kept
+        excess = sum(part.have.values()) - max(
+            sum(part.wanted.values()), target + extra if len(parts) == 1 else 0
+        )
         if excess > 0 and spare >= 0:
-            excess -= _withdraw_awaited(tick, pools, excess, part.surplus)
-            staying = {i: r for i, r in inside.items() if r.state is not S.DRAINING}
-            for rid, replica in _least_useful_first(tick, service, staying)[:excess]:
-                serves = replica.state is S.READY
-                if spare > 0 or not serves:
-                    spare -= serves
-                    _leave(tick, rid, replica, part.surplus)
-    return missing(parts, tuple(have), target + extra)
+            why = f"{service.name} needs only {target}"
+            spare = _shed_from(tick, service, part, excess=excess, spare=spare, why=why)
+    return parts
+
+
+def _shed_from(tick: Tick, service: Service, part: Placed, *, excess: int, spare: int, why: str) -> int:
+    """Ends at most `excess` replicas, of those that serve at most `spare`; returns what is left of it.
+
+    Only where there are too many, or with a bundle that is on its way out: what is launched elsewhere takes their place.
+    """
+    surplus = dict(part.surplus)
+    for pool in reversed(part.pools):
+        number = min(tick.pool_memory[pool.id].awaiting, surplus.get(pool.id, 0), excess)
+        if number > 0 and tick.open(pool.id):
+            withdraw(tick, pool.id, number, why)
+            surplus[pool.id] -= number
+            excess -= number
+    goal = rollout.goal(tick.service_memory[service.name])
+    staying = {i: r for i, r in part.replicas.items() if r.state is not S.DRAINING}
+    for rid, replica in _least_useful_first(tick, service, staying):
+        outdated = tick.assigned(replica) not in (None, goal)
+        serves = replica.state is S.READY
+        if excess > 0 and (surplus.get(replica.pool_id, 0) > 0 or outdated) and (spare > 0 or not serves):
+            surplus[replica.pool_id] = surplus.get(replica.pool_id, 0) - 1
+            excess -= 1
+            spare -= serves
+            _leave(tick, rid, replica, why)
+    return spare
 
 
 def end(tick: Tick, service: Service, target: int) -> None:
@@ -156,16 +174,6 @@ def _no_room_for_another(tick: Tick, service: Service) -> bool:
 def _can_not_stay(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
     retiring = tick.pools[replica.pool_id].state is PoolState.RETIRING
     return retiring or _has_other_nodes(tick, service, replica)
-
-
-def _withdraw_awaited(tick: Tick, pools: list[Pool], excess: int, why: str) -> int:
-    taken = 0
-    for pool in reversed(pools):
-        number = min(tick.pool_memory[pool.id].awaiting, excess - taken)
-        if number > 0 and tick.open(pool.id):
-            withdraw(tick, pool.id, number, why)
-            taken += number
-    return taken
 
 
 def _least_useful_first(

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 from lb.decide import rollout
 from lb.decide.commands import Assign
-from lb.decide.fallback import tells_markets_apart
 from lb.decide.lifecycle import move
 from lb.decide.memory import Drain, ReplicaMemory, ServiceMemory
+from lb.decide.places import has_a_base
 from lb.decide.soak import soaked
 from lb.decide.tick import Tick, holds_place
 from lb.decide.turnover import drained
@@ -88,7 +88,7 @@ def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str,
     if rollout.paused(record):
         return min(at_a_time, max(0, len(counted) + _awaiting(tick, service) - target))
     goal, arrived = rollout.goal(record), _arrived_on(tick, service, counted)
-    if tells_markets_apart(tick, service):
+    if has_a_base(tick, service):
         return min(at_a_time, len(counted) - arrived)
     if arrived >= target:
         return 0
@@ -248,7 +248,7 @@ def _lacking(tick: Tick, service: Service, target: int, counted: Replicas, moved
     """How many more have to move; the others leave when these have arrived, where they may (see extra_machines)."""
     goal = rollout.goal(tick.service_memory[service.name])
     old = sum(_is_old(tick, r, goal) and r.drain is None and i not in moved for i, r in counted.items())
-    if not service.scaling.surge or tells_markets_apart(tick, service):
+    if not service.scaling.surge or has_a_base(tick, service):
         return old
     return min(old, target - (len(counted) - old) - _awaiting(tick, service))
 

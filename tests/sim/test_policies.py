@@ -17,7 +17,7 @@ def test_every_policy_of_the_comparison_has_a_name_that_is_known(name):
     [
         ("spothegde", "Did you mean `spothedge`?"),
         ("ondemand", "Did you mean `on-demand`?"),
-        ("xyz", "There are on-demand, even-spread"),
+        ("xyz", "There are tradewind, on-demand"),
         ("on-demand+extra=1", "has no variants"),
         ("omniscient+fallback", "takes no variants"),
         ("round-robin+falback", "Did you mean `fallback`?"),

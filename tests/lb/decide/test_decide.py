@@ -193,7 +193,9 @@ def test_a_zone_that_refuses_is_asked_ever_more_seldom():
     world = World(a_desired(pools=[a_pool()]), capacity={ZONES[0]: 0})
     decisions = world.run(3600)
     asked = sum(isinstance(c, SetSize) for d in decisions for c in d.commands)
-    assert 5 <= asked <= 15
+    assert 10 <= asked <= 45, (
+        "after seconds at first, and then ever more seldom: at 15 % of the time for which it has refused"
+    )
 
 
 def test_a_zone_that_refused_is_used_again_when_it_has_room():
@@ -231,12 +233,12 @@ def test_surplus_replicas_drain_and_leave_by_name_newest_first():
     assert world.ready() == 2
 
 
-def test_surplus_leaves_zones_that_hold_several_first():
+def test_surplus_leaves_the_zone_that_holds_more():
     world = settled(a_desired([a_service(replicas=5)]))
-    assert [world.in_zone(z) for z in ZONES] == [2, 2, 1]
-    world.desired = a_desired([a_service(replicas=3)])
+    assert sorted(world.in_zone(z) for z in ZONES) == [0, 2, 3]
+    world.desired = a_desired([a_service(replicas=2)])
     world.run(6)
-    assert [world.in_zone(z) for z in ZONES] == [1, 1, 1]
+    assert sorted(world.in_zone(z) for z in ZONES) == [0, 1, 1]
 
 
 def test_surplus_is_kept_while_fewer_than_the_target_are_ready():
@@ -412,7 +414,8 @@ def test_a_kill_that_was_announced_is_held_against_its_pool_once():
     world.lose(victim)
     decision = world.tick()
     assert any("gone, as announced" in reason for reason in decision.reasons)
-    assert world.memory.pools[pool_id].strikes == 1
+    pool = world.memory.pools[pool_id]
+    assert pool.struck_since == pool.struck_at
 
 
 def test_pools_that_preempt_again_and_again_are_not_given_up():
@@ -551,17 +554,16 @@ def test_the_launches_of_a_silent_cloud_go_to_another_one():
     assert {world.pool(m.pool_id).cloud for m in world.machines.values()} == {"other"}
 
 
-def test_a_group_that_refills_by_itself_is_not_asked_twice():
+def test_what_a_group_that_refills_by_itself_owes_after_a_loss_is_not_waited_for():
     world = settled(refills=True)
     victim = next(iter(world.machines))
     pool_id = world.machines[victim].pool_id
     world.lose(victim)
-    decisions = world.run(3)
-    assert not any(isinstance(c, SetSize) for d in decisions for c in d.commands)
-    world.launch(pool_id)
     world.run(3)
-    assert len(world.machines) == 2
-    assert world.ready() == 2
+    assert world.ready() == 2, "another place has given one"
+    world.launch(pool_id)
+    world.run(8)
+    assert (world.ready(), len(world.machines)) == (2, 2), "and the group's own is one too many"
 
 
 def test_a_size_that_stays_unfilled_is_withdrawn_and_tried_elsewhere():

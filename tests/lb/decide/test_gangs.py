@@ -246,7 +246,8 @@ def test_a_loss_leaves_the_pool_alone_for_a_while_and_is_not_held_against_the_bu
     pool_id = world.machines[victim].pool_id
     world.lose(victim)
     world.tick()
-    assert world.memory.pools[pool_id].strikes == 1
+    pool = world.memory.pools[pool_id]
+    assert pool.struck_since == pool.struck_at
     assert world.memory.services["chat"].failures == 0
 
 

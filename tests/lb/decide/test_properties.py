@@ -294,7 +294,11 @@ def test_rollouts_with_surge_never_leave_fewer_ready_than_needed_and_end_where_t
 ):
     """Broken bundles end at once, or up to 9 s after they were ready."""
     base = data.draw(st.integers(0, 2))
-    pools = [a_pool(z, market=m) for z in ZONES for m in (Market.SPOT, Market.ON_DEMAND)]
+    pools = [
+        a_pool(z, market=m, price=0.2 if m is Market.SPOT else 0.7)
+        for z in ZONES
+        for m in (Market.SPOT, Market.ON_DEMAND)
+    ]
     dynamic, no_spot = data.draw(st.sampled_from([(False, False), (True, False), (True, True)]))
     service = a_service(replicas=replicas, surge=surge, base_on_demand=base, dynamic=dynamic)
     world = World(a_desired([service], pools), slow_s=data.draw(st.integers(0, 4)))

@@ -1,0 +1,122 @@
+"""What is known of each place of a service, as numbers that a portfolio can be chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from lb.decide import settings
+from lb.decide.budget import Money
+from lb.decide.memory import PoolMemory
+from lb.decide.portfolio import Place, Worth
+from lb.decide.risk import hazard, stays
+from lb.decide.spend import on_exhausted
+from lb.decide.tick import Tick
+from spec.desired import OnExhausted, Pool, PoolState, Service
+from spec.names import Market
+
+COOLING = "cooling down"
+_HOUR = 3600.0
+
+
+def remember(tick: Tick) -> None:
+    """Notes since when each pool has had machines without a loss, and when the last of them was given back."""
+    for pool_id in tick.pools:
+        memory = tick.pool_memory[pool_id]
+        here = any(not r.ended and r.preempt_at is None for r in tick.by_pool[pool_id].values())
+        if here and (memory.up_since is None or memory.left_at is not None):
+            since = tick.now - age_s(memory, tick.now)
+            tick.pool_memory[pool_id] = replace(memory, up_since=since, left_at=None)
+        elif not here and memory.up_since is not None and memory.left_at is None:
+            tick.pool_memory[pool_id] = replace(memory, left_at=tick.now)
+
+
+def places(tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], money: Money) -> list[Place]:
+    """One for each pool that has replicas, or may get some now. `held`: replicas that count, by pool."""
+    return [p for p in (_place(tick, pool, held.get(pool.id, 0), money) for pool in pools) if p.room]
+
+
+def worth(tick: Tick, service: Service, needed: int) -> Worth:
+    """What being short costs a service that needs so many replicas: what on demand would, times what its target asks.
+
+    The closer the target is to always, the more an hour of being short may cost.
+    """
+    dearest = max((p.prices.on_demand or p.prices.spot or 0.0 for p in tick.pools_of(service)), default=0.0)
+    allowed = 1.0 - service.scaling.slo / 100.0
+    short = settings.SHORT_COST * max(1, needed) * dearest / max(allowed, settings.LEAST_ALLOWED)
+    return Worth(short, settings.NONE_COST * short, settings.MOVE_PAYS_WITHIN_S / _HOUR)
+
+
+def has_a_base(tick: Tick, service: Service) -> bool:
+    """Whether some replicas of the service are on demand in any case, and counted apart."""
+    if on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR:
+        return False  # the cheapest pools, whichever they are
+    markets = {p.market is Market.ON_DEMAND for p in tick.pools_of(service) if p.state is PoolState.ACTIVE}
+    return bool(service.scaling.base_ondemand_fallback_replicas) and len(markets) > 1
+
+
+def obstacle(tick: Tick, pool: Pool) -> str | None:
+    """Why nothing can be launched there now; None when it can."""
+    memory = tick.pool_memory[pool.id]
+    if pool.state is PoolState.RETIRING:
+        return "retiring"
+    if pool.held:
+        return "the stack that declares it can't be read"
+    if pool.id not in tick.seen:
+        return "not observed"
+    if not tick.open(pool.id):
+        return "busy"
+    if tick.now < memory.not_before:
+        return COOLING
+    if tick.unfilled(pool.id) > memory.awaiting:
+        return "being put right"
+    if tick.machines(pool.id) + memory.awaiting >= pool.max_size:
+        return "full"
+    return None
+
+
+def age_s(memory: PoolMemory, now: float) -> float:
+    """For how long the place has been up, as far as is known.
+
+    What nobody watched for less time than it had been up before most likely went on; of a place that was never held, what
+    is known is only that it is up, and those are rather old ones.
+    """
+    if memory.up_since is None:
+        return 0.0 if memory.struck_at is not None else settings.UNKNOWN_AGE_S
+    if memory.left_at is None:
+        return now - memory.up_since
+    before, unwatched = memory.left_at - memory.up_since, now - memory.left_at
+    return now - memory.up_since if unwatched <= before else settings.UNKNOWN_AGE_S
+
+
+def chance(memory: PoolMemory, now: float) -> float:
+    """The probability that a launch there succeeds."""
+    if memory.struck_at is not None and memory.struck_since is not None:
+        return 1.0 - stays(memory.struck_at - memory.struck_since, now - memory.struck_at)
+    if memory.up_since is None:
+        return settings.UNKNOWN_CHANCE
+    if memory.left_at is None:
+        return 1.0
+    return stays(memory.left_at - memory.up_since, now - memory.left_at)
+
+
+def _place(tick: Tick, pool: Pool, held: int, money: Money) -> Place:
+    memory = tick.pool_memory[pool.id]
+    free = 0
+    if obstacle(tick, pool) is None and money.refusal(pool) is None:
+        free = pool.max_size - tick.machines(pool.id) - memory.awaiting
+    price = money.price(pool) or 0.0
+    cold_start_s = max(pool.cold_start_s, settings.LEAST_COLD_START_S)
+    return Place(
+        id=pool.id,
+        usd_hour=0.0 if pool.market is Market.RESERVED else price,
+        hazard=hazard(age_s(memory, tick.now)) if pool.market is Market.SPOT else 0.0,
+        short_s=max(0.0, cold_start_s - _notice_s(pool)),
+        held=held,
+        room=held + free,
+        entry_usd=pool.launch_usd + price * max(cold_start_s, settings.MOVE_COSTS_S) / _HOUR,
+    )
+
+
+def _notice_s(pool: Pool) -> float:
+    return settings.NOTICE_S.get(pool.cloud, 0.0)

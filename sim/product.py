@@ -1,0 +1,187 @@
+"""The product's own decisions as a policy of the simulator: the very `decide` that the controller runs.
+
+The world's view becomes what a controller would observe: pools of one zone and market each, machines, how they fare, refusals.
+Commands become orders. A replica that is ended by name is ended at once, because nothing is in flight here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
+from lb.decide import Memory, Observed, decide
+from lb.decide.commands import Command, SetSize, Terminate
+from lb.decide.observed import AgentState, Assignment, Health, ProbeState
+from lb.decide.settings import NOTICE_S
+from sim.conditions import Conditions
+from sim.policy import Kind, Launch, Orders, Replica, Stage, View
+from spec.desired import Bundle, Desired, Edge, Pool, Prices, Probe, Routing, Scaling, Service
+from spec.names import Market, PoolKind, replica_id
+
+_SHA256 = "0" * 64
+_SERVICE = "chat"
+_MARKETS = (Market.SPOT, Market.ON_DEMAND)
+_EPOCH = 1_700_000_000.0
+"""What the start of the trace is called, in epoch seconds."""
+QUIET_S = 300.0
+"""How long nothing has to be looked at when nothing happens and all is well."""
+
+
+class Tradewind:
+    """See `sim.policy.Policy`."""
+
+    def __init__(self, conditions: Conditions, slo: float) -> None:
+        """`slo`: the wanted availability, 0 to 1."""
+        self._conditions, self._slo = conditions, slo
+        self._memory = Memory()
+        self._desired: Desired | None = None
+        self._pools: dict[tuple[str, Market], Pool] = {}
+        self._refused: dict[str, list[Refusal]] = {}
+
+    def step(self, view: View, now: float) -> Orders:
+        """See Policy."""
+        at = _EPOCH + now
+        desired = self._desired_for(view)
+        observed = self._observe(view)
+        decision = decide(desired, observed, self._memory, at)
+        changed = decision.memory != self._memory
+        self._memory = decision.memory
+        return self._orders(decision.commands, view, now, changed=changed)
+
+    # ------------------------------------------------------------ what is desired
+
+    def _desired_for(self, view: View) -> Desired:
+        if self._desired is None:
+            self._pools = {(z, m): self._pool(view, z, m) for z in view.zones for m in _MARKETS}
+        if self._desired is None or self._desired.services[0].scaling.min_replicas != view.target:
+            self._desired = Desired(
+                schema=1,
+                env="sim",
+                generation="1",
+                services=(self._service(view.target),),
+                pools=tuple(self._pools.values()),
+                edges=(Edge(id="edge", endpoint="http://127.0.0.1"),),
+            )
+        return self._desired
+
+    def _service(self, target: int) -> Service:
+        scaling = Scaling(min_replicas=target, max_replicas=target, surge=max(3, target), slo=self._slo * 100)
+        return Service(
+            name=_SERVICE,
+            bundle=Bundle(sha256=_SHA256, run="serve", port=8000),
+            probe=Probe(initial_delay_s=86400.0),
+            scaling=scaling,
+            routing=Routing(drain_limit_s=0),
+        )
+
+    def _pool(self, view: View, zone: str, market: Market) -> Pool:
+        return Pool(
+            id=f"{_SERVICE}.sim.{zone}.L4x1.{market}",
+            service=_SERVICE,
+            kind=PoolKind.VM,
+            cloud=_cloud(self._conditions.notice_s),
+            region=zone.rpartition("-")[0] or zone,
+            zone=zone,
+            market=market,
+            accelerator="L4",
+            accelerator_count=1,
+            instance_types=("sim",),
+            max_size=10_000,
+            cold_start_s=self._conditions.cold_start.total_s,
+            launch_usd=self._conditions.launch_usd,
+            prices=Prices(spot=view.spot_price[zone], on_demand=view.on_demand_price[zone]),
+        )
+
+    # ------------------------------------------------------------ what is observed
+
+    def _observe(self, view: View) -> Observed:
+        for event in view.events:
+            if event.kind is Kind.REFUSED:
+                pool = self._pools[event.zone, event.market]
+                refusal = Refusal("insufficient_capacity", "no capacity", _EPOCH + event.at)
+                self._refused[pool.id] = [refusal]
+        by_pool: dict[str, list[Instance]] = {}
+        sizes: Counter[str] = Counter()
+        health = []
+        for replica in view.replicas.values():
+            pool = self._pools[replica.zone, replica.market]
+            sizes[pool.id] += 1
+            if replica.stage is Stage.PENDING:
+                continue
+            instance = _instance(replica)
+            by_pool.setdefault(pool.id, []).append(instance)
+            rid = replica_id(cloud=pool.cloud, region=pool.region, instance=instance.instance_id)
+            ready = replica.stage is Stage.READY
+            health.append(
+                Health(
+                    rid,
+                    AgentState.ANSWERS,
+                    phase="running",
+                    bundle=_SHA256,
+                    probe=ProbeState.OK if ready else ProbeState.UNKNOWN,
+                    in_flight=0,
+                )
+            )
+        pools = []
+        for (zone, _), pool in self._pools.items():
+            prices = Prices(spot=view.spot_price[zone], on_demand=view.on_demand_price[zone])
+            pools.append(
+                PoolObservation(
+                    pool.id,
+                    sizes[pool.id],
+                    tuple(by_pool.get(pool.id, ())),
+                    tuple(self._refused.get(pool.id, ())),
+                    prices,
+                )
+            )
+        assignments = tuple(Assignment(p.id, _SHA256) for p in self._pools.values())
+        return Observed(pools=tuple(pools), health=tuple(health), assignments=assignments)
+
+    # ------------------------------------------------------------ what is ordered
+
+    def _orders(self, commands: Sequence[Command], view: View, now: float, *, changed: bool) -> Orders:
+        by_id = {pool.id: place for place, pool in self._pools.items()}
+        there = Counter(self._pools[r.zone, r.market].id for r in view.replicas.values())
+        pending: dict[str, list[int]] = {}
+        for r in view.replicas.values():
+            if r.stage is Stage.PENDING:
+                pending.setdefault(self._pools[r.zone, r.market].id, []).append(r.id)
+        launch, end = [], []
+        for command in commands:
+            if isinstance(command, SetSize):
+                zone, market = by_id[command.pool_id]
+                more = command.size - there[command.pool_id]
+                if more > 0:
+                    launch.append(Launch(zone, market, more))
+                elif more < 0:
+                    end += pending.get(command.pool_id, [])[more:]
+            elif isinstance(command, Terminate):
+                end.append(int(command.instance_id))
+        busy = changed or bool(launch) or bool(end)
+        wake = now + (self._conditions.tick_s if busy else self._next(now))
+        return Orders(launch=tuple(launch), end=tuple(end), wake_at=wake)
+
+    def _next(self, now: float) -> float:
+        """Seconds until time alone may change the decision: a place that is left alone is tried again, at the latest."""
+        soonest = [
+            p.not_before - _EPOCH - now for p in self._memory.pools.values() if p.not_before > _EPOCH + now
+        ]
+        return max(self._conditions.tick_s, min([QUIET_S, *soonest]))
+
+
+def _instance(replica: Replica) -> Instance:
+    preempt_at = None if replica.preempt_at is None else _EPOCH + replica.preempt_at
+    return Instance(
+        str(replica.id),
+        InstancePhase.RUNNING,
+        "192.0.2.1",
+        1,
+        1,
+        _EPOCH + replica.asked_at,
+        preempt_at=preempt_at,
+    )
+
+
+def _cloud(notice_s: float) -> str:
+    return "aws" if notice_s >= NOTICE_S["aws"] else "gcp" if notice_s else "sim"

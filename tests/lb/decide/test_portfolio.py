@@ -1,0 +1,121 @@
+"""Portfolios: what is cheap, what is safe, and that nothing else decides."""
+
+import itertools
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lb.decide.portfolio import Place, Worth, choose, cost
+from lb.decide.risk import hazard
+
+HOUR = 3600.0
+WORTH = Worth(short_usd_hour=100.0, none_usd_hour=400.0, horizon_h=1.0)
+CAREFREE = Worth(short_usd_hour=0.0, none_usd_hour=0.0, horizon_h=1.0)
+
+
+def spot(name, *, age_h=1.0, usd=1.0, held=0, room=100, short_s=120.0, entry=0.1) -> Place:
+    return Place(name, usd, hazard(age_h * HOUR), short_s, held, room, entry)
+
+
+def safe(name="on-demand", *, usd=3.0, held=0, room=100) -> Place:
+    return Place(name, usd, 0.0, 120.0, held, room, 0.1)
+
+
+def test_nothing_is_held_for_nothing():
+    assert choose([spot("a"), safe()], 0, WORTH, most=5) == {}
+
+
+def test_where_being_short_costs_nothing_the_cheapest_are_taken():
+    places = [spot("a", usd=1.0, room=2), spot("b", usd=0.9, room=2), safe()]
+    assert choose(places, 3, CAREFREE, most=6) == {"b": 2, "a": 1}
+
+
+def test_the_older_place_is_held_at_the_same_price():
+    chosen = choose([spot("young", age_h=0.1), spot("old", age_h=200.0)], 1, WORTH, most=1)
+    assert chosen == {"old": 1}
+
+
+def test_where_all_places_are_young_a_spare_lets_the_service_survive_the_loss_of_any():
+    chosen = choose([spot(f"z{n}", age_h=0.0) for n in range(6)], 3, WORTH, most=9)
+    assert sum(chosen.values()) > 3
+    assert all(sum(chosen.values()) - n >= 3 for n in chosen.values())
+
+
+def test_old_places_need_no_spare():
+    chosen = choose([spot(f"z{n}", age_h=500.0) for n in range(6)], 3, WORTH, most=9)
+    assert sum(chosen.values()) == 3
+
+
+def test_a_notice_that_is_longer_than_the_cold_start_makes_spares_and_spreading_needless():
+    places = [spot(f"z{n}", age_h=0.0, short_s=0.0, usd=1.0 + n / 10) for n in range(4)]
+    assert choose(places, 3, WORTH, most=9) == {"z0": 3}
+
+
+def test_on_demand_is_taken_where_spot_has_no_room():
+    assert choose([spot("a", room=1), safe()], 3, WORTH, most=6)["on-demand"] >= 2
+
+
+def test_what_is_held_stays_for_a_trifle():
+    places = [spot("a", held=5), spot("b", held=3)]
+    assert choose(places, 8, Worth(3.0, 12.0, 1.0), most=8) == {"a": 5, "b": 3}
+
+
+def test_spares_that_are_asked_for_are_for_places_that_can_be_lost():
+    assert choose([safe()], 2, WORTH, least_spares=1, most=4) == {"on-demand": 2}
+    assert sum(choose([spot("a")], 2, WORTH, least_spares=1, most=4).values()) >= 3
+
+
+def test_no_more_than_allowed_and_no_more_than_there_is_room_for():
+    places = [spot(f"z{n}", age_h=0.0, room=1) for n in range(3)]
+    assert sum(choose(places, 5, WORTH, most=9).values()) == 3
+    assert sum(choose([spot("a", age_h=0.0), spot("b", age_h=0.0)], 4, WORTH, most=5).values()) <= 5
+
+
+PLACES = st.lists(
+    st.builds(
+        lambda age, usd, held, room, entry, risky: Place(
+            "", usd, hazard(age) if risky else 0.0, 120.0, min(held, room), room, entry
+        ),
+        st.floats(0, 1e6),
+        st.floats(0.1, 10),
+        st.integers(0, 5),
+        st.integers(1, 20),
+        st.floats(0, 10),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+).map(lambda found: [replace(p, id=f"p{n}") for n, p in enumerate(found)])
+
+
+@given(PLACES, st.integers(1, 12), st.integers(0, 3), st.randoms())
+def test_limits_hold_and_the_order_of_places_does_not_matter(places, needed, extra, random):
+    most = needed + extra
+    chosen = choose(places, needed, WORTH, most=most)
+    rooms = {p.id: p.room for p in places}
+    assert all(0 < n <= rooms[i] for i, n in chosen.items())
+    total = sum(chosen.values())
+    assert min(needed, sum(rooms.values())) <= total <= most
+    shuffled = list(places)
+    random.shuffle(shuffled)
+    assert choose(shuffled, needed, WORTH, most=most) == chosen
+
+
+@given(PLACES, st.integers(1, 4))
+def test_it_is_never_far_from_the_best_of_all_portfolios(places, needed):
+    places, most = places[:4], needed + 2
+    chosen = choose(places, needed, WORTH, most=most)
+    best = min(
+        (
+            cost(places, dict(zip((p.id for p in places), counts, strict=True)), needed, WORTH)
+            for counts in itertools.product(*(range(min(p.room, most) + 1) for p in places))
+            if min(needed, sum(p.room for p in places)) <= sum(counts) <= most
+        ),
+    )
+    assert cost(places, chosen, needed, WORTH) <= best * 1.25 + 1e-9
+
+
+def test_the_cost_is_price_and_moves_and_risk():
+    place = Place("a", 2.0, 0.001, 100.0, 1, 10, 0.5)
+    assert cost([place], {"a": 2}, 2, WORTH) == 2 * 2.0 + 0.5 + 0.1 * 100.0 + 0.1 * 400.0

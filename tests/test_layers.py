@@ -25,12 +25,14 @@ ROOMS = {
 NARROWED = {
     ("lb", "planner"): ("planner.pricing",),
     ("sim", "planner"): ("planner.pricing",),
-    ("sim", "lb"): ("lb.decide",),
+    ("sim", "lb"): ("lb.decide", "lb.clouds.protocol"),
     ("lb", "engines"): ("engines.presets",),
     ("components", "lb"): ("lb.envoy",),
     ("components", "tools"): ("tools.archive",),
 }
-"""Where only a part of the other room is meant: the one money formula, metric names, pure rendering."""
+"""Where only a part of the other room is meant: the one money formula, decisions and what they observe, metric names, pure
+rendering.
+"""
 
 NETWORK = {
     "httpx",

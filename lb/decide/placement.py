@@ -1,7 +1,7 @@
 """Where replicas are to be: the portfolio of a part of a service, and the launches that lead there.
 
 A pool that refused or lost machines lately is left alone for a while. Spot or on demand, near or far, is a matter of price and
-risk; `lb/decide/fallback.py` says how many a service wants on demand in any case.
+risk; replicas that a service wants on demand in any case are a part of their own.
 """
 
 from __future__ import annotations

@@ -145,11 +145,11 @@ def _roofline(model: ModelSize, need: Need, sheet: Datasheet, count: int, room: 
 
 
 def _flops(quantization: str, sheet: Datasheet) -> float:
-    """Dense FLOPS of the units that multiply these weights; 4-bit weights are multiplied in 16 bits, fp32 at half of that."""
+    """Dense FLOPS of the units that multiply these weights; 16-bit ones where those for 8 bits are not faster, as for 4-bit weights."""
     tflops = {
-        "fp8": sheet.fp8_tflops or sheet.fp16_tflops,
-        "int8": sheet.int8_tops or sheet.fp16_tflops,
-        "fp32": sheet.fp16_tflops / 2,
+        "fp8": max(sheet.fp8_tflops or 0.0, sheet.fp16_tflops),
+        "int8": max(sheet.int8_tops or 0.0, sheet.fp16_tflops),
+        "fp32": sheet.fp16_tflops / 2,  # as TF32 is
     }.get(quantization, sheet.fp16_tflops)
     return tflops * 1e12
 
@@ -180,8 +180,12 @@ def _step_of(row: Throughput, prefill_s: float) -> float:
 
 def _of_row_alone(row: Throughput | None, model: ModelSize, room: float, accelerator: str) -> Speed | NoSpeed:
     """Without a data sheet a row says how long a step takes up to its own concurrency, and nothing beyond it."""
-    if row is None or row.prefill_tokens_s is None:
+    if row is None:
         return NoSpeed(f"no row of the throughput table and no data sheet tells how fast {accelerator} is")
+    if row.prefill_tokens_s is None:
+        return NoSpeed(
+            f"the row about {accelerator} has no prefill_tokens_s, and there is no data sheet to estimate it from"
+        )
     step = _step_of(row, 1 / row.prefill_tokens_s)
     if step <= 0:
         return NoSpeed(

@@ -100,6 +100,35 @@ def test_decoding_is_as_fast_as_the_memory_and_prefill_as_the_flops():
     assert slow.prefill_s / fast.prefill_s == pytest.approx(989 / 312)
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "quantization", "times"),
+    [
+        ("L40S", "fp8", 733 / 362.05),
+        ("L40S", "int8", 733 / 362.05),
+        ("L40S", "awq", 1),
+        ("L40S", "fp32", 1 / 2),
+        ("A100", "fp8", 1),  # it has no units for it
+        ("B300", "int8", 1),  # it has hardly any
+    ],
+)
+def test_weights_are_multiplied_by_the_units_for_them(accelerator, quantization, times):
+    usual, other = (
+        speed_of(model(quantization=q), accelerator=accelerator, count=1, speeds=SHEETS_ONLY)
+        for q in ("bf16", quantization)
+    )
+    assert usual.prefill_s / other.prefill_s == pytest.approx(times)
+
+
+def test_more_accelerators_than_heads_of_the_cache_each_read_a_copy():
+    heads = attention_of(model()).kv_heads
+    half, whole, twice = (
+        speed_of(model(), accelerator="H100", count=c, speeds=SHEETS_ONLY).cached_s
+        for c in (heads // 2, heads, 2 * heads)
+    )
+    assert whole == pytest.approx(half / 2)
+    assert twice == pytest.approx(whole)
+
+
 def test_a_mixture_of_experts_computes_with_few_of_its_parameters_and_reads_all():
     mixture = speed_of(model("Mixtral-8x7B"), accelerator="H100", count=2, speeds=SHEETS_ONLY)
     dense = speed_of(
@@ -150,6 +179,17 @@ def test_what_nobody_knows_is_not_made_up():
     tpu = speed_of(model(), accelerator="TPU-v5e", count=8, speeds=SPEEDS)
     assert isinstance(tpu, NoSpeed)
     assert "no data sheet tells how fast TPU-v5e is" in tpu.reason
+
+
+@pytest.mark.parametrize(
+    ("prefill", "why"),
+    [(None, "has no prefill_tokens_s"), (1.0, "contradicts itself")],
+)
+def test_a_row_that_is_not_enough_without_a_data_sheet_says_what_it_lacks(prefill, why):
+    row = replace(SPEEDS.rows[1], accelerator="TPU-v5e", accelerator_count=8, prefill_tokens_s=prefill)
+    speed = speed_of(model(), accelerator="TPU-v5e", count=8, speeds=Speeds((row,), SPEEDS.sheets))
+    assert isinstance(speed, NoSpeed)
+    assert why in speed.reason
 
 
 def test_without_a_data_sheet_a_row_holds_up_to_its_own_concurrency():

@@ -1,35 +1,42 @@
-"""`tw sim`: policies against a capacity trace, before anything is paid for; and traces to try them on."""
+"""`tw sim`: policies against traces of capacity and requests, before anything is paid for; and traces to try them on."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from cli import sim_requests, sim_tables
+from cli.options import EnvOption
 from local.files import write_atomic
+from sim.arrivals import Asks, generate_requests
 from sim.chart import draw
-from sim.compare import as_dict, run
+from sim.compare import as_dict, run, run_requests
 from sim.conditions import ColdStart, Conditions
 from sim.generate import TraceKind, generate
 from sim.metrics import Result
-from sim.policies import DEFAULT, OMNISCIENT, check
+from sim.policies import DEFAULT, DEFAULT_WITH_REQUESTS, check
+from sim.requests import write as write_requests
 from sim.scenarios import LATE_S
-from sim.trace import Trace, read, write
+from sim.trace import read, write
 from sim.world import Sample
 from spec.errors import InputError
 
-MOST_TARGET = 10_000
-WIDTH_WITHOUT_TERMINAL = 160
+TARGET, MOST_TARGET = 3, 10_000
+REQUESTS = "requests"
+Generated = StrEnum("Generated", {k.name: k.value for k in TraceKind} | {"REQUESTS": REQUESTS})
 
 
 def register(app: typer.Typer) -> None:
     """Adds `sim` and its commands."""
-    group = typer.Typer(help="Replay a capacity trace through placement policies and compare them.")
+    group = typer.Typer(help="Replay traces of capacity and requests through policies and compare them.")
     group.callback(invoke_without_command=True)(sim)
     group.command("generate")(generate_trace)
     app.add_typer(group, name="sim")
@@ -48,7 +55,41 @@ def sim(
             metavar="NAME", help="Repeatable; like round-robin+fallback+extra=1. All when not given."
         ),
     ] = None,
-    target: Annotated[int, typer.Option(min=1, max=MOST_TARGET, help="Replicas that should be ready.")] = 3,
+    target: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_TARGET, help=f"Replicas that should be ready; {TARGET} when not given."),
+    ] = None,
+    requests: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV time_s,prompt_tokens,output_tokens. The number of replicas follows them.",
+        ),
+    ] = None,
+    service: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Service file whose replica_policy scales. Without it: 1 to 100 replicas, at four fifths of what one can do "
+            "of the mean request, first bytes within 2 s.",
+        ),
+    ] = None,
+    env: EnvOption = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=VALUE,...",
+            help="What a replica does: prefill (tokens/s), alone and full (tokens/s of one request, of all), slots, kv (tokens).",
+        ),
+    ] = None,
+    ttft_goal: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            min=1,
+            help="Later first bytes are late; the service's target_ttft_ms, or 2000.",
+        ),
+    ] = None,
     cold_start: Annotated[float, typer.Option(metavar="S", help="Seconds from order to ready.")] = 120.0,
     ratio: Annotated[
         float, typer.Option(help="On demand : spot, where the trace has only one price or none.")
@@ -63,16 +104,20 @@ def sim(
     plot: Annotated[Path | None, typer.Option(metavar="FILE.svg", help="Draw the runs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare policies on a trace: availability, cost, preemptions, calls. Changes nothing."""
+    """Compare policies on a trace: availability, cost, preemptions, calls; with requests what callers meet. Changes nothing."""
     if context.invoked_subcommand is not None:
         return
     if trace is None:
         raise InputError(
             "name a trace: `tw sim --trace FILE`; `tw sim generate aged > FILE` makes one to try it on."
         )
-    names = list(dict.fromkeys(policy or DEFAULT))
+    if requests is None:
+        _only_with_requests(service=service, engine=engine, ttft_goal=ttft_goal, env=env)
+    elif target is not None:
+        raise InputError("--target means nothing with --requests, which the number follows; see --service.")
+    names = list(dict.fromkeys(policy or (DEFAULT if requests is None else DEFAULT_WITH_REQUESTS)))
     for name in names:
-        check(name)
+        check(name, with_requests=requests is not None)
     if 0 < slo <= 1:
         raise InputError(f"--slo is a percentage like 99.9, got {slo:g}; did you mean {100 * slo:g}?")
     if not 0 < slo <= 100:  # noqa: PLR2004  percent
@@ -86,41 +131,66 @@ def sim(
         seed=seed,
     )
     given = read(trace)
+    asked = None if requests is None else sim_requests.workload(requests, service, env, engine, ttft_goal)
+    wanted = target or TARGET
     courses: list[tuple[Result, list[Sample]]] = []
-    with _progress(names) as told:
+    end = given.end_s if asked is None else min(given.end_s, asked[1].requests.end_s)
+    with _progress(names, end) as told:
         for name in names:
             samples: list[Sample] = []
-            result = run(
-                name,
-                given,
-                conditions,
-                target,
-                slo=slo / 100,
-                samples=samples if plot else None,
-                progress=lambda at, n=name: told(n, at / given.end_s),
-            )
-            told(name, 1.0)
+            kept = samples if plot else None
+            progress = partial(told, name)
+            if asked is None:
+                result = run(name, given, conditions, wanted, slo=slo / 100, samples=kept, progress=progress)
+            else:
+                result = run_requests(
+                    name, given, conditions, *asked, slo=slo / 100, samples=kept, progress=progress
+                )
+            told(name, end)
             courses.append((result, samples))
     if plot:
-        write_atomic(plot, draw(given, target, [c for c in courses if c[1]]).encode())
+        most = wanted if asked is None else max(s.target for _, samples in courses for s in samples)
+        write_atomic(plot, draw(given, most, [c for c in courses if c[1]]).encode())
     results = [r for r, _ in courses]
     if as_json:
-        print(json.dumps(as_dict(given, conditions, target, results), indent=1))
+        found = as_dict(given, conditions, None if asked else wanted, results)
+        if asked is not None:
+            found |= sim_requests.as_dict(given, *asked, results)
+        print(json.dumps(found, indent=1))
         return
-    _print(given, conditions, target, results)
+    if asked is None:
+        sim_tables.print_placement(given, conditions, wanted, results)
+    else:
+        sim_tables.print_requests(given, conditions, *asked, results)
     if plot:
         print(f"drawn to {plot}")
 
 
 def generate_trace(
-    kind: Annotated[TraceKind, typer.Argument(help="The law that zones follow.")],
+    kind: Annotated[
+        Generated, typer.Argument(help="The law that zones follow; or `requests`, which look like Azure's.")
+    ],
     *,
     days: Annotated[float, typer.Option(min=0.01, max=366, help="Its length.")] = 45.0,
     room: Annotated[int, typer.Option(min=1, max=10_000, help="Machines that an up zone has at most.")] = 4,
+    rate: Annotated[
+        float, typer.Option(min=0.001, max=100_000, help="Of `requests`: how many per second, on average.")
+    ] = 10.0,
+    asks: Annotated[Asks, typer.Option(help="Of `requests`: whose lengths.")] = Asks.CONVERSATION,
     seed: Annotated[int, typer.Option(help="Decides everything.")] = 1,
 ) -> None:
-    """Print a synthetic trace of nine zones in three regions."""
-    write(generate(kind, seed=seed, days=days, room=room), sys.stdout)
+    """Print a synthetic trace: of nine zones in three regions, or of requests."""
+    if kind.value == REQUESTS:
+        write_requests(generate_requests(asks, seed=seed, days=days, rate=rate), sys.stdout)
+    else:
+        write(generate(TraceKind(kind.value), seed=seed, days=days, room=room), sys.stdout)
+
+
+def _only_with_requests(**given: object) -> None:
+    """Raises InputError for an option that would be left aside without a word."""
+    for name, value in given.items():
+        if value:
+            raise InputError(f"--{name.replace('_', '-')} means nothing without --requests.")
 
 
 def _conditions(
@@ -140,59 +210,12 @@ def _conditions(
 
 
 @contextmanager
-def _progress(names: Sequence[str]) -> Generator[Any]:
+def _progress(names: Sequence[str], end: float) -> Generator[Callable[[str, float], None]]:
     """A bar for each policy, on a terminal only and never in the output."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks = {name: bars.add_task(name, total=1.0) for name in names}
-        yield lambda name, share: bars.update(tasks[name], completed=share)
-
-
-def _print(trace: Trace, conditions: Conditions, target: int, results: Iterable[Result]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    out = Console(highlight=False, soft_wrap=True)
-    if not out.is_terminal:
-        out.width = WIDTH_WITHOUT_TERMINAL
-    out.print(
-        f"{trace.name}: {trace.days:.4g} days, {len(trace.zones)} zones; target {target}, "
-        f"cold start {conditions.cold_start.total_s:g} s, notice {conditions.notice_s:g} s",
-        markup=False,
-    )
-    for note in trace.notes:
-        out.print(f"  {note}", markup=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in (
-        "policy",
-        "available",
-        "served",
-        "zero ready",
-        "cost of on demand",
-        "on-demand part",
-        "preempted",
-        "launches",
-        "refused",
-        "calls/h",
-    ):
-        table.add_column(column, justify="left" if column == "policy" else "right")
-    for r in results:
-        table.add_row(
-            r.name,
-            f"{r.availability:.3%}",
-            f"{r.served:.3%}",
-            f"{r.zero_ready:.3%}",
-            f"{r.cost_ratio:.1%}",
-            f"{r.cost_on_demand_part:.1%}",
-            str(r.preemptions),
-            str(r.launches),
-            str(r.failed_launches),
-            f"{r.calls_per_hour:.2f}",
-        )
-    out.print(table)
-    if any(r.name == OMNISCIENT for r in results):
-        out.print(f"{OMNISCIENT} knows the trace and may be short for 0.1 % of the time: a bound, no policy.")
+        tasks = {name: bars.add_task(name, total=end) for name in names}
+        yield lambda name, at: bars.update(tasks[name], completed=at)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sim.latency import Met
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -26,6 +28,7 @@ class Result:
         launches: machines that were asked for, refused ones included.
         failed_launches: machines that were refused.
         calls_per_hour: to the clouds, to launch and to end.
+        requests: what callers met; None = there were none in the run.
 
     """
 
@@ -40,10 +43,14 @@ class Result:
     launches: int
     failed_launches: int
     calls_per_hour: float
+    requests: Met | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints of it; the names are stable."""
-        return asdict(self)
+        """What `--json` prints of it; the names are stable. Without requests there is no `requests`."""
+        found = asdict(self)
+        if self.requests is None:
+            del found["requests"]
+        return found
 
 
 @dataclass(slots=True)

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 from sim.baselines.on_demand import OnDemandOnly
 from sim.baselines.placed import Placed
+from sim.baselines.qps import QpsScaler, Scaled
 from sim.baselines.spothedge import SpotHedge, SpotHedgeArtifact
 from sim.baselines.spread import EvenSpread, RoundRobin
 from sim.conditions import Conditions
 from sim.policy import Policy
 from spec.errors import InputError, did_you_mean
+from spec.scaling import Scaling
 
 OMNISCIENT = "omniscient"
 """Not a policy: `sim.omniscient` computes what one that knew the trace would pay."""
 MOST_EXTRA = 1000
+_OURS, _BY_QPS = "tradewind", "qps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Named:
         with_fallback: to on demand.
         conditions: a policy may use what a controller knows of them, so not the seed, nor who ends first.
         slo: the wanted availability, 0 to 1.
+        scaling: how the number follows requests; None = the target is told.
 
     """
 
@@ -36,6 +40,7 @@ class Named:
     with_fallback: bool
     conditions: Conditions
     slo: float
+    scaling: Scaling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class _Kind:
 def _tradewind(named: Named) -> Policy:
     from sim.product import Tradewind  # the controller's whole decisions, which few commands need
 
-    return Tradewind(named.conditions, named.slo)
+    return Tradewind(named.conditions, named.slo, named.scaling)
 
 
 _KINDS: dict[str, _Kind] = {
@@ -82,17 +87,30 @@ DEFAULT = (
     OMNISCIENT,
 )
 """What a comparison shows when nobody says otherwise."""
+DEFAULT_WITH_REQUESTS = ("tradewind", "tradewind+qps", "spothedge", "on-demand")
+"""The same with requests: what scaling does beside what placement does, and SkyServe as a whole."""
 
 
-def check(name: str) -> None:
-    """Raises InputError with the way out when there is no such policy."""
+def check(name: str, *, with_requests: bool = False) -> None:
+    """Raises InputError with the way out when there is no such policy, or not one that follows requests."""
     if name != OMNISCIENT:
-        make(name, Conditions())
+        make(name, Conditions(), scaling=Scaling() if with_requests else None)
+    elif with_requests:
+        raise InputError(f"{OMNISCIENT} knows of capacity, and nothing of requests.")
 
 
-def make(name: str, conditions: Conditions, *, slo: float = 0.999) -> Policy:
-    """A new policy, which has seen nothing yet. Raises InputError."""
+def make(name: str, conditions: Conditions, *, slo: float = 0.999, scaling: Scaling | None = None) -> Policy:
+    """A new policy, which has seen nothing yet. Raises InputError.
+
+    `scaling`: how the number follows requests, None = it is told. Only `tradewind` knows all of it; all others scale by requests
+    per second as SkyServe does, and so does `tradewind+qps`.
+    """
     base, *parts = name.split("+")
+    if base == _OURS and parts == [_BY_QPS]:
+        if scaling is None:
+            raise InputError(f"policy {name!r} scales by requests, so it needs a request trace.")
+        told = _tradewind(Named(name, 0, with_fallback=False, conditions=conditions, slo=slo))
+        return Scaled(told, QpsScaler.of(scaling), conditions.tick_s)
     kind = _KINDS.get(base)
     if kind is None:
         hint = did_you_mean(base, NAMES) or f"There are {', '.join(NAMES)}."
@@ -119,4 +137,7 @@ def make(name: str, conditions: Conditions, *, slo: float = 0.999) -> Policy:
         else:
             hint = did_you_mean(part, ("fallback", "extra=1")) or "Variants are `+fallback` and `+extra=N`."
             raise InputError(f"policy {name!r}: `+{part}` is no variant. {hint}")
-    return kind.make(Named(name, extra, with_fallback, conditions, slo))
+    policy = kind.make(Named(name, extra, with_fallback, conditions, slo, scaling))
+    if scaling is None or base == _OURS:
+        return policy
+    return Scaled(policy, QpsScaler.of(scaling), conditions.tick_s)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from spec.names import Market
+from spec.report import EdgeReport
 
 
 class Stage(StrEnum):
@@ -93,12 +94,39 @@ class Orders:
 NOTHING = Orders()
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What one replica's engine and GPU tell: requests that run and wait; shares of KV cache and of time in use, 0 to 1."""
+
+    running: int
+    waiting: int
+    kv_cache: float
+    gpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What callers ask of the service, as far as it is told.
+
+    Attributes:
+        reports: of the edge since the last step, each with its time, seconds since the trace began.
+        engines: what the replicas that serve tell now, by id.
+        arrived: requests of the last minute.
+
+    """
+
+    reports: Sequence[tuple[float, EdgeReport]]
+    engines: Mapping[int, Busy]
+    arrived: int
+
+
 @dataclass(slots=True)
 class View:
     """What a policy sees. The world keeps it up to date, so it is only good until the policy returns.
 
     Attributes:
-        target: how many replicas should be ready.
+        target: how many replicas should be ready. With requests the policy says it, and sets it here.
+        demand: what callers ask; None = nothing is known of requests.
         zones: every zone, in the order of the trace.
         replicas: all that were ordered and are neither refused nor ended, by id, in the order of their orders.
         events: what happened since the last step, in order of time.
@@ -117,6 +145,7 @@ class View:
     on_demand_price: dict[str, float] = field(default_factory=dict)
     held: dict[Market, dict[str, int]] = field(default_factory=dict)
     ready: dict[Market, int] = field(default_factory=dict)
+    demand: Demand | None = None
 
     def count(self, market: Market) -> int:
         """How many replicas of that market were ordered and are not gone."""

@@ -1,7 +1,8 @@
 """The product's own decisions as a policy of the simulator: the very `decide` that the controller runs.
 
 The world's view becomes what a controller would observe: pools of one zone and market each, machines, how they fare, refusals.
-Commands become orders. A replica that is ended by name is ended at once, because nothing is in flight here.
+Commands become orders. With requests the edge's reports go through `lb.observe.traffic`, so that the load is what a controller
+makes of them. A replica that is ended by name is ended at once here: the world lets it answer what it has.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ from collections.abc import Sequence
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Memory, Observed, decide
 from lb.decide.commands import Command, SetSize, Terminate
-from lb.decide.observed import AgentState, Assignment, Health, ProbeState
+from lb.decide.observed import AgentState, Assignment, EngineLoad, Health, Load, ProbeState
 from lb.decide.settings import NOTICE_S
+from lb.observe.traffic import Traffic
 from sim.conditions import Conditions
+from sim.fleet import EDGE, SERVICE
 from sim.policy import Kind, Launch, Orders, Replica, Stage, View
 from spec.desired import Bundle, Desired, Edge, Pool, Prices, Probe, Routing, Scaling, Service
 from spec.names import Market, PoolKind, replica_id
 
 _SHA256 = "0" * 64
-_SERVICE = "chat"
 _MARKETS = (Market.SPOT, Market.ON_DEMAND)
 _EPOCH = 1_700_000_000.0
 """What the start of the trace is called, in epoch seconds."""
@@ -31,9 +33,11 @@ QUIET_S = 300.0
 class Tradewind:
     """See `sim.policy.Policy`."""
 
-    def __init__(self, conditions: Conditions, slo: float) -> None:
-        """`slo`: the wanted availability, 0 to 1."""
-        self._conditions, self._slo = conditions, slo
+    def __init__(self, conditions: Conditions, slo: float, scaling: Scaling | None = None) -> None:
+        """`slo`: the wanted availability, 0 to 1. `scaling`: how the number follows requests; None = it is told."""
+        self._conditions, self._slo, self._scaling = conditions, slo, scaling
+        self._reported_at = _EPOCH
+        self._traffic = Traffic(lambda: self._reported_at)
         self._memory = Memory()
         self._desired: Desired | None = None
         self._pools: dict[tuple[str, Market], Pool] = {}
@@ -45,8 +49,10 @@ class Tradewind:
         desired = self._desired_for(view)
         observed = self._observe(view)
         decision = decide(desired, observed, self._memory, at)
-        changed = decision.memory != self._memory
+        changed = self._scaling is not None or decision.memory != self._memory
         self._memory = decision.memory
+        if self._scaling is not None:
+            view.target = decision.targets[SERVICE]
         return self._orders(decision.commands, view, now, changed=changed)
 
     # ------------------------------------------------------------ what is desired
@@ -54,31 +60,32 @@ class Tradewind:
     def _desired_for(self, view: View) -> Desired:
         if self._desired is None:
             self._pools = {(z, m): self._pool(view, z, m) for z in view.zones for m in _MARKETS}
-        if self._desired is None or self._desired.services[0].scaling.min_replicas != view.target:
+        scaling = self._scaling or Scaling(min_replicas=view.target, max_replicas=view.target)
+        if self._desired is None or self._desired.services[0].scaling.min_replicas != scaling.min_replicas:
             self._desired = Desired(
                 schema=1,
                 env="sim",
                 generation="1",
-                services=(self._service(view.target),),
+                services=(self._service(scaling),),
                 pools=tuple(self._pools.values()),
-                edges=(Edge(id="edge", endpoint="http://127.0.0.1"),),
+                edges=(Edge(id=EDGE, endpoint="http://127.0.0.1"),),
             )
         return self._desired
 
-    def _service(self, target: int) -> Service:
-        scaling = Scaling(min_replicas=target, max_replicas=target, surge=max(3, target), slo=self._slo * 100)
+    def _service(self, scaling: Scaling) -> Service:
+        more = {"surge": max(3, scaling.max_replicas), "slo": self._slo * 100}
         return Service(
-            name=_SERVICE,
+            name=SERVICE,
             bundle=Bundle(sha256=_SHA256, run="serve", port=8000),
             probe=Probe(initial_delay_s=86400.0),
-            scaling=scaling,
+            scaling=scaling.model_copy(update=more),
             routing=Routing(drain_limit_s=0),
         )
 
     def _pool(self, view: View, zone: str, market: Market) -> Pool:
         return Pool(
-            id=f"{_SERVICE}.sim.{zone}.L4x1.{market}",
-            service=_SERVICE,
+            id=f"{SERVICE}.sim.{zone}.L4x1.{market}",
+            service=SERVICE,
             kind=PoolKind.VM,
             cloud=_cloud(self._conditions.notice_s),
             region=zone.rpartition("-")[0] or zone,
@@ -103,7 +110,7 @@ class Tradewind:
                 self._refused[pool.id] = [refusal]
         by_pool: dict[str, list[Instance]] = {}
         sizes: Counter[str] = Counter()
-        health = []
+        health, engines = [], []
         for replica in view.replicas.values():
             pool = self._pools[replica.zone, replica.market]
             sizes[pool.id] += 1
@@ -123,6 +130,10 @@ class Tradewind:
                     in_flight=0,
                 )
             )
+            busy = view.demand.engines.get(replica.id) if view.demand else None
+            if busy is not None:
+                kv, gpu = round(busy.kv_cache, 2), round(busy.gpu, 2)
+                engines.append(EngineLoad(rid, busy.running, busy.waiting, kv, gpu))
         pools = []
         for (zone, _), pool in self._pools.items():
             prices = Prices(spot=view.spot_price[zone], on_demand=view.on_demand_price[zone])
@@ -136,7 +147,21 @@ class Tradewind:
                 )
             )
         assignments = tuple(Assignment(p.id, _SHA256) for p in self._pools.values())
-        return Observed(pools=tuple(pools), health=tuple(health), assignments=assignments)
+        return Observed(
+            pools=tuple(pools),
+            health=tuple(health),
+            assignments=assignments,
+            load=self._load(view),
+            engines=tuple(engines),
+        )
+
+    def _load(self, view: View) -> tuple[Load, ...]:
+        if self._scaling is None or view.demand is None:
+            return ()
+        for at, report in view.demand.reports:
+            self._reported_at = _EPOCH + at
+            self._traffic.take(report)
+        return self._traffic.load([SERVICE])
 
     # ------------------------------------------------------------ what is ordered
 

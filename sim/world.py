@@ -15,6 +15,7 @@ from enum import IntEnum
 
 from sim.ahead import least_ahead
 from sim.conditions import Conditions, Victim
+from sim.fleet import Fleet
 from sim.metrics import Tally
 from sim.policy import Event, Kind, Launch, Policy, Replica, Stage, View
 from sim.trace import Trace
@@ -22,6 +23,8 @@ from spec.names import Market
 
 _SPOT, _ON_DEMAND = Market.SPOT, Market.ON_DEMAND
 _HOUR = 3600.0
+DRAIN_S = 120.0
+"""How long a replica that is ended may go on with the requests that it has; the product's default and SkyServe's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,15 @@ class Sample:
     ready_on_demand: int
     usd_hour: float
     reference_usd_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """A replica that was ended and still answers: what its machine costs, and when it ends at the latest."""
+
+    market: Market
+    usd_hour: float
+    until: float
 
 
 class _Due(IntEnum):
@@ -58,6 +70,7 @@ class World:
         target: how many replicas are wanted: a number, or (from when, how many), the first from 0.
         on_demand: capacity for on demand in the same zones; None = always enough. What runs there is never taken.
         samples: where to note the course of the run, for a picture.
+        fleet: who answers requests; then the run is as long as they are told to be, and the policy sets the target.
 
     """
 
@@ -69,8 +82,12 @@ class World:
         *,
         on_demand: Trace | None = None,
         samples: list[Sample] | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         self._conditions = conditions
+        self._fleet = fleet
+        self._end = trace.end_s if fleet is None else fleet.end_s
+        self._leaving: dict[int, _Leaving] = {}
         self._trace = trace.priced(conditions.ratio)
         self._random = random.Random(f"victims {conditions.seed}")
         zones = tuple(self._trace.zones)
@@ -103,7 +120,7 @@ class World:
 
     def run(self, policy: Policy, *, progress: Callable[[float], None] | None = None) -> Tally:
         """Until the trace ends. `progress` is told the time now and then, seconds since the trace began."""
-        calendar, tick, end = self._calendar, self._conditions.tick_s, self._trace.end_s
+        calendar, tick, end = self._calendar, self._conditions.tick_s, self._end
         step_at, shown = 0.0, 0.0
         while True:
             at = calendar[0][0] if calendar else math.inf
@@ -124,6 +141,8 @@ class World:
                 shown = self._at
                 progress(shown)
         self._pass_until(end)
+        if self._fleet is not None:
+            self._fleet.until(end)
         return self._tally
 
     # ------------------------------------------------------------ time
@@ -148,7 +167,7 @@ class World:
         for at, wanted in [(0.0, target)] if isinstance(target, int) else target:
             self._put(at, _Due.TARGET, self._set_target, wanted)
         first = self._conditions.cold_start.total_s
-        self._put(first if first < self._trace.end_s else 0.0, _Due.SCORE, self._begin_score)
+        self._put(first if first < self._end else 0.0, _Due.SCORE, self._begin_score)
 
     def _put(self, at: float, due: _Due, call: Callable[..., None], *about: object) -> None:
         self._seq += 1
@@ -191,12 +210,19 @@ class World:
     def _step(self, policy: Policy, now: float) -> float | None:
         self._asked = now
         self._changed = False
+        before = self._view.target
+        if self._fleet is not None:
+            self._fleet.until(now)
+            self._release(self._fleet, now)
+            self._view.demand = self._fleet.demand()
         orders = policy.step(self._view, now)
         self._view.events.clear()
+        if self._view.target != before:
+            self._refer()
         for id_ in orders.end:
             self._tally.calls += 1
             if id_ in self._view.replicas:
-                self._remove(self._view.replicas[id_])
+                self._end_replica(self._view.replicas[id_])
         for launch in orders.launch:
             self._launch(launch, now)
         return orders.wake_at
@@ -233,6 +259,26 @@ class World:
         self._view.held[launch.market][launch.zone] += 1
         return replica
 
+    def _end_replica(self, replica: Replica) -> None:
+        """One that serves gets no new requests, and is paid for until it has answered those that it has."""
+        if self._fleet is not None and replica.stage is Stage.READY:
+            price = self._price(replica.market)[replica.zone]
+            self._fleet.close(replica.id, self._at)
+            self._leaving[replica.id] = _Leaving(replica.market, price, self._at + DRAIN_S)
+            self._rate[replica.market] += price  # instead of what `_remove` takes away
+        self._remove(replica)
+
+    def _release(self, fleet: Fleet, now: float) -> None:
+        """Ends the machines of replicas that have answered all they had, or took too long for it."""
+        for id_, leaving in list(self._leaving.items()):
+            if fleet.is_done(id_) or now >= leaving.until:
+                self._leave(fleet, id_)
+
+    def _leave(self, fleet: Fleet, id_: int) -> None:
+        leaving = self._leaving.pop(id_)
+        self._rate[leaving.market] -= leaving.usd_hour
+        fleet.lose(id_, self._at)
+
     def _remove(self, replica: Replica) -> None:
         view, market, zone = self._view, replica.market, replica.zone
         del view.replicas[replica.id]
@@ -263,6 +309,8 @@ class World:
         if replica.id in self._given:
             replica.stage = Stage.READY
             self._view.ready[replica.market] += 1
+            if self._fleet is not None:
+                self._fleet.open(replica.id, self._at)
             self._say(Kind.READY, replica)
 
     def _refuse(self, replica: Replica) -> None:
@@ -276,10 +324,15 @@ class World:
         self._view.events.append(event)
 
     def _preempt(self, replica: Replica) -> None:
+        fleet = self._fleet
         if replica.id in self._given:
             self._remove(replica)
+            if fleet is not None and replica.stage is Stage.READY:
+                fleet.lose(replica.id, self._at)
             self._tally.preemptions += 1
             self._say(Kind.PREEMPTED, replica)
+        elif fleet is not None and replica.id in self._leaving:
+            self._leave(fleet, replica.id)
 
     def _set_capacity(self, zone: str, capacity: int) -> None:
         self._limit[_SPOT][zone] = capacity

@@ -25,7 +25,7 @@ ROOMS = {
 NARROWED = {
     ("lb", "planner"): ("planner.pricing",),
     ("sim", "planner"): ("planner.pricing",),
-    ("sim", "lb"): ("lb.decide", "lb.clouds.protocol"),
+    ("sim", "lb"): ("lb.decide", "lb.clouds.protocol", "lb.observe.traffic"),
     ("lb", "engines"): ("engines.presets",),
     ("components", "lb"): ("lb.envoy",),
     ("components", "tools"): ("tools.archive",),

@@ -1,0 +1,126 @@
+"""What `tw sim` prints for people: what was run, and a table with a row for each policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from cli.sim_requests import notes
+from sim.conditions import Conditions
+from sim.fleet import Workload
+from sim.latency import Met
+from sim.metrics import Result
+from sim.policies import OMNISCIENT
+from sim.trace import Trace
+from spec.scaling import Scaling
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDTH_WITHOUT_TERMINAL = 160
+_PLACEMENT = (
+    "policy",
+    "available",
+    "served",
+    "zero ready",
+    "cost of on demand",
+    "on-demand part",
+    "preempted",
+    "launches",
+    "refused",
+    "calls/h",
+)
+_REQUESTS = (
+    "policy",
+    "cost USD",
+    "TTFT P50",
+    "P90",
+    "P99",
+    "latency P50",
+    "P90",
+    "P99",
+    "late",
+    "late minutes",
+    "failed",
+    "preempted",
+    "launches",
+    "calls/h",
+)
+
+
+def print_placement(trace: Trace, conditions: Conditions, target: int, results: Sequence[Result]) -> None:
+    """Policies that were told a target."""
+    rows = [
+        (
+            r.name,
+            f"{r.availability:.3%}",
+            f"{r.served:.3%}",
+            f"{r.zero_ready:.3%}",
+            f"{r.cost_ratio:.1%}",
+            f"{r.cost_on_demand_part:.1%}",
+            str(r.preemptions),
+            str(r.launches),
+            str(r.failed_launches),
+            f"{r.calls_per_hour:.2f}",
+        )
+        for r in results
+    ]
+    out = _print([f"{_clouds(trace, conditions)}; target {target}", *trace.notes], _PLACEMENT, rows)
+    if any(r.name == OMNISCIENT for r in results):
+        out.print(f"{OMNISCIENT} knows the trace and may be short for 0.1 % of the time: a bound, no policy.")
+
+
+def print_requests(
+    trace: Trace, conditions: Conditions, scaling: Scaling, workload: Workload, results: Iterable[Result]
+) -> None:
+    """Policies whose number of replicas followed requests."""
+    said = [_clouds(trace, conditions), *trace.notes, *notes(trace, scaling, workload)]
+    out = _print(said, _REQUESTS, [_met(r, r.requests) for r in results if r.requests is not None])
+    out.print(f"late: without a first byte within {workload.ttft_goal_s:g} s, failed ones included.")
+    out.print("late minutes: in which more than one request in a hundred was, so that P99 missed the goal.")
+
+
+def _met(result: Result, met: Met) -> tuple[str, ...]:
+    first_bytes = met.ttft_p50_s, met.ttft_p90_s, met.ttft_p99_s
+    answers = met.latency_p50_s, met.latency_p90_s, met.latency_p99_s
+    return (
+        result.name,
+        f"{result.cost_usd:.2f}",
+        *("none" if t is None else f"{t:.3g} s" for t in (*first_bytes, *answers)),
+        f"{met.late:.2%}",
+        f"{met.late_minutes:.2%}",
+        str(met.failed),
+        str(result.preemptions),
+        str(result.launches),
+        f"{result.calls_per_hour:.2f}",
+    )
+
+
+def _clouds(trace: Trace, conditions: Conditions) -> str:
+    return (
+        f"{trace.name}: {trace.days:.4g} days, {len(trace.zones)} zones; "
+        f"cold start {conditions.cold_start.total_s:g} s, notice {conditions.notice_s:g} s"
+    )
+
+
+def _print(said: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Console:
+    """What is said, its first line as a heading, and the table below it."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    out = Console(highlight=False, soft_wrap=True)
+    if not out.is_terminal:
+        out.width = WIDTH_WITHOUT_TERMINAL
+    for n, line in enumerate(said):
+        out.print(f"{'  ' if n else ''}{line}", markup=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        if column == "policy":
+            table.add_column(column, no_wrap=True)
+        else:
+            table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+    return out

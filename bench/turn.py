@@ -30,7 +30,7 @@ from lb.clock import SystemClock
 from lb.clouds.protocol import Driver, Instance, InstancePhase, PoolObservation
 from lb.controller import term
 from lb.controller.loop import Controller
-from lb.decide.observed import AgentState, Health, ProbeState
+from lb.decide.observed import AgentState, EngineLoad, Health, ProbeState
 from lb.lease import Lease, this_process
 from lb.metrics import Metrics
 from lb.observe.replicas import Target
@@ -75,6 +75,9 @@ class Watched:
 
     def health(self) -> tuple[Health, ...]:
         return tuple(self.known[i] for i in sorted(self.known))
+
+    def engines(self) -> tuple[EngineLoad, ...]:
+        return ()
 
     def health_of(self, replica_id: str) -> Health | None:
         return self.known.get(replica_id)

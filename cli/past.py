@@ -12,6 +12,7 @@ from rich.markup import escape
 from cli.moments import date_and_clock, moment
 from cli.state import State
 from cli.tick import Told, is_event
+from lb.again import compare
 from lb.journal import Place, as_json
 from lb.replay import Reader, Tick, code_version
 from spec.errors import InputError
@@ -89,12 +90,9 @@ def decided_again(tick: Tick) -> Again:
     """Whether the same inputs give the same decision; only the code that made it can say so."""
     if tick.entry.code != code_version():
         return Again.OTHER_CODE
-    again = tick.again()
-    if again is None:
+    if tick.before is None or tick.desired is None:
         return Again.UNKNOWN
-    if (again.commands, again.memory) == (tick.entry.commands, tick.entry.memory):
-        return Again.SAME
-    return Again.DIFFERS
+    return Again.SAME if compare(tick) is None else Again.DIFFERS
 
 
 _AGAIN = {

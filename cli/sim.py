@@ -15,6 +15,7 @@ import typer
 
 from cli import sim_requests, sim_tables
 from cli.options import EnvOption
+from cli.replay import replay
 from local.files import write_atomic
 from sim.arrivals import Asks, generate_requests
 from sim.chart import draw
@@ -36,9 +37,12 @@ Generated = StrEnum("Generated", {k.name: k.value for k in TraceKind} | {"REQUES
 
 def register(app: typer.Typer) -> None:
     """Adds `sim` and its commands."""
-    group = typer.Typer(help="Replay traces of capacity and requests through policies and compare them.")
+    group = typer.Typer(
+        help="Replay traces of capacity and requests through policies and compare them; or a live journal."
+    )
     group.callback(invoke_without_command=True)(sim)
     group.command("generate")(generate_trace)
+    group.command("replay")(replay)
     app.add_typer(group, name="sim")
 
 

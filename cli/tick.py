@@ -150,7 +150,7 @@ class Told:
         entry = self._entry
         because = (*entry.because, *[""] * (len(entry.commands) - len(entry.because)))
         return [
-            (_command(c), why.removeprefix(f"{c.pool_id}: "))
+            (command_in_words(c), why.removeprefix(f"{c.pool_id}: "))
             for c, why in zip(entry.commands, because, strict=True)
             if self._only is None or self._pools.get(c.pool_id) == self._only
         ]
@@ -222,7 +222,8 @@ def _pools(desired: Desired | None, tick: Tick) -> dict[str, str]:
     return {r.pool_id: r.service for m in memories for r in m.replicas.values()}
 
 
-def _command(command: Command) -> str:
+def command_in_words(command: Command) -> str:
+    """What it asks for."""
     match command:
         case SetSize(pool_id, size):
             return f"set_size {pool_id} to {size}"
@@ -250,7 +251,7 @@ def _others(record: ServiceMemory | PoolMemory) -> Iterator[str]:
     for f in fields(record):
         value = getattr(record, f.name)
         if f.name not in _SAID_OTHERWISE and value != _clean(f):
-            yield f"{f.name.replace('_', ' ')}: {_value(value)}"
+            yield f"{f.name.replace('_', ' ')}: {value_in_words(value)}"
 
 
 def _clean(f: Field[Any]) -> Any:
@@ -259,16 +260,19 @@ def _clean(f: Field[Any]) -> Any:
     return None if f.default is MISSING else f.default
 
 
-def _value(value: Any) -> str:
+def value_in_words(value: Any) -> str:
+    """A value of a memory, in one line; moments as times of day."""
     if isinstance(value, float) and value > _A_TIME:
         return clock(value)
     if hasattr(value, "__dataclass_fields__"):
         held = ((f.name, getattr(value, f.name)) for f in fields(value))
-        return _joined(f"{name.replace('_', ' ')} {_value(v)}" for name, v in held if v not in (None, "", ()))
+        return _joined(
+            f"{name.replace('_', ' ')} {value_in_words(v)}" for name, v in held if v not in (None, "", ())
+        )
     if isinstance(value, dict):
-        return _joined(f"{k} {_value(v)}" for k, v in value.items())
+        return _joined(f"{k} {value_in_words(v)}" for k, v in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return _joined(_value(v) for v in value)
+        return _joined(value_in_words(v) for v in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -29,8 +29,15 @@ KEPT_ENTRIES = 20_000
 """Under load every second is an entry: more than five hours."""
 KEPT_BYTES = 64 * 1024 * 1024
 FOLDER = "journal"
-_NAME = re.compile(r"journal/(\d+)/(\d+)\.json(?:\.gz)?")
+SCHEMA = 1
+"""Of entries. What a newer one means can only be guessed, so it is not read; older ones are, their gaps filled with defaults."""
+ENTRY_LIMIT = 64 * 1024 * 1024
+"""Bytes of one entry, compressed or not; a thousand replicas take one. What is larger is no entry, and not unpacked."""
+ENTRY_NAME = re.compile(r"(\d+)/(\d+)\.json(?:\.gz)?")
+"""Below the journal's folder: epoch and number."""
 _GZIP = b"\x1f\x8b"
+_GZIP_WINDOW = 31
+"""What zlib calls a stream with gzip's header and checksum."""
 _FAST = 1
 """Repetition is what there is to compress: higher levels take longer for the same size."""
 _TRIES = 50
@@ -67,7 +74,7 @@ class Entry:
     targets: dict[str, int] = field(default_factory=dict)
     before: Memory | None = None
     code: str = ""
-    schema: int = 1
+    schema: int = SCHEMA
 
 
 _ENTRY = TypeAdapter(Entry)
@@ -84,11 +91,26 @@ def as_json(entry: Entry) -> Any:
 
 
 def decode(raw: bytes) -> Entry:
-    """The entry of that JSON, compressed or not; raises ValueError for anything else."""
+    """The entry of that JSON, compressed or not; raises ValueError, with the reason, for anything else."""
+    content = _unpacked(raw) if raw.startswith(_GZIP) else raw
+    if len(content) > ENTRY_LIMIT:
+        raise ValueError(f"larger than {ENTRY_LIMIT >> 20} MiB, which no entry is")
+    entry = _ENTRY.validate_json(content)
+    if entry.schema > SCHEMA:
+        raise ValueError(f"of a newer schema than this code reads, {entry.schema} instead of {SCHEMA}")
+    return entry
+
+
+def _unpacked(raw: bytes) -> bytes:
+    """Not much more than the limit, whatever the compressed bytes promise. Raises ValueError."""
+    stream = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        return _ENTRY.validate_json(gzip.decompress(raw) if raw.startswith(_GZIP) else raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        content = stream.decompress(raw, ENTRY_LIMIT + 1)
+    except zlib.error as e:
         raise ValueError(f"torn: {e}") from e
+    if len(content) <= ENTRY_LIMIT and (not stream.eof or stream.unused_data):
+        raise ValueError("torn: " + ("more follows its end" if stream.eof else "it ends in the middle"))
+    return content
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -110,10 +132,15 @@ class Place:
         """What is deleted together."""
         return self.epoch, (self.seq - 1) // SEGMENT
 
+    def precedes(self, other: Place) -> bool:
+        """Whether the other is the next entry of the same term."""
+        return (self.epoch, self.seq + 1) == (other.epoch, other.seq)
+
 
 async def places(bucket: Bucket) -> list[Place]:
     """Every entry that is kept, oldest first. Raises BucketError."""
-    found = [(o, _NAME.fullmatch(o.path)) for o in await bucket.objects(FOLDER)]
+    below = len(f"{FOLDER}/")
+    found = [(o, ENTRY_NAME.fullmatch(o.path, below)) for o in await bucket.objects(FOLDER)]
     return sorted(Place(int(m[1]), int(m[2]), o.path, o.size) for o, m in found if m)
 
 

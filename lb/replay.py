@@ -1,4 +1,4 @@
-"""The journal read again: which tick answers for a moment, and whether deciding it once more gives the same.
+"""The journal read again: which tick answers for a moment, and each tick with all that it was decided from.
 
 Names of entries hold no time, and a term may begin with another clock than the one before ended with. So a moment is
 looked for term by term, from the newest: within one, time never goes back.
@@ -14,9 +14,11 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from lb.bucket import Bucket, ObjectNotFound
 from lb.decide import Decision, Memory, decide
-from lb.journal import SEGMENT, Entry, Place, decode, places
+from lb.journal import ENTRY_LIMIT, SEGMENT, Entry, Place, decode, places
 from spec.desired import Desired
 
 KEPT_IN_MEMORY = 32
@@ -59,6 +61,14 @@ class Tick:
         if self.before is None or self.desired is None:
             return None
         return decide(self.desired, self.entry.observed, self.before, self.entry.at)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An entry that tells nothing, and why."""
+
+    place: Place
+    reason: str
 
 
 class Reader:
@@ -107,6 +117,23 @@ class Reader:
             for place, entry in zip(some, entries, strict=True):
                 if entry is not None:
                     yield place, entry
+
+    async def forwards(self) -> AsyncIterator[Tick | Unreadable]:
+        """Every tick with its inputs, the oldest first. Each entry is read once, and few are held at a time."""
+        last: Tick | None = None
+        desired: Desired | None = None
+        for at in range(0, len(self._all), AT_ONCE):
+            some = self._all[at : at + AT_ONCE]
+            for place, raw in zip(some, await asyncio.gather(*map(self._raw, some)), strict=True):
+                entry = raw if isinstance(raw, str) else _decoded(raw)
+                if isinstance(entry, str):
+                    yield Unreadable(place, entry)
+                    continue
+                before = last.entry.memory if last is not None and last.place.precedes(place) else None
+                desired = entry.desired or desired
+                fits = desired is not None and desired.generation == entry.generation
+                last = Tick(place, entry, entry.before or before, desired if fits else None)
+                yield last
 
     async def tick(self, place: Place) -> Tick:
         """The entry at that place, with the inputs that earlier ones hold. Raises KeyError where it is unreadable."""
@@ -170,3 +197,24 @@ class Reader:
             except (ObjectNotFound, ValueError):
                 self._read[place] = None
         return self._read[place]
+
+    async def _raw(self, place: Place) -> bytes | str:
+        """The entry as it lies there; in words where that is nothing to be read."""
+        if place.size > ENTRY_LIMIT:
+            return f"larger than {ENTRY_LIMIT >> 20} MiB, which no entry is"
+        try:
+            return await self._bucket.get(place.path)
+        except ObjectNotFound:
+            return "deleted as too old in this moment"
+
+
+def _decoded(raw: bytes) -> Entry | str:
+    """The entry; in words, of one line, where it is none."""
+    try:
+        return decode(raw)
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return "no entry of a journal: " + (f"{where}: " if where else "") + first["msg"]
+    except ValueError as e:
+        return str(e)

@@ -80,6 +80,14 @@ def test_a_zone_without_capacity_is_left_and_nothing_comes_back_until_it_is_rese
     assert all(z["override"] is None for z in shown(stack)["zones"])
 
 
+def test_what_the_controller_decided_meanwhile_is_decided_again_from_its_journal(stack):
+    replayed = json.loads(stack.tw("sim", "replay", "--json", check=0).stdout)
+    assert (replayed["same"], replayed["differences"], replayed["left_out"]) == (True, [], [])
+    assert set(replayed["recorded_by"]) == {replayed["code"]}
+    assert replayed["replayed"] > 20
+    assert "the same commands, memory and reasons" in stack.tw("sim", "replay", check=0).stdout
+
+
 def test_notice_and_speed_of_a_running_stack_change_without_touching_a_machine(stack):
     before = stack.machines()
     stack.configure(local={**stack.ports, "noticeS": 7, "traceSpeed": 3})

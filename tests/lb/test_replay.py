@@ -30,16 +30,20 @@ class Term:
         return self
 
     async def tick(self):
-        world, before = self.world, self.world.memory
-        running = sorted(world.machines)
+        running = sorted(self.world.machines)
         if running:
-            world.answers(running[0], in_flight=world.launched * 1000 + int(world.now) % 1000)
-        observed = world.observed()
-        decision = world.tick()
+            in_flight = self.world.launched * 1000 + int(self.world.now) % 1000
+            self.world.answers(running[0], in_flight=in_flight)
+        return await self.record()
+
+    async def record(self, seconds=1.0):
+        """One tick of the world as it is."""
+        world, before = self.world, self.world.memory
+        decision = world.tick(seconds)
         entry = Entry(
             world.now,
-            "g1",
-            observed,
+            world.desired.generation,
+            world.seen,
             decision.commands,
             decision.reasons,
             decision.memory,

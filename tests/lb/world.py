@@ -153,6 +153,8 @@ class World:
     outcomes: list[Outcome] = field(default_factory=list)
     launched: int = 0
     last: Decision | None = None
+    seen: Observed | None = None
+    """What the last decision was made from."""
     mute: bool = False
     load: dict[str, Load] = field(default_factory=dict)
     busy: EngineLoad | None = None
@@ -271,7 +273,8 @@ class World:
         self.now += seconds
         self.paid += self.usd_hour() * seconds / 3600
         self.nodes_of |= {s.bundle.sha256: s.num_nodes for s in self.desired.services}
-        decision = decide(self.desired, self.observed(), self.memory, self.now)
+        self.seen = self.observed()
+        decision = decide(self.desired, self.seen, self.memory, self.now)
         self.memory, self.last, self.outcomes = decision.memory, decision, []
         for command in decision.commands:
             self.carry_out(command)

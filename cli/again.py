@@ -109,6 +109,12 @@ def _no_journal(path: Path) -> InputError:
     )
 
 
+async def run_in(state: State, show: int) -> tuple[Recording, Replay]:
+    """Replays the journal of a stack. Raises what `recorded_in` does."""
+    recording = await recorded_in(state)
+    return recording, await run(recording, show)
+
+
 async def run(recording: Recording, show: int) -> Replay:
     """Replays it, with a bar on a terminal. Raises BucketError."""
     reader = Reader(recording.bucket, recording.found)

@@ -39,8 +39,7 @@ def replay(
     else:
         state = state_of(there(stack or "dev"))
         with state.told():
-            recording = asyncio.run(again.recorded_in(state))
-            result = asyncio.run(again.run(recording, show))
+            recording, result = asyncio.run(again.run_in(state, show))
     again.check(recording, result)
     if as_json:
         print(json.dumps(again.as_object(recording, result), indent=1))

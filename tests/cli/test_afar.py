@@ -12,7 +12,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from cli import explain, keys, logs, options, rollout, wait
+from cli import explain, keys, logs, options, rollout, sim, wait
 from cli import state as opening
 from cli import status as command
 from cli.context import Context
@@ -102,7 +102,7 @@ def says(bucket, *replicas, **more):
 
 def run(*args):
     app = typer.Typer()
-    for module in (command, wait, rollout, logs, explain, keys):
+    for module in (command, wait, rollout, logs, explain, keys, sim):
         module.register(app)
     result = CliRunner().invoke(app, [*args])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
@@ -302,12 +302,16 @@ def test_the_journal_is_read_from_the_bucket(bucket):
     said = run("explain", "--stack", "prod")
     assert "because 1 more, to 1: chat lacks 2" in said
     assert "decided again from this entry: the same" in said
+    said = run("sim", "replay", "--stack", "prod")
+    assert "s3://state/journal: 30 ticks of 1 term" in said
+    assert "the same commands, memory and reasons" in said
 
 
 @pytest.mark.parametrize(("status", "words"), [(403, "s3:ListBucket"), (401, "aws sso login")])
 def test_a_journal_that_may_not_be_read_is_told_in_words(bucket, status, words):
-    bucket.failing.append(status)
-    assert words in failure("explain", "--stack", "prod")
+    for looks in (("explain",), ("sim", "replay")):
+        bucket.failing.append(status)
+        assert words in failure(*looks, "--stack", "prod")
 
 
 def test_logs_are_where_the_machines_are_and_their_clouds_command_is_said(bucket):

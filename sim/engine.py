@@ -25,7 +25,8 @@ Request = tuple[float, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one replica does. The defaults are an estimate, no measurement: Mixtral 8x7B on two A100-80GB (docs/policy.md).
+    """What one replica does. The defaults are what `planner.speed` estimates of Mixtral 8x7B on two A100-80GB, no measurement,
+    with the slots that vLLM has unless told otherwise.
 
     Attributes:
         prefill: prompt tokens per second.
@@ -36,11 +37,11 @@ class Rates:
 
     """
 
-    prefill: float = 10_000.0
-    alone: float = 60.0
-    full: float = 1600.0
-    slots: int = 64
-    kv: int = 380_000
+    prefill: float = 10_500.0
+    alone: float = 31.5
+    full: float = 3700.0
+    slots: int = 256
+    kv: int = 440_000
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -18,13 +18,12 @@ from sim.conditions import Conditions, Victim
 from sim.fleet import Fleet
 from sim.metrics import Tally
 from sim.policy import Event, Kind, Launch, Policy, Replica, Stage, View
+from sim.serving import Serving
 from sim.trace import Trace
 from spec.names import Market
 
 _SPOT, _ON_DEMAND = Market.SPOT, Market.ON_DEMAND
 _HOUR = 3600.0
-DRAIN_S = 120.0
-"""How long a replica that is ended may go on with the requests that it has; the product's default and SkyServe's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +36,6 @@ class Sample:
     ready_on_demand: int
     usd_hour: float
     reference_usd_hour: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaving:
-    """A replica that was ended and still answers: what its machine costs, and when it ends at the latest."""
-
-    market: Market
-    usd_hour: float
-    until: float
 
 
 class _Due(IntEnum):
@@ -85,9 +75,8 @@ class World:
         fleet: Fleet | None = None,
     ) -> None:
         self._conditions = conditions
-        self._fleet = fleet
+        self._serving = None if fleet is None else Serving(fleet, self._pay)
         self._end = trace.end_s if fleet is None else fleet.end_s
-        self._leaving: dict[int, _Leaving] = {}
         self._trace = trace.priced(conditions.ratio)
         self._random = random.Random(f"victims {conditions.seed}")
         zones = tuple(self._trace.zones)
@@ -141,8 +130,8 @@ class World:
                 shown = self._at
                 progress(shown)
         self._pass_until(end)
-        if self._fleet is not None:
-            self._fleet.until(end)
+        if self._serving is not None:
+            self._serving.finish()
         return self._tally
 
     # ------------------------------------------------------------ time
@@ -211,10 +200,8 @@ class World:
         self._asked = now
         self._changed = False
         before = self._view.target
-        if self._fleet is not None:
-            self._fleet.until(now)
-            self._release(self._fleet, now)
-            self._view.demand = self._fleet.demand()
+        if self._serving is not None:
+            self._view.demand = self._serving.look(now)
         orders = policy.step(self._view, now)
         self._view.events.clear()
         if self._view.target != before:
@@ -222,7 +209,10 @@ class World:
         for id_ in orders.end:
             self._tally.calls += 1
             if id_ in self._view.replicas:
-                self._end_replica(self._view.replicas[id_])
+                replica = self._view.replicas[id_]
+                if self._serving is not None:
+                    self._serving.end(replica, now, self._price(replica.market)[replica.zone])
+                self._remove(replica)
         for launch in orders.launch:
             self._launch(launch, now)
         return orders.wake_at
@@ -259,25 +249,8 @@ class World:
         self._view.held[launch.market][launch.zone] += 1
         return replica
 
-    def _end_replica(self, replica: Replica) -> None:
-        """One that serves gets no new requests, and is paid for until it has answered those that it has."""
-        if self._fleet is not None and replica.stage is Stage.READY:
-            price = self._price(replica.market)[replica.zone]
-            self._fleet.close(replica.id, self._at)
-            self._leaving[replica.id] = _Leaving(replica.market, price, self._at + DRAIN_S)
-            self._rate[replica.market] += price  # instead of what `_remove` takes away
-        self._remove(replica)
-
-    def _release(self, fleet: Fleet, now: float) -> None:
-        """Ends the machines of replicas that have answered all they had, or took too long for it."""
-        for id_, leaving in list(self._leaving.items()):
-            if fleet.is_done(id_) or now >= leaving.until:
-                self._leave(fleet, id_)
-
-    def _leave(self, fleet: Fleet, id_: int) -> None:
-        leaving = self._leaving.pop(id_)
-        self._rate[leaving.market] -= leaving.usd_hour
-        fleet.lose(id_, self._at)
+    def _pay(self, market: Market, usd_hour: float) -> None:
+        self._rate[market] += usd_hour
 
     def _remove(self, replica: Replica) -> None:
         view, market, zone = self._view, replica.market, replica.zone
@@ -309,8 +282,8 @@ class World:
         if replica.id in self._given:
             replica.stage = Stage.READY
             self._view.ready[replica.market] += 1
-            if self._fleet is not None:
-                self._fleet.open(replica.id, self._at)
+            if self._serving is not None:
+                self._serving.begin(replica, self._at)
             self._say(Kind.READY, replica)
 
     def _refuse(self, replica: Replica) -> None:
@@ -324,15 +297,12 @@ class World:
         self._view.events.append(event)
 
     def _preempt(self, replica: Replica) -> None:
-        fleet = self._fleet
+        if self._serving is not None:
+            self._serving.lose(replica, self._at)
         if replica.id in self._given:
             self._remove(replica)
-            if fleet is not None and replica.stage is Stage.READY:
-                fleet.lose(replica.id, self._at)
             self._tally.preemptions += 1
             self._say(Kind.PREEMPTED, replica)
-        elif fleet is not None and replica.id in self._leaving:
-            self._leave(fleet, replica.id)
 
     def _set_capacity(self, zone: str, capacity: int) -> None:
         self._limit[_SPOT][zone] = capacity

@@ -43,9 +43,9 @@ class Scripted:
         return Orders(orders.launch, orders.end, wake_at=now + 10)
 
 
-def scripted(policy, requests, trace=None):
+def scripted(policy, requests, trace=None, notice_s=0.0):
     fleet = Fleet(Workload(requests, RATES, 2.0), counts_from=0.0, end_s=3600.0, seed=0)
-    conditions = Conditions(cold_start=ColdStart(10, 10), tick_s=10.0)
+    conditions = Conditions(cold_start=ColdStart(10, 10), tick_s=10.0, notice_s=notice_s)
     world = World(trace or a_trace(a=9), conditions, 1, fleet=fleet)
     return world.run(policy), fleet.met()
 
@@ -78,6 +78,16 @@ def test_a_preempted_replica_takes_its_streams_along():
     tally, met = scripted(Scripted(t0=ONE), requests, a_trace(a=[(0, 1), (60, 0)]))
     assert (met.broken, met.no_replica, met.answered) == (1, 1, 0)
     assert tally.spot_usd == pytest.approx(60 / 3600)
+
+
+@pytest.mark.parametrize(("tokens", "answered"), [(11, 1), (901, 0)])
+def test_one_that_is_ended_after_its_notice_has_until_its_preemption_at_most(tokens, answered):
+    requests = Requests("made")
+    requests.append(50.0, 100, tokens)
+    requests.append(3000.0, 1, 1)
+    trace = a_trace(a=[(0, 1), (120, 0)])
+    _, met = scripted(Scripted(t0=ONE, t70=Orders(end=[1])), requests, trace, notice_s=60.0)
+    assert (met.answered, met.broken) == (answered, 1 - answered)
 
 
 def test_the_run_is_as_long_as_the_shorter_trace():

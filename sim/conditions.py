@@ -6,6 +6,7 @@ trace and one of these, and two runs with the same are the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
@@ -56,6 +57,7 @@ class Conditions:
         tick_s: the policy is asked at multiples of this only, as a controller's loop is; more than 0.
         refusal_s: from the order until a refusal is told; 0 = with the next tick.
         notice_s: how long before its end a preempted machine is told; 0 = never.
+        notices: the same by zone, where zones of several clouds differ.
         launch_usd: what the start of one machine costs beside its hours (its image and model over a wire).
         victim: who ends first in a zone.
         ratio: on demand : spot, where the trace has only one price or none.
@@ -71,6 +73,11 @@ class Conditions:
     victim: Victim = Victim.NEWEST
     ratio: float = 3.0
     seed: int = 0
+    notices: Mapping[str, float] = field(default_factory=dict)
+
+    def notice_of(self, zone: str) -> float:
+        """How long before its end a machine there is told, seconds."""
+        return self.notices.get(zone, self.notice_s)
 
     def __post_init__(self) -> None:
         for name in ("refusal_s", "notice_s", "launch_usd"):

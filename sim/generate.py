@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -58,7 +59,7 @@ class Law:
 
     Attributes:
         draw: hours until the zone changes, given whether it is up, the moment in hours and the region.
-        hazard: per hour, of a zone of that state and age in hours; it weighs siblings. None = they share nothing.
+        hazard: per hour, of a zone of that state and age in hours; it weighs siblings against each other. None = they share nothing.
 
     """
 
@@ -70,7 +71,7 @@ def generate(kind: TraceKind, *, seed: int, days: float, room: int, zones: tuple
     """A trace. `room`: machines that an up zone has at most; each time it comes up it has between half of that and that."""
     source = random.Random(f"{kind} {seed} {days} {room} {len(zones)}")
     end = math.floor(days * 86_400)
-    ups = _alternate(source, _LAWS[kind](len(zones)), zones, end)
+    ups = _alternate(source, _LAWS[kind](zones), zones, end)
     if kind is TraceKind.COLLAPSE:
         _collapse(source, ups, end)
     series = {
@@ -109,21 +110,24 @@ def _lomax(r: random.Random, shape: float) -> float:
     return min(LONGEST_H, SCALE_H * ((1 - r.random()) ** (-1 / shape) - 1))
 
 
-def _aged(zones: int) -> Law:
+def _aged(zones: tuple[str, ...]) -> Law:
     """A zone changes by itself, and with a sibling: its own share is less, so that both together keep the law.
 
     Of its siblings about half are in its own state, and so can take it along.
     """
-    siblings = max(0, math.ceil(zones / 3) - 1)
-    own = SHAPE / (1 + SHARED * siblings / 2)
-    return Law(lambda r, _up, _at, _region: _lomax(r, own), lambda _up, age: own / (age + SCALE_H))
+    siblings = {region: number - 1 for region, number in Counter(map(region_of, zones)).items()}
+    own = {region: SHAPE / (1 + SHARED * number / 2) for region, number in siblings.items()}
+    return Law(
+        lambda r, _up, _at, region: _lomax(r, own[region]),
+        lambda _up, age: SHAPE / (age + SCALE_H),
+    )
 
 
-def _constant(_zones: int) -> Law:
+def _constant(_zones: tuple[str, ...]) -> Law:
     return Law(lambda r, up, _at, _region: r.expovariate(1 / (6.0 if up else 4.0)))
 
 
-def _diurnal(_zones: int) -> Law:
+def _diurnal(_zones: tuple[str, ...]) -> Law:
     """Thinning: candidates at the highest rate, each taken with the rate of its hour."""
 
     def draw(r: random.Random, up: bool, at: float, region: str) -> float:
@@ -140,7 +144,7 @@ def _diurnal(_zones: int) -> Law:
 
 _DAWN = {"us-east-1": 12 / 24, "us-west-2": 15 / 24, "eu-west-1": 7 / 24}
 """When the day begins in each region, as a part of a day after midnight UTC."""
-_LAWS: dict[TraceKind, Callable[[int], Law]] = {
+_LAWS: dict[TraceKind, Callable[[tuple[str, ...]], Law]] = {
     TraceKind.AGED: _aged,
     TraceKind.CONSTANT: _constant,
     TraceKind.DIURNAL: _diurnal,
@@ -164,10 +168,12 @@ def _alternate(
     changes: dict[str, list[tuple[float, bool]]] = {z: [] for z in zones}
     calendar: list[tuple[float, str, int, bool]] = []
     total = BURN_IN_S + end
+    region = {z: region_of(z) for z in zones}
+    siblings = {z: [other for other in zones if other != z and region[other] == region[z]] for z in zones}
 
     def plan(zone: str, at: float) -> None:
         heapq.heappush(
-            calendar, (at + law.draw(r, up[zone], at / _H, region_of(zone)) * _H, zone, turn[zone], True)
+            calendar, (at + law.draw(r, up[zone], at / _H, region[zone]) * _H, zone, turn[zone], True)
         )
 
     for zone in zones:
@@ -178,8 +184,8 @@ def _alternate(
             continue
         age = (at - since[zone]) / _H
         if by_itself and law.hazard is not None:
-            for other in zones:
-                if other != zone and region_of(other) == region_of(zone) and up[other] == up[zone]:
+            for other in siblings[zone]:
+                if up[other] == up[zone]:
                     theirs = law.hazard(up[other], (at - since[other]) / _H)
                     if r.random() < SHARED * theirs / law.hazard(up[zone], age):
                         heapq.heappush(

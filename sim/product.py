@@ -8,7 +8,7 @@ makes of them. A replica that is ended by name is ended at once here: the world 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Memory, Observed, decide
@@ -26,12 +26,12 @@ _SHA256 = "0" * 64
 _MARKETS = (Market.SPOT, Market.ON_DEMAND)
 _EPOCH = 1_700_000_000.0
 """What the start of the trace is called, in epoch seconds."""
-QUIET_S = 300.0
-"""How long nothing has to be looked at when nothing happens and all is well."""
 
 
 class Tradewind:
-    """See `sim.policy.Policy`."""
+    """See `sim.policy.Policy`. `quiet_s`: how long nothing has to be looked at when nothing happens and all is well."""
+
+    quiet_s = 300.0
 
     def __init__(self, conditions: Conditions, slo: float, scaling: Scaling | None = None) -> None:
         """`slo`: the wanted availability, 0 to 1. `scaling`: how the number follows requests; None = it is told."""
@@ -40,7 +40,7 @@ class Tradewind:
         self._traffic = Traffic(lambda: self._reported_at)
         self._memory = Memory()
         self._desired: Desired | None = None
-        self._pools: dict[tuple[str, Market], Pool] = {}
+        self._pools: Mapping[tuple[str, Market], Pool] = {}
         self._refused: dict[str, list[Refusal]] = {}
 
     def step(self, view: View, now: float) -> Orders:
@@ -59,7 +59,7 @@ class Tradewind:
 
     def _desired_for(self, view: View) -> Desired:
         if self._desired is None:
-            self._pools = {(z, m): self._pool(view, z, m) for z in view.zones for m in _MARKETS}
+            self._pools = self._pools_for(view)
         scaling = self._scaling or Scaling(min_replicas=view.target, max_replicas=view.target)
         if self._desired is None or self._desired.services[0].scaling.min_replicas != scaling.min_replicas:
             self._desired = Desired(
@@ -81,6 +81,10 @@ class Tradewind:
             scaling=scaling.model_copy(update=more),
             routing=Routing(drain_limit_s=0),
         )
+
+    def _pools_for(self, view: View) -> Mapping[tuple[str, Market], Pool]:
+        """One in every zone and market."""
+        return {(z, m): self._pool(view, z, m) for z in view.zones for m in _MARKETS}
 
     def _pool(self, view: View, zone: str, market: Market) -> Pool:
         return Pool(
@@ -192,7 +196,7 @@ class Tradewind:
         soonest = [
             p.not_before - _EPOCH - now for p in self._memory.pools.values() if p.not_before > _EPOCH + now
         ]
-        return max(self._conditions.tick_s, min([QUIET_S, *soonest]))
+        return max(self._conditions.tick_s, min([self.quiet_s, *soonest]))
 
 
 def _instance(replica: Replica) -> Instance:

@@ -61,6 +61,7 @@ class World:
         on_demand: capacity for on demand in the same zones; None = always enough. What runs there is never taken.
         samples: where to note the course of the run, for a picture.
         fleet: who answers requests; then the run is as long as they are told to be, and the policy sets the target.
+        warm_up_s: what passes before anything counts, so that nothing is held against a policy for having just begun.
 
     """
 
@@ -73,6 +74,7 @@ class World:
         on_demand: Trace | None = None,
         samples: list[Sample] | None = None,
         fleet: Fleet | None = None,
+        warm_up_s: float = 0.0,
     ) -> None:
         self._conditions = conditions
         self._serving = None if fleet is None else Serving(fleet, self._pay)
@@ -106,6 +108,8 @@ class World:
         self._calendar: list[tuple] = []
         self._seq = 0
         self._plan(target, on_demand)
+        if warm_up_s > 0:
+            self._put(warm_up_s, _Due.SCORE, self._begin_anew)
 
     def run(self, policy: Policy, *, progress: Callable[[float], None] | None = None) -> Tally:
         """Until the trace ends. `progress` is told the time now and then, seconds since the trace began."""
@@ -138,8 +142,8 @@ class World:
 
     def _plan(self, target: int | Sequence[tuple[float, int]], on_demand: Trace | None) -> None:
         """Everything that will happen whatever the policy does."""
-        notice = self._conditions.notice_s
         for zone, series in self._trace.zones.items():
+            notice = self._conditions.notice_of(zone)
             for at, capacity in least_ahead(series.times, series.capacity, notice):
                 self._put(at, _Due.CAPACITY, self._set_capacity, zone, capacity)
             before = (math.nan, math.nan)
@@ -317,7 +321,7 @@ class World:
         if self._conditions.victim is Victim.RANDOM:
             self._random.shuffle(standing)
         for replica in standing[-surplus:]:
-            notice = self._conditions.notice_s
+            notice = self._conditions.notice_of(zone)
             if notice <= 0:
                 self._preempt(replica)
                 continue
@@ -352,3 +356,6 @@ class World:
 
     def _begin_score(self) -> None:
         self._scored = True
+
+    def _begin_anew(self) -> None:
+        self._tally = Tally()

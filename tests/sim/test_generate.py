@@ -60,6 +60,14 @@ def test_hazards_fall_with_age_as_in_the_public_traces(aged, up, low, high):
     assert hazard(aged, low, high, up=up) == pytest.approx(law, rel=0.25)
 
 
+@pytest.mark.parametrize("in_region", [1, 8])
+def test_the_law_holds_however_many_zones_a_region_has(in_region):
+    zones = tuple(f"region-{n // in_region}-az{n}" for n in range(16))
+    traces = [generate(TraceKind.AGED, seed=s, days=DAYS, room=4, zones=zones) for s in TUNING_SEEDS[:6]]
+    for low, high in ((0.4, 0.6), (1, 2), (4, 8)):
+        assert hazard(traces, low, high) == pytest.approx(SHAPE / ((low + high) / 2 + SCALE_H), rel=0.25)
+
+
 def test_constant_hazards_know_no_age():
     traces = [generate(TraceKind.CONSTANT, seed=s, days=DAYS, room=4) for s in TUNING_SEEDS]
     young, old = hazard(traces, 0.1, 2), hazard(traces, 8, 20)

@@ -224,3 +224,18 @@ def test_conditions_refuse_what_no_cloud_has():
 def test_a_series_is_compact():
     series = a_trace(a=[(0, 1), (5, 2)]).zones["a"]
     assert isinstance(series.times, array)
+
+
+def test_notices_may_differ_by_zone():
+    script = Script(t0=Orders(launch=(Launch("a", SPOT), Launch("b", SPOT))), t3000=NOTHING)
+    lost = [(0, 1), (1800, 0)]
+    run(script, a_trace(a=lost, b=lost), notices={"b": 120.0})
+    assert script.told(Kind.NOTICED) == [(1680, 2)]
+    assert script.told(Kind.PREEMPTED) == [(1800, 1), (1800, 2)]
+
+
+def test_what_passes_during_a_warm_up_does_not_count():
+    world = World(a_trace(a=1), Conditions(cold_start=QUICK), 1, warm_up_s=1800)
+    tally = world.run(Script(t600=launch()))
+    assert (tally.scored_s, tally.enough_s, tally.launches) == (1800, 1800, 0)
+    assert tally.spot_usd == pytest.approx(0.5)

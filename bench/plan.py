@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from catalog.load import load
-from cli.plan import as_dict
+from cli.plan_json import as_dict
 from planner.constraints import Constraints
 from planner.planner import plan
 from spec.names import Market

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 """Pulumi's rule, less names that begin like hidden files and options."""
 
-TAKEN = {"backend", "preview", "pulumi", "endpoint", "key", "setup.lock"}
+TAKEN = {"backend", "forecast", "preview", "pulumi", "endpoint", "key", "setup.lock"}
 """What lies in `.tradewind/` beside the folders of the stacks."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from rich.table import Table
 from catalog.fixed import load_fixed
 from catalog.load import load
 from cli.context import Context
+from cli.forecast import Outlook, lines
 from local.trace import Trace, TraceError
 from planner.environment import Planned, plan_stack
 from planner.plan import Plan, ServicePlan
@@ -96,15 +97,21 @@ def first_model(context: Context) -> str:
 @dataclass(frozen=True)
 class Money:
     """What a stack costs by its plan. `before`: USD per hour that were expected when it was last deployed, by service and
-    as `total`; None = it never was, or nobody knows. `compared`: whether tables have a column for the change.
+    as `total`; None = it never was, or nobody knows. `compared`: whether tables have a column for the change. `outlooks`: what is
+    forecast of its services; empty = nobody asked.
     """
 
     plan: Plan
     before: Mapping[str, float] | None = None
     compared: bool = True
+    outlooks: Sequence[Outlook] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """`{"services": [{"name", "pools", <figures>, "change_usd_hour"}], "total": {<figures>, "change_usd_hour"}}`."""
+        """`{"services": [{"name", "pools", <figures>, "change_usd_hour"}], "total": {<figures>, "change_usd_hour"}}`.
+
+        A service that something is forecast of has a `forecast` too.
+        """
+        ahead = {o.service: {"forecast": o.as_dict()} for o in self.outlooks}
         return {
             "services": [
                 {
@@ -112,6 +119,7 @@ class Money:
                     "pools": [_pool(s, p) for p in s.pools],
                     **_figures(s.cost),
                     "change_usd_hour": self._change(s.name, s.cost),
+                    **ahead.get(s.name, {}),
                 }
                 for s in self.plan.services
             ],
@@ -152,13 +160,15 @@ class Money:
 
 
 def print_table(out: Console, money: Money, *, pools: bool = False) -> None:
-    """The rows, in columns."""
+    """The rows, in columns, and below them what is forecast."""
     table = Table(box=None, pad_edge=False)
     for number, column in enumerate(money.header()):
         table.add_column(column, justify="right" if number else "left", no_wrap=True)
     for row in money.rows(pools=pools):
         table.add_row(*row, style="bold" if row[0] == TOTAL else "dim" if row[0].startswith(" ") else "")
     out.print(table)
+    for line in lines(money.outlooks):
+        out.print(line, markup=False)
 
 
 def _pool(service: ServicePlan, pool: Pool) -> dict[str, Any]:

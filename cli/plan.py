@@ -6,27 +6,27 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
 
 from catalog.load import load
-from cli.context import Context
+from cli.context import ROOT, Context
 from cli.deployed import deployed
+from cli.forecast import Outlook, forecasts
 from cli.money import Money, lock_of, planned_of, print_table, specs_of
 from cli.options import EnvOption, parse_env
+from cli.plan_json import UNSIZED, as_dict, cost_as_dict
 from cli.rightsize import Asked, Sized, asked, mix_lines, mix_tables, sized
-from cli.rightsize import as_dict as sizing_as_dict
 from local.files import write_atomic
 from planner.constraints import Constraints
 from planner.environment import zones_of
 from planner.hosts import place_hosts
-from planner.plan import LeftOut, Plan, Row, ServicePlan
+from planner.plan import Plan, ServicePlan
 from planner.planner import plan
-from planner.pricing import Cost
 from planner.renewal import renewed
 from planner.tables import ABOUT, TOKENS, Table, left_out_lines, optimizer_tables, pool_table
+from sim.forecast import MOST_WEEKS, WEEKS
 from spec.errors import InputError
 from spec.lock import dump, lock_name
 from spec.names import Market
@@ -70,6 +70,15 @@ def plan_files(
     by_length: Annotated[
         bool, typer.Option("--by-length", help="As if requests were sent to shapes by their lengths.")
     ] = False,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="What spot is likely to cost and how often it is short.")
+    ] = False,
+    weeks: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=MOST_WEEKS, help=f"Simulated for --forecast; at most {WEEKS} when not given."
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every place and every reason.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     lock: Annotated[
@@ -87,15 +96,18 @@ def plan_files(
         tpot_ms=tpot_ms,
         by_length=by_length,
     )
+    if weeks is not None and not forecast:
+        raise InputError("--weeks is of --forecast, which is not asked for")
     narrowed = (files, cloud, region, env, spot is not None, max_price)
     if lock:
-        _lock(context, alone=not any(narrowed) and ask == Asked())
+        _lock(context, alone=not any(narrowed) and ask == Asked() and not forecast)
         return
     if context and not any(narrowed):
         planned = planned_of(context)
         specs = [spec for spec in specs_of(context) if not spec.leaving]
         known = sized(specs, planned.plan.services, ask, context, None)
-        _show(planned.plan, planned.notes, known, everything=everything, as_json=as_json)
+        ahead = forecasts(planned.plan, context.root, weeks=weeks) if forecast else ()
+        _show(planned.plan, planned.notes, known, ahead, everything=everything, as_json=as_json)
         return
     paths = files or ([context.root / f for f in context.config.services] if context else [])
     if not paths:
@@ -115,7 +127,8 @@ def plan_files(
         env=stack or "none",
     )
     known = sized(specs, planned.services, ask, context, limits.market)
-    _show(planned, (), known, everything=everything, as_json=as_json)
+    ahead = forecasts(planned, context.root if context else ROOT, weeks=weeks) if forecast else ()
+    _show(planned, (), known, ahead, everything=everything, as_json=as_json)
 
 
 def _lock(context: Context | None, *, alone: bool) -> None:
@@ -144,95 +157,44 @@ def _lock(context: Context | None, *, alone: bool) -> None:
 
 
 def _show(
-    planned: Plan, notes: Sequence[str], known: Mapping[str, Sized], *, everything: bool, as_json: bool
+    planned: Plan,
+    notes: Sequence[str],
+    known: Mapping[str, Sized],
+    ahead: Sequence[Outlook],
+    *,
+    everything: bool,
+    as_json: bool,
 ) -> None:
     if as_json:
-        each = ((s.name, (*s.notes, *known.get(s.name, _UNSIZED).notes)) for s in planned.services)
+        each = ((s.name, (*s.notes, *known.get(s.name, UNSIZED).notes)) for s in planned.services)
         said = [*notes, *(f"{name}: {note}" for name, its in each for note in its)]
-        print(json.dumps({**as_dict(planned, known), "total": _cost(planned.cost), "notes": said}, indent=1))
+        whole = {**as_dict(planned, known, ahead), "total": cost_as_dict(planned.cost), "notes": said}
+        print(json.dumps(whole, indent=1))
     else:
-        _print(planned, notes, known, everything=everything)
-
-
-# ---------------------------------------------------------------- JSON: names that others rely on
-
-
-_UNSIZED = Sized({})
-_NOTHING_KNOWN: Mapping[str, Sized] = MappingProxyType({})
-
-
-def as_dict(planned: Plan, known: Mapping[str, Sized] = _NOTHING_KNOWN) -> dict[str, Any]:
-    """What `--json` prints; the names in it are stable. Rows are in rank order; `sizing` is there when a load was given."""
-    return {"services": [_service(s, known.get(s.name, _UNSIZED)) for s in planned.services]}
-
-
-def _service(s: ServicePlan, known: Sized) -> dict[str, Any]:
-    said = {
-        "name": s.name,
-        "rows": [_row(r, known) for r in s.rows],
-        "left_out": [_left_out(x) for x in s.left_out],
-        "cost": _cost(s.cost),
-    }
-    return said if known.sizing is None else {**said, "sizing": sizing_as_dict(known.sizing)}
-
-
-def _row(r: Row, known: Sized) -> dict[str, Any]:
-    tokens = known.rates.get((r.accelerator, r.accelerator_count))
-    return {
-        "cloud": r.cloud,
-        "region": r.region,
-        "zone": r.zone,
-        "instance_type": r.instance_type,
-        "accelerator": r.accelerator,
-        "accelerator_count": r.accelerator_count,
-        "vcpus": r.vcpus,
-        "memory_gib": r.memory_gib,
-        "market": r.market.value,
-        "price_usd_hour": r.price_usd_hour,
-        "usd_per_million_tokens": tokens and round(tokens.usd_per_million(r.price_usd_hour), 6),
-        "throughput": tokens and tokens.speed.label,
-        "chosen": r.chosen,
-    }
-
-
-def _left_out(x: LeftOut) -> dict[str, Any]:
-    return {
-        "cloud": x.cloud,
-        "region": x.region,
-        "zone": x.zone,
-        "instance_type": x.instance_type,
-        "accelerator": x.accelerator,
-        "accelerator_count": x.accelerator_count,
-        "market": x.market.value,
-        "price_usd_hour": x.price_usd_hour,
-        "reason": x.reason,
-    }
-
-
-def _cost(cost: Cost) -> dict[str, float]:
-    return {
-        "expected_usd_hour": round(cost.expected_usd_hour, 6),
-        "worst_usd_hour": round(cost.worst_usd_hour, 6),
-        "runaway_usd_hour": round(cost.runaway_usd_hour, 6),
-        "idle_usd_month": round(cost.idle_usd_month, 6),
-        "expected_usd_month": round(cost.expected_usd_month, 6),
-    }
+        _print(planned, notes, known, ahead, everything=everything)
 
 
 # ---------------------------------------------------------------- for people
 
 
-def _print(planned: Plan, notes: Sequence[str], known: Mapping[str, Sized], *, everything: bool) -> None:
+def _print(
+    planned: Plan,
+    notes: Sequence[str],
+    known: Mapping[str, Sized],
+    ahead: Sequence[Outlook],
+    *,
+    everything: bool,
+) -> None:
     from rich.console import Console
 
     out = Console(highlight=False, soft_wrap=True)
     if not out.is_terminal:
         out.width = WIDTH_WITHOUT_TERMINAL
     for service in planned.services:
-        _print_service(out, service, known.get(service.name, _UNSIZED), everything=everything)
+        _print_service(out, service, known.get(service.name, UNSIZED), everything=everything)
     if notes:
         _print_lines(out, "notes", notes)
-    print_table(out, Money(planned, compared=False))
+    print_table(out, Money(planned, compared=False, outlooks=ahead))
 
 
 def _print_service(out: Any, service: ServicePlan, known: Sized, *, everything: bool) -> None:

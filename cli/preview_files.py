@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.events import Change, Report
+from cli.forecast import lines
 from cli.money import Money
 from local.files import write_atomic
 from policies.config import policy_config
@@ -90,6 +91,8 @@ def comment(
         "",
         *_table(money.header(), money.rows()),
         "",
+        *(f"- forecast: {line}" for line in lines(money.outlooks)),
+        *([""] if money.outlooks else []),
         *_policy_lines(judged),
         *(f"- note: {note}" for note in notes),
         "",

@@ -84,6 +84,7 @@ def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
     `.tradewind/preview/<stack>/`: resources.json, cost.json, comment.md.
     """
     from cli import preview_files
+    from cli.forecast import kept
     from cli.session import Session
 
     context = Context(stack)
@@ -93,7 +94,8 @@ def preview(stack: StackOption = "dev", as_json: JsonOption = False) -> None:
     notes = (*planned.notes, *_missing_secrets(context))
     session = Session.open(context, mend=False)
     report = session.preview()
-    costs = money.Money(planned.plan, session.expected_before())
+    ahead = () if context.config.is_local else kept(planned.plan, context.root, stack=stack)
+    costs = money.Money(planned.plan, session.expected_before(), outlooks=ahead)
     folder = context.root / ".tradewind" / "preview" / stack
     preview_files.write(folder, stack, report, costs, context.config, notes=notes, offline=session.offline)
     if as_json:

@@ -7,9 +7,11 @@ from pulumi.automation.events import OpType
 
 from cli import preview_files
 from cli.events import Change, Report, Step, Violation
+from cli.forecast import Outlook
 from cli.money import Money
 from planner.plan import Plan, ServicePlan
 from planner.pricing import Cost
+from sim.forecast import Forecast, Range
 from spec.desired import Pool, Prices
 from spec.names import Market, PoolKind
 from spec.stack import parse
@@ -60,6 +62,17 @@ def test_resources_are_named_with_type_and_operation(left):
     resources, _, _ = left(report(changes=2))
     assert [set(r) for r in resources] == [{"urn", "type", "op"}] * 2
     assert [r["op"] for r in resources] == ["create", "create"]
+
+
+def test_what_was_forecast_stands_below_the_money_and_in_the_costs(tmp_path):
+    made = Forecast(Range(10.0, 9.0, 12.0), Range(0.999, 0.99, 1.0), 0.0, 0.0, 20, 1)
+    money = Money(PLAN, outlooks=[Outlook("chat", made, 36.0, "2 replicas")])
+    preview_files.write(tmp_path, "prod", report(), money, CONFIG, offline=True)
+    head = (tmp_path / "comment.md").read_text().partition("**Policies**")[0]
+    assert "- forecast: chat: spot: $10.0/day (9.0-12.0), 99.90 % (99.00-100.00); on demand $36.0/day" in head
+    assert "- forecast: assumed: spot capacity" in head
+    [service] = json.loads((tmp_path / "cost.json").read_text())["services"]
+    assert service["forecast"]["spot"]["usd_day"] == {"expected": 10.0, "low": 9.0, "high": 12.0}
 
 
 def test_costs_have_the_figures_of_each_service_and_of_all(left):

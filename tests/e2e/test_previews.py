@@ -55,6 +55,10 @@ def test_a_shipped_environment_is_previewed_priced_and_judged_without_credential
     assert done.returncode == 0, done.stdout + done.stderr
     assert "no credentials: stand-ins for" in done.stdout
     resources, cost, comment = files(checkout, stack)
+    hint = f"no forecast: ./tw plan --stack {stack} --forecast makes it; on demand $"
+    assert hint in done.stdout
+    assert hint in comment
+    assert [s["forecast"]["spot"] for s in cost["services"]] == [None]
     assert {r["type"].partition(":")[0] for r in resources} >= clouds
     assert {r["op"] for r in resources} == {"create"}
     assert not [r["urn"] for r in resources if "pulumi:providers:" in r["urn"] and "::default" in r["urn"]]

@@ -21,7 +21,8 @@ from sim.requests import Requests
 from spec.report import TTFT_BOUNDS_MS, EdgeReport, ServiceTraffic
 
 SERVICE, EDGE = "chat", "edge"
-REPORT_S = 1.0
+REPORT_S, AT_LEAST_EVERY_S = 1.0, 5.0
+"""An edge tells once a second what has changed, and at least every five seconds."""
 CHOICES, TRIES = 5, 3
 MOST_HELD, LONGEST_HELD_S = 1000, 300.0
 RATE_S = 60.0
@@ -67,6 +68,8 @@ class Fleet:
         self._now = self._told_at = self._reported_at = 0.0
         self._idle: dict[int, float] = {}
         self._reports: list[tuple[float, EdgeReport]] = []
+        self._sent: tuple[int, ...] = ()
+        self._sent_at = -AT_LEAST_EVERY_S
         self._finished = {"2xx": 0, "4xx": 0, "5xx": 0}
         self._broken = self._retried = self._ttft_sum_ms = 0
         self._ttft = [0] * (len(TTFT_BOUNDS_MS) + 1)
@@ -205,20 +208,25 @@ class Fleet:
         self._catch_up()
         while self._held and self._held[0][0] + LONGEST_HELD_S <= at:
             self._fail(self._held.popleft()[0], "no_replica")
+        self._reported_at = at
+        active = sum(e.in_works for e in self._engines.values())
+        counts = self._next, sum(self._finished.values()), self._broken, active, len(self._held)
+        if counts == self._sent and at < self._sent_at + AT_LEAST_EVERY_S:
+            return
+        self._sent, self._sent_at = counts, at
         traffic = ServiceTraffic(
             name=SERVICE,
             arrived=self._next,
             finished=dict(self._finished),
             retried=self._retried,
             broken=self._broken,
-            active=sum(e.in_works for e in self._engines.values()),
+            active=active,
             held=len(self._held),
             ttft=tuple(self._ttft),
             ttft_sum_ms=self._ttft_sum_ms,
         )
         report = EdgeReport(edge_id=EDGE, boot="1", seq=round(at / REPORT_S), age_s=at, services=(traffic,))
         self._reports.append((at, report))
-        self._reported_at = at
 
     def _load(self) -> dict[int, Busy]:
         """GPUs are busy for the part of the time since the last look in which their engine had anything to do."""

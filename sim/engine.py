@@ -63,20 +63,9 @@ class Rates:
         return 1 / self.alone + self.slope * (running - 1)
 
     def capacity(self, prompt: float, output: float) -> float:
-        """Requests of that size per second with all slots taken."""
-        return 1 / (prompt / self.prefill + max(0.0, output - 1) / self.full)
-
-    def in_flight(self, per_s: float, prompt: float, output: float) -> float:
-        """How many requests of that size run when so many arrive per second, fewer than `capacity`.
-
-        Decode has what prefill leaves, 1 - per_s p / P, and each step of s(n) gives n tokens; so n follows.
-        """
-        each = (1 - per_s * prompt / self.prefill) / (per_s * max(1.0, output - 1))
-        return (
-            min(float(self.slots), (1 / self.alone - self.slope) / (each - self.slope))
-            if each > self.slope
-            else float(self.slots)
-        )
+        """Requests of that size per second with all slots taken; infinite where they are no work."""
+        seconds = prompt / self.prefill + max(0.0, output - 1) / self.full
+        return 1 / seconds if seconds else math.inf
 
 
 class Told(Protocol):

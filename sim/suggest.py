@@ -12,12 +12,14 @@ from spec.scaling import Scaling
 USED = 0.8
 MOST_REPLICAS = 100
 TTFT_MS = 2000.0
+MOST_QPS = 1e6
+"""Of requests that are no work at all."""
 
 
 def suggested(requests: Requests, rates: Rates) -> Scaling:
     """Requests per second for all policies, and beside it the time to first byte for those that look at it."""
     prompt, output = requests.mean_tokens
-    qps = USED * rates.capacity(prompt, output)
+    qps = min(MOST_QPS, USED * rates.capacity(prompt, output))
     return Scaling(
         min_replicas=1,
         max_replicas=MOST_REPLICAS,

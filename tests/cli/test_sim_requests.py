@@ -119,6 +119,12 @@ def test_an_option_of_requests_without_requests_is_no_option(capacity, word):
         tw("--trace", capacity, word, 900)
 
 
+def test_requests_of_a_second_and_without_any_token_have_a_result_too(capacity, requests):
+    requests.write_text("time_s,prompt_tokens,output_tokens\n0,0,0\n1,0,0\n")
+    found = json.loads(tw("--trace", capacity, "--requests", requests, "--json").stdout)
+    assert {p["requests"]["requests"] for p in found["policies"]} == {2}
+
+
 def test_a_broken_request_trace_is_told_with_its_rows(capacity, requests):
     requests.write_text("time_s,prompt_tokens,output_tokens\n3,1,1\n2,1,1\n")
     with pytest.raises(SpecError, match=r"r.csv:3: time_s: 2 is before the row above"):

@@ -174,15 +174,8 @@ def test_full_slots_answer_what_the_capacity_says():
     assert 4000 / max(heard.end.values()) == pytest.approx(rates.capacity(*size), rel=0.03)
 
 
-def test_as_many_run_as_the_formula_says_for_that_rate():
-    rates, size = Rates(), (1000, 200)
-    per_s = 0.8 * rates.capacity(*size)
-    engine, seen = Engine(rates, Heard(), 0.0), []
-    for n in range(6000):
-        engine.submit(n / per_s, (n / per_s, *size, n))
-        if n > 1000:
-            seen.append(engine.in_works)
-    assert sum(seen) / len(seen) == pytest.approx(rates.in_flight(per_s, *size), rel=0.1)
+def test_requests_that_are_no_work_are_answered_without_limit():
+    assert Rates().capacity(0, 1) == math.inf
 
 
 @pytest.mark.parametrize(

@@ -9,15 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from cli.bars import bars
 from local.files import write_atomic
 from planner.expected import replicas_over
 from planner.filters import LOCAL
@@ -67,18 +68,16 @@ def forecasts(plan: Plan, root: Path, *, weeks: int | None = None) -> tuple[Outl
 
     `weeks`: as `sim.forecast.forecast` has it.
     """
-    found = []
-    with _progress() as told:
+    paths = {s.name: _path(root, s, weeks) for s in plan.services}
+    known = {name: _read(path) for name, path in paths.items() if path}
+    with bars([name for name, made in known.items() if made is None], 1.0) as told:
         for service in plan.services:
-            path = _path(root, service, weeks)
-            if path is None or (known := _read(path)) is not None:
-                found.append(_outlook(service, known if path else None))
-                continue
-            with told(service.name) as progress:
-                made = forecast(_case(service), weeks=weeks, progress=progress)
-            _keep(path, made)
-            found.append(_outlook(service, made))
-    return tuple(found)
+            path = paths[service.name]
+            if path is not None and known[service.name] is None:
+                made = forecast(_case(service), weeks=weeks, progress=partial(told, service.name))
+                _keep(path, made)
+                known[service.name] = made
+    return tuple(_outlook(s, known.get(s.name)) for s in plan.services)
 
 
 def kept(plan: Plan, root: Path, *, stack: str) -> tuple[Outlook, ...]:
@@ -167,8 +166,10 @@ def _code() -> str:
 
 
 def _keep(path: Path, made: Forecast) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, f"{json.dumps(made.as_dict(), indent=1)}\n".encode())
+    """Where nothing can be written it is made again next time."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, f"{json.dumps(made.as_dict(), indent=1)}\n".encode())
 
 
 def _read(path: Path) -> Forecast | None:
@@ -228,20 +229,3 @@ def _in_words(numbers: Sequence[int], spares: int) -> str:
         f"{low} replica{'' if low == 1 else 's'}" if low == high else f"{low} to {high} replicas by the clock"
     )
     return f"{said} and {spares} spare" if spares else said
-
-
-@contextmanager
-def _progress() -> Generator[Callable[[str], Any]]:
-    """Gives what makes a bar for a service; on a terminal only and never in the output."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-
-    @contextmanager
-    def bar(name: str) -> Generator[Callable[[float], None]]:
-        task = bars.add_task(f"forecast of {name}", total=1.0)
-        yield lambda share: bars.update(task, completed=share)
-
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        yield bar

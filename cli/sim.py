@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Annotated
 import typer
 
 from cli import sim_requests, sim_tables
+from cli.bars import bars
 from cli.options import EnvOption
 from cli.replay import replay
 from local.files import write_atomic
@@ -139,7 +138,7 @@ def sim(
     wanted = target or TARGET
     courses: list[tuple[Result, list[Sample]]] = []
     end = given.end_s if asked is None else min(given.end_s, asked[1].requests.end_s)
-    with _progress(names, end) as told:
+    with bars(names, end) as told:
         for name in names:
             samples: list[Sample] = []
             kept = samples if plot else None
@@ -211,15 +210,3 @@ def _conditions(
         )
     except ValueError as e:
         raise InputError(f"these clouds can't be simulated: {e}") from None
-
-
-@contextmanager
-def _progress(names: Sequence[str], end: float) -> Generator[Callable[[str, float], None]]:
-    """A bar for each policy, on a terminal only and never in the output."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        tasks = {name: bars.add_task(name, total=end) for name in names}
-        yield lambda name, at: bars.update(tasks[name], completed=at)

@@ -128,6 +128,14 @@ def test_what_was_kept_is_not_forecast_again_unless_it_is_damaged_or_the_code_is
     assert len(asked) == 3
 
 
+def test_a_forecast_that_can_not_be_kept_is_one_all_the_same(blog, monkeypatch):
+    planned = blog()
+    monkeypatch.setattr(forecast, "forecast", lambda _, **__: MADE)
+    (blog.root / ".tradewind").write_text("a file where the folder should be")
+    (o,) = forecasts(planned, blog.root)
+    assert o.spot == MADE
+
+
 def test_services_that_nothing_can_be_forecast_of_say_why(blog):
     for limits, why in (
         (Constraints(clouds=("local",)), "the local cloud has what its trace says"),

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sim.baselines.on_demand import OnDemandOnly
-from sim.baselines.placed import Placed
+from sim.baselines.placed import Placed, Placement
 from sim.baselines.qps import QpsScaler, Scaled
 from sim.baselines.spothedge import SpotHedge, SpotHedgeArtifact
 from sim.baselines.spread import EvenSpread, RoundRobin
 from sim.conditions import Conditions
 from sim.policy import Policy
 from spec.errors import InputError, did_you_mean
+from spec.quantities import Wrong
+from spec.quantities import slo as read_slo
 from spec.scaling import Scaling
 
 OMNISCIENT = "omniscient"
 """Not a policy: `sim.omniscient` computes what one that knew the trace would pay."""
 MOST_EXTRA = 1000
-_OURS, _BY_QPS = "tradewind", "qps"
+
+Parts = Mapping[str, float]
+"""What stands behind the plusses of a name; those without a number have 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,52 +30,50 @@ class Named:
     """What a policy is made from.
 
     Attributes:
-        name: as it was written.
-        extra: constant spare spot replicas.
-        with_fallback: to on demand.
+        parts: of its name.
         conditions: a policy may use what a controller knows of them, so not the seed, nor who ends first.
         slo: the wanted availability, 0 to 1.
         scaling: how the number follows requests; None = the target is told.
 
     """
 
-    name: str
-    extra: int
-    with_fallback: bool
+    parts: Parts
     conditions: Conditions
     slo: float
-    scaling: Scaling | None = None
+    scaling: Scaling | None
 
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    make: Callable[[Named], Policy]
-    variants: bool = True
-    fallback: bool = False
-    extra: int = 0
+    def placed(self, placement: Placement, *, fallback: bool = False, extra: int = 0) -> Placed:
+        """With that fallback and those constant spares, unless its name says otherwise."""
+        spares = int(self.parts.get("extra", extra))
+        return Placed(placement, extra=spares, with_fallback=fallback or "fallback" in self.parts)
 
 
 def _tradewind(named: Named) -> Policy:
     from sim.product import Tradewind  # the controller's whole decisions, which few commands need
 
-    return Tradewind(named.conditions, named.slo, named.scaling)
+    return Tradewind(named.conditions, named.parts.get("slo", named.slo), named.scaling)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """`takes`: parts that its name may have. `scales`: it follows requests by itself."""
+
+    make: Callable[[Named], Policy]
+    takes: tuple[str, ...] = ()
+    scales: bool = False
+
+
+_PLACED = ("fallback", "extra")
 _KINDS: dict[str, _Kind] = {
-    "tradewind": _Kind(_tradewind, variants=False),
-    "on-demand": _Kind(lambda _: OnDemandOnly(), variants=False),
-    "even-spread": _Kind(lambda n: Placed(EvenSpread(), extra=n.extra, with_fallback=n.with_fallback)),
-    "round-robin": _Kind(lambda n: Placed(RoundRobin(), extra=n.extra, with_fallback=n.with_fallback)),
-    "spothedge": _Kind(
-        lambda n: Placed(SpotHedge(), extra=n.extra, with_fallback=n.with_fallback), fallback=True, extra=1
-    ),
-    "spothedge-artifact": _Kind(
-        lambda n: Placed(SpotHedgeArtifact(), extra=n.extra, with_fallback=n.with_fallback),
-        fallback=True,
-        extra=1,
-    ),
+    "tradewind": _Kind(_tradewind, ("slo", "qps"), scales=True),
+    "on-demand": _Kind(lambda _: OnDemandOnly()),
+    "even-spread": _Kind(lambda n: n.placed(EvenSpread()), _PLACED),
+    "round-robin": _Kind(lambda n: n.placed(RoundRobin()), _PLACED),
+    "spothedge": _Kind(lambda n: n.placed(SpotHedge(), fallback=True, extra=1), _PLACED),
+    "spothedge-artifact": _Kind(lambda n: n.placed(SpotHedgeArtifact(), fallback=True, extra=1), _PLACED),
 }
 """SpotHedge is nothing without its fallback and its spare, so its plain name has both."""
+_SHOWN = {"fallback": "fallback", "extra": "extra=1", "slo": "slo=99.9", "qps": "qps"}
 NAMES = (*_KINDS, OMNISCIENT)
 DEFAULT = (
     "tradewind",
@@ -105,12 +107,7 @@ def make(name: str, conditions: Conditions, *, slo: float = 0.999, scaling: Scal
     `scaling`: how the number follows requests, None = it is told. Only `tradewind` knows all of it; all others scale by requests
     per second as SkyServe does, and so does `tradewind+qps`.
     """
-    base, *parts = name.split("+")
-    if base == _OURS and parts == [_BY_QPS]:
-        if scaling is None:
-            raise InputError(f"policy {name!r} scales by requests, so it needs a request trace.")
-        told = _tradewind(Named(name, 0, with_fallback=False, conditions=conditions, slo=slo))
-        return Scaled(told, QpsScaler.of(scaling), conditions.tick_s)
+    base, *words = name.split("+")
     kind = _KINDS.get(base)
     if kind is None:
         hint = did_you_mean(base, NAMES) or f"There are {', '.join(NAMES)}."
@@ -120,24 +117,38 @@ def make(name: str, conditions: Conditions, *, slo: float = 0.999, scaling: Scal
             else f"policy {base!r} is not known. {hint}"
         )
         raise InputError(said)
-    if parts and not kind.variants:
-        raise InputError(f"policy {base!r} has no variants, so `+{parts[0]}` means nothing.")
-    extra, with_fallback = kind.extra, kind.fallback
-    for part in parts:
-        if part == "fallback":
-            with_fallback = True
-        elif (
-            part.startswith("extra=")
-            and (number := part.removeprefix("extra=")).isascii()
-            and number.isdigit()
-        ):
-            extra = int(number)
-            if extra > MOST_EXTRA:
-                raise InputError(f"policy {name!r}: extra is {MOST_EXTRA} at most.")
-        else:
-            hint = did_you_mean(part, ("fallback", "extra=1")) or "Variants are `+fallback` and `+extra=N`."
-            raise InputError(f"policy {name!r}: `+{part}` is no variant. {hint}")
-    policy = kind.make(Named(name, extra, with_fallback, conditions, slo, scaling))
-    if scaling is None or base == _OURS:
-        return policy
+    parts = _parts(name, words, kind.takes)
+    if "qps" in parts and scaling is None:
+        raise InputError(f"policy {name!r} scales by requests, so it needs a request trace.")
+    if scaling is None or (kind.scales and "qps" not in parts):
+        return kind.make(Named(parts, conditions, slo, scaling))
+    policy = kind.make(Named(parts, conditions, slo, None))
     return Scaled(policy, QpsScaler.of(scaling), conditions.tick_s)
+
+
+def _parts(name: str, words: Sequence[str], takes: Sequence[str]) -> Parts:
+    if words and not takes:
+        raise InputError(f"policy {name!r} has no variants, so `+{words[0]}` means nothing.")
+    found = {}
+    for word in words:
+        part, given, value = word.partition("=")
+        if part not in takes or bool(given) != ("=" in _SHOWN[part]):
+            shown = [_SHOWN[p] for p in takes]
+            hint = did_you_mean(word, shown) or f"Variants are {' and '.join(f'`+{s}`' for s in shown)}."
+            raise InputError(f"policy {name!r}: `+{word}` is no variant. {hint}")
+        found[part] = _number(name, part, value)
+    return found
+
+
+def _number(name: str, part: str, value: str) -> float:
+    """Of the part of that name. Raises InputError."""
+    if part == "slo":
+        try:
+            return read_slo(value) / 100
+        except Wrong as e:
+            raise InputError(f"policy {name!r}: slo {e}. {e.hint}") from None
+    if part == "extra":
+        if not (value.isascii() and value.isdigit() and int(value) <= MOST_EXTRA):
+            raise InputError(f"policy {name!r}: extra is a whole number from 0 to {MOST_EXTRA}.")
+        return int(value)
+    return 1

@@ -104,7 +104,7 @@ def test_the_picture_is_drawn_with_a_target_that_moves(capacity, requests, tmp_p
         (("--engine", "full=10"), "full must lie between alone"),
         (("--target", 3), "--target means nothing with --requests"),
         (("--policy", "omniscient"), "nothing of requests"),
-        (("--policy", "tradewind+qsp"), "has no variants"),
+        (("--policy", "tradewind+qsp"), "Did you mean `qps`?"),
     ],
 )
 def test_what_can_not_be_is_told(capacity, requests, words, said):

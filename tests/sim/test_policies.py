@@ -21,9 +21,15 @@ def test_every_policy_of_the_comparison_has_a_name_that_is_known(name):
         ("on-demand+extra=1", "has no variants"),
         ("omniscient+fallback", "takes no variants"),
         ("round-robin+falback", "Did you mean `fallback`?"),
-        ("round-robin+extra=-1", "Did you mean `extra=1`?"),
-        ("round-robin+extra=9999", "1000 at most"),
-        ("round-robin+", "Variants are `+fallback` and `+extra=N`"),
+        ("round-robin+extra=-1", "from 0 to 1000"),
+        ("round-robin+extra=9999", "from 0 to 1000"),
+        ("round-robin+extra", "Did you mean `extra=1`?"),
+        ("round-robin+fallback=1", "Did you mean `fallback`?"),
+        ("round-robin+slo=99", "is no variant"),
+        ("round-robin+", "Variants are `+fallback` and `+extra=1`"),
+        ("tradewind+slo=0.999", "Write `99.9`"),
+        ("tradewind+slo=all", "from 50 to 99.99"),
+        ("tradewind+qps", "needs a request trace"),
     ],
 )
 def test_a_wrong_name_is_told_with_the_way_out(name, said):

@@ -2,21 +2,20 @@
 
 Figures are means over the report seeds, with 95 % intervals over them; ratios are of the same seed's runs, so that an easy
 trace is easy for both. `cost %` is of the target on demand all the time, `on demand %` that part of what was paid.
-`--seeds tuning` is for whoever tunes a policy. Every scenario is shown, won or lost.
+`--seeds tuning` is for whoever tunes a policy. Every scenario is shown, won or lost. At the end: what ours costs as available as the
+rival, and the goals that it was built for, met or missed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich import box
@@ -24,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from bench.stage.goals import OURS, RIVAL, Interval, Runs, equal_table, goals, of
 from sim.compare import run
 from sim.generate import REPORT_SEEDS, TUNING_SEEDS
 from sim.metrics import Result
@@ -31,38 +31,9 @@ from sim.policies import DEFAULT, OMNISCIENT, check
 from sim.scenarios import SCENARIOS, Scenario
 from spec.errors import TradewindError, did_you_mean
 
-RIVAL = "spothedge"
+NAMES = (*OURS, *(name for name in DEFAULT if name not in OURS))
 QUICK_SEEDS = 3
-LEAST_SEEDS = 2
-"""Of fewer there is no interval."""
 WIDTH = 180
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean and the half of its 95 % interval; NaN where one value is all there is."""
-
-    mean: float
-    half: float
-
-    @classmethod
-    def of(cls, values: Sequence[float]) -> Interval:
-        """Student's t over independent values."""
-        from scipy import stats
-
-        n = len(values)
-        if n < LEAST_SEEDS:
-            return cls(values[0], math.nan)
-        half = float(stats.t.ppf(0.975, n - 1)) * statistics.stdev(values) / math.sqrt(n)
-        return cls(statistics.fmean(values), half)
-
-    def percent(self, digits: int = 1) -> str:
-        spread = "" if math.isnan(self.half) else f" ±{100 * self.half:.{digits}f}"
-        return f"{100 * self.mean:.{digits}f}{spread}"
-
-
-Runs = dict[tuple[str, str], list[Result]]
-"""(scenario, policy) -> a result for each seed, in the order of the seeds."""
 
 
 def one(scenario: Scenario, seed: int, names: Sequence[str]) -> list[Result]:
@@ -108,10 +79,6 @@ def points(runs: Runs, scenario: str, policy: str) -> Interval | None:
         return None
     pairs = zip(runs[scenario, policy], runs[scenario, RIVAL], strict=True)
     return Interval.of([mine.availability - theirs.availability for mine, theirs in pairs])
-
-
-def of(results: Iterable[Result], value: Callable[[Result], float]) -> Interval:
-    return Interval.of([value(r) for r in results])
 
 
 def scenario_table(runs: Runs, scenario: Scenario, names: Sequence[str]) -> Table:
@@ -220,10 +187,11 @@ def main() -> int:
     parser.add_argument("--scenario", action="append", default=[], help="only this one; repeatable")
     parser.add_argument("--policy", action="append", default=[], help="only this one; repeatable")
     parser.add_argument("--seeds", choices=("report", "tuning"), default="report")
+    parser.add_argument("--first", type=int, metavar="N", help="only so many of the seeds")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="every single result")
     asked = parser.parse_args()
-    names = tuple(dict.fromkeys(asked.policy)) or DEFAULT
+    names = tuple(dict.fromkeys(asked.policy)) or NAMES
     try:
         for name in names:
             check(name)
@@ -231,7 +199,7 @@ def main() -> int:
         sys.exit(f"error: {e}")
     seeds = REPORT_SEEDS if asked.seeds == "report" else TUNING_SEEDS
     scenarios = chosen(asked.scenario) or [s for s in SCENARIOS if s.quick or not asked.quick]
-    seeds = seeds[:QUICK_SEEDS] if asked.quick else seeds
+    seeds = seeds[: asked.first or (QUICK_SEEDS if asked.quick else len(seeds))]
     began = time.perf_counter()
     runs = everything(scenarios, seeds, names, asked.workers)
     out = Console(highlight=False)
@@ -240,6 +208,9 @@ def main() -> int:
     for scenario in scenarios:
         out.print(scenario_table(runs, scenario, names))
     out.print(summary_table(runs, scenarios, names))
+    if {*OURS, RIVAL, OMNISCIENT} <= {*names}:
+        out.print(equal_table(runs, scenarios))
+        out.print("\n".join(goals(runs, scenarios)), markup=False)
     out.print(
         f"{asked.seeds} seeds {seeds[0]} to {seeds[-1]}, {time.perf_counter() - began:.0f} s, {asked.workers} processes"
     )

@@ -33,7 +33,7 @@ from spec.names import Market, PoolKind, replica_id
 from spec.service import ServiceSpec
 
 ROOT = Path(__file__).resolve().parent.parent
-POOLS, REPLICAS = 50, 1000
+POOLS, REPLICAS = 200, 1000
 IDLE_S = 30.0
 PORT = 18993
 CALM = ROOT / "local" / "traces" / "calm.csv"

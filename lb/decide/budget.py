@@ -30,6 +30,8 @@ class Money:
         self._staying = dict.fromkeys(tick.services, 0)
         self._launches = dict.fromkeys(tick.services, 0.0)
         for pool in tick.pools.values():
+            if not tick.by_pool[pool.id] and not tick.pool_memory[pool.id].awaiting:
+                continue
             price = self._prices[pool.id] or 0.0
             doomed = sum(r.preempt_at is not None and not r.ended for r in tick.by_pool[pool.id].values())
             machines, awaiting = tick.machines(pool.id), tick.pool_memory[pool.id].awaiting

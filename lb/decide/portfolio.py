@@ -8,6 +8,7 @@ at a price per hour that follows from the target of availability.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ _MOST_HEAVY = 4
 
 
 _MOST_STEPS = 8
-"""Of one replica each, from the best candidate to a better one beside it."""
+_MOST_STEPPED = 24
+"""Of one replica each, from the best candidate to a better one beside it. With more places one replica matters little."""
 _MOST_SAFE = 2
 _MOST_RISKY = 6
 """Places without replicas that are looked at: as many of the safe ones, and of the others by price and by risk."""
@@ -77,22 +79,16 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
     if needed <= 0:
         return {}
     looked_at = sorted(_worth_a_look(places), key=lambda p: (_rate(p, worth), p.short_share, p.id))
+    scale = _Scale(looked_at, needed, least_spares, worth)
     sets = _heavy_sets(looked_at)
-
-    def key(counts: list[int]) -> tuple[int, float, int, list[int], list[int]]:
-        total = sum(counts)
-        risky = any(n and p.short_share for p, n in zip(looked_at, counts, strict=True))
-        lacking = max(0, needed + (least_spares if risky else 0) - total)
-        first = [-n for n in counts]  # of equals, the one in the earlier places
-        return lacking, _cost(looked_at, counts, total, needed, worth), total, first, counts
-
-    best = min(
-        key(counts)
+    tried = {
+        tuple(counts)
         for spares in _spares(len(looked_at), needed, least_spares, most)
         for counts in _candidates(looked_at, sets, needed + spares, spares)
-    )
-    for _ in range(_MOST_STEPS):
-        step = min((key(c) for c in _neighbours(looked_at, best[-1], most)), default=best)
+    }
+    best = min(map(scale.weigh, tried))
+    for _ in range(_MOST_STEPS if len(looked_at) <= _MOST_STEPPED else 0):
+        step = min(map(scale.weigh, _neighbours(looked_at, best[-1], most)), default=best)
         if step >= best:
             break
         best = step
@@ -101,24 +97,39 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
 
 def cost(places: Sequence[Place], counts: Counts, needed: int, worth: Worth) -> float:
     """USD per hour of a portfolio, with moves spread over the horizon."""
-    numbers = [counts.get(p.id, 0) for p in places]
-    return _cost(places, numbers, sum(numbers), needed, worth)
+    return _Scale(places, needed, 0, worth).weigh([counts.get(p.id, 0) for p in places])[1]
 
 
-def _cost(places: Sequence[Place], counts: Sequence[int], total: int, needed: int, worth: Worth) -> float:
-    usd = short = none = entry = 0.0
-    for place, count in zip(places, counts, strict=True):
-        if not count:
-            continue
-        usd += count * place.usd_hour
-        if count > place.held:
-            entry += (count - place.held) * place.entry_usd
-        missing = needed - (total - count)
-        if missing > 0:
-            short += place.hazard * place.short_s
-            none += place.hazard * place.short_s * (missing / needed) ** 2
-    risk = worth.short_usd_hour * min(1.0, short) + worth.none_usd_hour * min(1.0, none)
-    return usd + entry / worth.horizon_h + risk
+class _Scale:
+    """Weighs portfolios of the same places, given as counts in their order."""
+
+    def __init__(self, places: Sequence[Place], needed: int, least_spares: int, worth: Worth) -> None:
+        self._places = [
+            (p.usd_hour, p.short_share, p.held, p.entry_usd / worth.horizon_h) for p in places
+        ]
+        self._needed, self._least_spares = needed, least_spares
+        self._short, self._none = worth.short_usd_hour, worth.none_usd_hour
+
+    def weigh(self, counts: Sequence[int]) -> tuple[int, float, int, list[int], Sequence[int]]:
+        """How many it lacks, USD per hour, then what decides between equals: fewer in all, and those in the earlier places."""
+        total, needed = sum(counts), self._needed
+        usd = short = none = 0.0
+        risky = False
+        for count, (usd_hour, share, held, entry) in zip(counts, self._places, strict=True):
+            if not count:
+                continue
+            usd += count * usd_hour
+            if count > held:
+                usd += (count - held) * entry
+            if share:
+                risky = True
+                missing = needed - total + count
+                if missing > 0:
+                    short += share
+                    none += share * (missing / needed) ** 2
+        usd += self._short * min(1.0, short) + self._none * min(1.0, none)
+        lacking = max(0, needed + (self._least_spares if risky else 0) - total)
+        return lacking, usd, total, [-n for n in counts], counts
 
 
 def _rate(place: Place, worth: Worth) -> float:
@@ -142,7 +153,7 @@ def _heavy_sets(places: Sequence[Place]) -> list[frozenset[int]]:
     by_risk = sorted(range(len(places)), key=lambda i: (places[i].short_share, i))
     found = {frozenset(by_risk[:n]) for n in range(_MOST_HEAVY + 1)}
     found |= {frozenset(range(min(n, len(places)))) for n in (1, 2)}
-    found |= {frozenset((i,)) for i in by_risk if places[i].held}
+    found |= {frozenset((i,)) for i in [i for i in by_risk if places[i].held][:_MOST_HEAVY]}
     return [*sorted(found, key=sorted), frozenset(by_risk)]
 
 
@@ -163,7 +174,7 @@ def _candidates(
             yield _filled(places, heavy, total, light, lights_first=False)
 
 
-def _neighbours(places: Sequence[Place], counts: list[int], most: int) -> Iterator[list[int]]:
+def _neighbours(places: Sequence[Place], counts: Sequence[int], most: int) -> Iterator[list[int]]:
     """One replica elsewhere, one more, or one fewer."""
     full = sum(counts) >= most
     for source in (None, *(i for i, n in enumerate(counts) if n)):
@@ -183,16 +194,23 @@ def _neighbours(places: Sequence[Place], counts: list[int], most: int) -> Iterat
 def _stayed(places: Sequence[Place], total: int) -> list[int]:
     """What is held, with as few changes as give the total: off the dearest and riskiest, on to the best."""
     counts = [p.held for p in places]
-    order = range(len(places))  # the cheapest first
-    while sum(counts) > total:
-        index = max(
-            (i for i in order if counts[i]),
-            key=lambda i: (places[i].usd_hour, places[i].short_share, counts[i], i),
-        )
-        counts[index] -= 1
-    for index in order:
-        more = min(places[index].room - counts[index], total - sum(counts))
-        counts[index] += max(0, more)
+    excess = sum(counts) - total
+    if excess > 0:
+        worst = [(-p.usd_hour, -p.short_share, -p.held, -i) for i, p in enumerate(places) if p.held]
+        heapq.heapify(worst)
+        for _ in range(excess):
+            usd, share, count, index = worst[0]
+            counts[-index] -= 1
+            if counts[-index]:
+                heapq.heapreplace(worst, (usd, share, count + 1, index))
+            else:
+                heapq.heappop(worst)
+        return counts
+    for index, place in enumerate(places):  # the cheapest first
+        more = min(place.room - counts[index], -excess)
+        if more > 0:
+            counts[index] += more
+            excess += more
     return counts
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lb.decide.settings import NOTICE_S
 from sim.conditions import Conditions
 from sim.policy import Orders, View
 from sim.product import Tradewind
@@ -18,6 +17,9 @@ _BY_THE_WORLD = {"schedules": None, "forecast": None, **dict.fromkeys(SIGNALS)}
 
 EACH = 10
 """A decision without replicas takes as long as looking at so many."""
+
+NOTICE_S = {"aws": 120.0, "gcp": 30.0, "azure": 30.0}
+"""From the notice of a preemption to the kill; nothing is counted on elsewhere."""
 
 
 def notice_s(pool: Pool) -> float:

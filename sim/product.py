@@ -14,7 +14,6 @@ from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Memory, Observed, decide
 from lb.decide.commands import Command, SetSize, Terminate
 from lb.decide.observed import AgentState, Assignment, EngineLoad, Health, Load, ProbeState
-from lb.decide.settings import NOTICE_S
 from lb.observe.traffic import Traffic
 from sim.conditions import Conditions
 from sim.fleet import EDGE, SERVICE
@@ -91,7 +90,7 @@ class Tradewind:
             id=f"{SERVICE}.sim.{zone}.L4x1.{market}",
             service=SERVICE,
             kind=PoolKind.VM,
-            cloud=_cloud(self._conditions.notice_s),
+            cloud="sim",
             region=zone.rpartition("-")[0] or zone,
             zone=zone,
             market=market,
@@ -210,7 +209,3 @@ def _instance(replica: Replica) -> Instance:
         _EPOCH + replica.asked_at,
         preempt_at=preempt_at,
     )
-
-
-def _cloud(notice_s: float) -> str:
-    return "aws" if notice_s >= NOTICE_S["aws"] else "gcp" if notice_s else "sim"

@@ -17,7 +17,7 @@ from lb.decide.budget import Money
 from lb.decide.commands import SetSize
 from lb.decide.cover import cover
 from lb.decide.memory import ReplicaMemory
-from lb.decide.places import COOLING, has_a_base, obstacle, places, worth
+from lb.decide.places import COOLING, has_a_base, obstacle, places, said, waiting_usd_hour, worth
 from lb.decide.portfolio import Counts, Worth, choose
 from lb.decide.spend import on_exhausted
 from lb.decide.targets import most_replicas
@@ -37,6 +37,7 @@ class Placed:
         have: by pool, with those that are awaited.
         wanted: by pool.
         short: how many are missing even where there is room for no more.
+        waiting_usd_hour: what it costs that what is launched comes later.
 
     """
 
@@ -45,6 +46,7 @@ class Placed:
     have: Counts
     wanted: Counts
     short: int
+    waiting_usd_hour: float
 
     @property
     def lacking(self) -> Counts:
@@ -98,7 +100,7 @@ def parts_of(
     rest = {i: r for i, r in counted.items() if i not in first}
     others = {i: n - coming.get(i, 0) for i, n in awaiting.items()}
     wanted = target + extra - base + lowest.short
-    spares = min(spares, wanted)
+    spares = min(spares, max(0, wanted - 1))
     if not service.scaling.dynamic_ondemand_fallback:
         pools = [p for p in pools if p.id not in ids]
     return [
@@ -130,9 +132,10 @@ def _place(
     needed = wanted - spares
     cheapest = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
     price = Worth(0.0, 0.0, math.inf) if cheapest else worth(tick, service, needed)
-    known = places(tick, pools, have, Money(tick))
+    waiting = waiting_usd_hour(tick, pools, have, needed, price)
+    known = places(tick, pools, have, Money(tick), waiting_usd_hour=waiting)
     chosen = choose(known, needed, price, least_spares=spares, most=max(wanted, most))
-    return Placed(replicas, tuple(pools), have, chosen, max(0, wanted - sum(chosen.values())))
+    return Placed(replicas, tuple(pools), have, chosen, max(0, wanted - sum(chosen.values())), waiting)
 
 
 def grow(tick: Tick, service: Service, parts: list[Placed]) -> None:
@@ -153,15 +156,16 @@ def grow(tick: Tick, service: Service, parts: list[Placed]) -> None:
         tick.say(f"{service.name}: {short} missing; launches wait after {record.failures} failures in a row")
         return
     serving = all(r.state is S.READY for part in parts for r in part.replicas.values())
-    if not serving or rollout.moves(
-        record
-    ):  # one change at a time: nothing moves to a better place meanwhile
-        room = min(room, sum(part.short_by for part in parts))
+    at_once, too_few = min(room, settings.LAUNCHES_PER_TICK), sum(part.short_by for part in parts)
+    if not serving or rollout.moves(record):
+        # one change at a time: nothing moves to a better place meanwhile
+        at_once = min(at_once, too_few)
     money = Money(tick)
-    chosen = _affordable(tick, lacking, money, min(room, settings.LAUNCHES_PER_TICK))
-    there = sum(len(part.replicas) for part in parts)
-    needed = _needed(tick, service, there + lacking.total())
-    cover(tick, service, chosen, money, most=min(room - sum(chosen.values()), needed - there))
+    chosen = _affordable(tick, lacking, money, at_once)
+    if not rollout.moves(record):
+        waiting = max(part.waiting_usd_hour for part in parts)
+        most = min(room - sum(chosen.values()), too_few)  # a move can wait
+        cover(tick, service, chosen, money, most=most, waiting_usd_hour=waiting)
     for pool_id, number in sorted(chosen.items()):
         _launch(tick, tick.pools[pool_id], number, f"{service.name} lacks {short}")
     for part in parts:
@@ -191,7 +195,7 @@ def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
     awaiting = memory.awaiting + number
     size = tick.machines(pool.id) + awaiting
     tick.pool_memory[pool.id] = replace(memory, awaiting=awaiting, asked_at=tick.now)
-    tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}")
+    tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}; {said(tick, pool)}")
 
 
 def _explain(tick: Tick, service: Service, part: Placed, refusals: list[str | None]) -> None:

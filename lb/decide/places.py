@@ -9,7 +9,7 @@ from lb.decide import settings
 from lb.decide.budget import Money
 from lb.decide.memory import PoolMemory
 from lb.decide.portfolio import Place, Worth
-from lb.decide.risk import hazard, stays
+from lb.decide.risk import hazard, loss, stays
 from lb.decide.spend import on_exhausted
 from lb.decide.tick import Tick
 from spec.desired import OnExhausted, Pool, PoolState, Service
@@ -31,9 +31,31 @@ def remember(tick: Tick) -> None:
             tick.pool_memory[pool_id] = replace(memory, left_at=tick.now)
 
 
-def places(tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], money: Money) -> list[Place]:
-    """One for each pool that has replicas, or may get some now. `held`: replicas that count, by pool."""
-    return [p for p in (_place(tick, pool, held.get(pool.id, 0), money) for pool in pools) if p.room]
+def places(
+    tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], money: Money, *, waiting_usd_hour: float = 0.0
+) -> list[Place]:
+    """One for each pool that has replicas, or may get some now.
+
+    Args:
+        tick: the decision in the making.
+        pools: those that are looked at.
+        held: replicas that count, by pool.
+        money: what they cost.
+        waiting_usd_hour: what it costs that the next replica comes later.
+
+    """
+    found = (_place(tick, pool, held.get(pool.id, 0), money, waiting_usd_hour) for pool in pools)
+    return [p for p in found if p.room]
+
+
+def waiting_usd_hour(
+    tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], needed: int, price: Worth
+) -> float:
+    """What it costs that the next replica comes later: being short, or that the next loss leaves the service short."""
+    if sum(held.values()) < needed:
+        return price.short_usd_hour
+    exposed = sum(hazard_of(tick, pool) * starts_in_s(pool) for pool in pools if held.get(pool.id))
+    return price.short_usd_hour * min(1.0, exposed)
 
 
 def worth(tick: Tick, service: Service, needed: int) -> Worth:
@@ -96,27 +118,58 @@ def chance(memory: PoolMemory, now: float) -> float:
     if memory.up_since is None:
         return settings.UNKNOWN_CHANCE
     if memory.left_at is None:
-        return 1.0
+        return (
+            settings.UNKNOWN_CHANCE
+        )  # it is up, but how many it holds beside those that are here is not known
     return stays(memory.left_at - memory.up_since, now - memory.left_at)
 
 
-def _place(tick: Tick, pool: Pool, held: int, money: Money) -> Place:
-    memory = tick.pool_memory[pool.id]
+def said(tick: Tick, pool: Pool) -> str:
+    """How safe the place is, in words: "up 4 min, 8 % risk in the next 150 s"."""
+    if pool.market is not Market.SPOT:
+        return pool.market.replace("_", " ")
+    memory, span_s = tick.pool_memory[pool.id], starts_in_s(pool)
+    age = age_s(memory, tick.now)
+    watched = memory.up_since is not None and memory.left_at is None
+    known = f"up {_told(age)}" if watched else "not seen up lately"
+    return f"{known}, {100 * loss(age, span_s):.2g} % risk in the next {span_s:g} s"
+
+
+def _told(seconds: float) -> str:
+    for unit_s, unit in ((86_400.0, "d"), (_HOUR, "h"), (60.0, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def hazard_of(tick: Tick, pool: Pool) -> float:
+    """Losses per second of the place; 0 of what is not taken away."""
+    return hazard(age_s(tick.pool_memory[pool.id], tick.now)) if pool.market is Market.SPOT else 0.0
+
+
+def starts_in_s(pool: Pool) -> float:
+    """A cold start there: for so long a replica that is lost is missed, with a notice too, because it drains from then on."""
+    return max(pool.cold_start_s, settings.LEAST_COLD_START_S)
+
+
+def _place(tick: Tick, pool: Pool, held: int, money: Money, waiting_usd_hour: float) -> Place:
     free = 0
     if obstacle(tick, pool) is None and money.refusal(pool) is None:
-        free = pool.max_size - tick.machines(pool.id) - memory.awaiting
+        free = pool.max_size - tick.machines(pool.id) - tick.pool_memory[pool.id].awaiting
     price = money.price(pool) or 0.0
-    cold_start_s = max(pool.cold_start_s, settings.LEAST_COLD_START_S)
+    doubt = (
+        0.0
+        if not free or pool.market is not Market.SPOT
+        else 1.0 - chance(tick.pool_memory[pool.id], tick.now)
+    )
     return Place(
         id=pool.id,
         usd_hour=0.0 if pool.market is Market.RESERVED else price,
-        hazard=hazard(age_s(memory, tick.now)) if pool.market is Market.SPOT else 0.0,
-        short_s=max(0.0, cold_start_s - _notice_s(pool)),
+        hazard=hazard_of(tick, pool),
+        short_s=starts_in_s(pool),
         held=held,
         room=held + free,
-        entry_usd=pool.launch_usd + price * max(cold_start_s, settings.MOVE_COSTS_S) / _HOUR,
+        entry_usd=pool.launch_usd
+        + price * max(starts_in_s(pool), settings.MOVE_COSTS_S) / _HOUR
+        + doubt * waiting_usd_hour * settings.REFUSAL_TAKES_S / _HOUR,
     )
-
-
-def _notice_s(pool: Pool) -> float:
-    return settings.NOTICE_S.get(pool.cloud, 0.0)

@@ -9,6 +9,7 @@ at a price per hour that follows from the target of availability.
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ _MOST_HEAVY = 4
 """Heavy places at a time; a further one adds risk and nothing else, unless the others are full."""
 
 
+_MOST_PAIRED = 12
+"""Places that can be lost two at a time; of more, two matter little."""
 _MOST_STEPS = 8
 _MOST_STEPPED = 24
 """Of one replica each, from the best candidate to a better one beside it. With more places one replica matters little."""
@@ -33,7 +36,7 @@ class Place:
         id: of its pool.
         usd_hour: of one replica.
         hazard: losses per second; 0 of capacity that is not taken away.
-        short_s: how long a replica that is lost here is missed: a cold start, less the notice.
+        short_s: how long a replica that is lost here is missed: a cold start.
         held: replicas that are here now, or on their way.
         room: how many it can hold at most, those included.
         entry_usd: what it takes to bring one more here: the launch, and the risk that there is none.
@@ -104,17 +107,16 @@ class _Scale:
     """Weighs portfolios of the same places, given as counts in their order."""
 
     def __init__(self, places: Sequence[Place], needed: int, least_spares: int, worth: Worth) -> None:
-        self._places = [
-            (p.usd_hour, p.short_share, p.held, p.entry_usd / worth.horizon_h) for p in places
-        ]
+        self._places = [(p.usd_hour, p.short_share, p.held, p.entry_usd / worth.horizon_h) for p in places]
         self._needed, self._least_spares = needed, least_spares
         self._short, self._none = worth.short_usd_hour, worth.none_usd_hour
 
-    def weigh(self, counts: Sequence[int]) -> tuple[int, float, int, list[int], Sequence[int]]:
+    def weigh(self, counts: Sequence[int]) -> tuple[int, float, int, list[int], tuple[int, ...]]:
         """How many it lacks, USD per hour, then what decides between equals: fewer in all, and those in the earlier places."""
         total, needed = sum(counts), self._needed
         usd = short = none = 0.0
-        risky = False
+        risky: list[tuple[float, int]] = []
+        covered: list[tuple[float, int]] = []
         for count, (usd_hour, share, held, entry) in zip(counts, self._places, strict=True):
             if not count:
                 continue
@@ -122,14 +124,23 @@ class _Scale:
             if count > held:
                 usd += (count - held) * entry
             if share:
-                risky = True
-                missing = needed - total + count
+                risky.append((share, count))
+        spares = total - needed
+        for share, count in risky:
+            if count > spares:
+                short += share
+                none += share * ((count - spares) / needed) ** 2
+            else:
+                covered.append((share, count))
+        if len(covered) <= _MOST_PAIRED:
+            for (share, count), (other_share, other) in itertools.combinations(covered, 2):
+                missing = count + other - spares
                 if missing > 0:
-                    short += share
-                    none += share * (missing / needed) ** 2
+                    short += share * other_share
+                    none += share * other_share * (missing / needed) ** 2
         usd += self._short * min(1.0, short) + self._none * min(1.0, none)
         lacking = max(0, needed + (self._least_spares if risky else 0) - total)
-        return lacking, usd, total, [-n for n in counts], counts
+        return lacking, usd, total, [-n for n in counts], tuple(counts)
 
 
 def _rate(place: Place, worth: Worth) -> float:

@@ -47,15 +47,12 @@ UNKNOWN_CHANCE = 0.7
 LEAST_COLD_START_S = 60.0
 """Machines take that long wherever nothing is declared; with less, being short would cost nothing."""
 
-NOTICE_S = {"aws": 120.0, "gcp": 30.0, "azure": 30.0}
-"""From the notice of a preemption to the kill; nothing is counted on elsewhere."""
-
 SHORT_COST = 0.02
 LEAST_ALLOWED = 1e-4
 """An hour of fewer replicas than needed costs as much as this share of all of them on demand, for the share of the time that
 the target of availability leaves, which is taken as this at least."""
 
-NONE_COST = 4.0
+NONE_COST = 6.0
 """An hour with no replica at all costs so many times as much again."""
 
 MOVE_PAYS_WITHIN_S = 3600.0

@@ -15,6 +15,7 @@ from lb.decide.commands import Terminate
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.placement import Placed, parts_of
+from lb.decide.places import said
 from lb.decide.sizes import withdraw
 from lb.decide.soak import soaked
 from lb.decide.spend import on_exhausted
@@ -84,7 +85,8 @@ def _shed_from(tick: Tick, service: Service, part: Placed, *, excess: int, spare
             surplus[replica.pool_id] = surplus.get(replica.pool_id, 0) - 1
             excess -= 1
             spare -= serves
-            _leave(tick, rid, replica, why)
+            pool = tick.pools[replica.pool_id]
+            _leave(tick, rid, replica, f"{why}: left {pool.zone or pool.region}: {said(tick, pool)}")
     return spare
 
 

@@ -87,7 +87,8 @@ def test_the_way_back_to_spot_is_said():
     world.run(30)
     world.capacity = {}
     said = {r for d in world.run(900) for r in d.reasons}
-    assert any("draining: chat needs only 1" in r for r in said)
+    gone = next(r for r in said if "draining: chat needs only 1: left local-" in r)
+    assert gone.endswith(": on demand")
 
 
 def test_an_on_demand_replica_stays_while_its_spot_replica_only_starts():

@@ -138,7 +138,7 @@ def test_machines_that_come_one_by_one_fill_the_oldest_gang_first():
 def test_what_is_asked_of_a_cloud_is_said_in_machines_too():
     decision = World(gangs_of(3, replicas=1)).tick()
     assert [c.size for c in decision.commands if isinstance(c, SetSize)] == [3]
-    assert any("1 more, to 1: chat lacks 1 (3 machines)" in r for r in decision.because)
+    assert any("1 more, to 1: chat lacks 1; " in r and r.endswith("(3 machines)") for r in decision.because)
     assert set(decision.because) <= set(decision.reasons)
 
 

@@ -119,3 +119,11 @@ def test_it_is_never_far_from_the_best_of_all_portfolios(places, needed):
 def test_the_cost_is_price_and_moves_and_risk():
     place = Place("a", 2.0, 0.001, 100.0, 1, 10, 0.5)
     assert cost([place], {"a": 2}, 2, WORTH) == 2 * 2.0 + 0.5 + 0.1 * 100.0 + 0.1 * 400.0
+
+
+def test_two_losses_within_one_start_are_minded_where_the_start_is_long():
+    def spares(short_s):
+        young = [spot(f"z{n}", age_h=0.0, short_s=short_s) for n in range(6)]
+        return sum(choose(young, 3, WORTH, most=9).values()) - 3
+
+    assert spares(900.0) > spares(60.0)

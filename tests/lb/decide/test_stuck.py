@@ -1,7 +1,5 @@
 """What hangs, lies or refuses to end: nothing is waited for without a limit, and nothing flaps."""
 
-from collections import Counter
-
 import pytest
 
 from lb.decide import Outcome, Terminate
@@ -81,11 +79,13 @@ def test_whatever_is_wrong_with_a_ready_replica_for_long_it_is_replaced(trouble,
 @pytest.mark.parametrize("agent", [AgentState.ANSWERS, AgentState.SILENT, AgentState.UNKNOWN])
 def test_a_drain_ends_at_its_limit_whatever_the_replica_says(agent):
     world = settled(3)
-    zones = Counter(m.pool_id for m in world.machines.values())
-    leaving = [i for i, m in world.machines.items() if zones[m.pool_id] > 1][-1]
-    world.answers(leaving, agent=agent, in_flight=7)
     world.desired = a_desired([a_service(replicas=2)])
-    world.run(25)
+    world.tick()
+    (leaving,) = (i for i, state in world.states().items() if state == "draining")
+    world.answers(leaving, agent=agent, in_flight=7)
+    world.run(15)
+    assert leaving in world.machines
+    world.run(10)
     assert leaving not in world.machines
 
 

@@ -1,0 +1,28 @@
+"""Places in words: what they were launched for and left for is told with their age and risk."""
+
+from spec.names import Market
+from tests.lb.world import ZONES, World, a_desired, a_pool, a_service
+
+
+def test_a_launch_tells_the_risk_of_its_place():
+    world = World(a_desired([a_service(replicas=1)]))
+    said = world.tick().because
+    assert any(r.endswith("chat lacks 1; not seen up lately, 0.85 % risk in the next 60 s") for r in said)
+
+
+def test_what_leaves_a_young_place_tells_how_long_that_was_up_and_its_risk():
+    pools = [a_pool(ZONES[0], price=0.9), a_pool(ZONES[1], price=0.1)]
+    world = World(a_desired([a_service(replicas=1)], pools))
+    world.capacity = {ZONES[1]: 0}
+    world.run(300)
+    world.capacity = {}
+    said = [r for d in world.run(900) for r in d.reasons]
+    left = next(r for r in said if "left local-east-a" in r)
+    assert "draining: chat needs only 1: left local-east-a: up " in left
+    assert left.endswith(" % risk in the next 60 s")
+
+
+def test_on_demand_has_no_risk_to_tell():
+    pools = [a_pool(market=Market.ON_DEMAND)]
+    said = World(a_desired([a_service(replicas=1)], pools)).tick().because
+    assert any(r.endswith("chat lacks 1; on demand") for r in said)

@@ -81,7 +81,7 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
     """
     if needed <= 0:
         return {}
-    looked_at = sorted(_worth_a_look(places), key=lambda p: (_rate(p, worth), p.short_share, p.id))
+    looked_at = sorted(_worth_a_look(places, most), key=lambda p: (_rate(p, worth), p.short_share, p.id))
     scale = _Scale(looked_at, needed, least_spares, worth)
     sets = _heavy_sets(looked_at)
     tried = {
@@ -148,15 +148,25 @@ def _rate(place: Place, worth: Worth) -> float:
     return place.usd_hour + (0.0 if place.held else place.entry_usd / worth.horizon_h)
 
 
-def _worth_a_look(places: Sequence[Place]) -> list[Place]:
-    """All that are held, and the best of the others: a portfolio needs few places, and most are worse twins of one."""
+def _worth_a_look(places: Sequence[Place], most: int) -> list[Place]:
+    """All that are held, and the best of the others: a portfolio needs few places, and most are worse twins of one.
+
+    More of them where they are small, so that those of each kind have room for all replicas, if all of that kind have.
+    """
     safe = [p for p in places if not p.short_share and not p.held]
     risky = [p for p in places if p.short_share and not p.held]
     safe.sort(key=lambda p: (p.usd_hour + p.entry_usd, p.id))
     risky.sort(key=lambda p: (p.usd_hour, p.short_share, p.id))
     by_risk = sorted(risky, key=lambda p: (p.short_share, p.usd_hour, p.id))
-    kept = {p.id for p in (*safe[:_MOST_SAFE], *risky[:_MOST_RISKY], *by_risk[:_MOST_RISKY])}
+    firsts = (_first(safe, _MOST_SAFE, most), _first(risky, _MOST_RISKY, most), by_risk[:_MOST_RISKY])
+    kept = {p.id for first in firsts for p in first}
     return [p for p in places if p.held or p.id in kept]
+
+
+def _first(places: Sequence[Place], number: int, most: int) -> Sequence[Place]:
+    """So many of them, or as many as have room for `most`."""
+    rooms = itertools.accumulate(p.room for p in places)
+    return places[: max(number, 1 + sum(room < most for room in rooms))]
 
 
 def _heavy_sets(places: Sequence[Place]) -> list[frozenset[int]]:

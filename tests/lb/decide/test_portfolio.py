@@ -3,6 +3,7 @@
 import itertools
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,6 +88,12 @@ PLACES = st.lists(
     min_size=1,
     max_size=6,
 ).map(lambda found: [replace(p, id=f"p{n}") for n, p in enumerate(found)])
+
+
+@pytest.mark.parametrize("per_second", [0.0, 1e-4])
+def test_many_small_places_are_as_good_as_a_large_one(per_second):
+    small = [Place(f"p{n:02}", 1.0, per_second, 120.0, 0, 1) for n in range(30)]
+    assert sum(choose(small, 25, WORTH, most=25).values()) == 25
 
 
 @given(PLACES, st.integers(1, 12), st.integers(0, 3), st.randoms())

@@ -131,9 +131,11 @@ def _place(
         have[replica.pool_id] = have.get(replica.pool_id, 0) + 1
     needed = wanted - spares
     cheapest = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
-    price = Worth(0.0, 0.0, math.inf) if cheapest else worth(tick, service, needed)
+    price = Worth(0.0, 0.0) if cheapest else worth(tick, service, needed)
     waiting = waiting_usd_hour(tick, pools, have, needed, price)
     known = places(tick, pools, have, Money(tick), waiting_usd_hour=waiting)
+    if cheapest:
+        known = [replace(place, entry_usd_hour=0.0) for place in known]
     chosen = choose(known, needed, price, least_spares=spares, most=max(wanted, most))
     return Placed(replicas, tuple(pools), have, chosen, max(0, wanted - sum(chosen.values())), waiting)
 

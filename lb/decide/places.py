@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from lb.decide import settings
 from lb.decide.budget import Money
 from lb.decide.memory import PoolMemory
 from lb.decide.portfolio import Place, Worth
-from lb.decide.risk import hazard, loss, stays
+from lb.decide.risk import hazard, loss, mean_stay_s, stays
 from lb.decide.spend import on_exhausted
 from lb.decide.tick import Tick
 from spec.desired import OnExhausted, Pool, PoolState, Service
@@ -66,7 +67,7 @@ def worth(tick: Tick, service: Service, needed: int) -> Worth:
     dearest = max((p.prices.on_demand or p.prices.spot or 0.0 for p in tick.pools_of(service)), default=0.0)
     allowed = 1.0 - service.scaling.slo / 100.0
     short = settings.SHORT_COST * max(1, needed) * dearest / max(allowed, settings.LEAST_ALLOWED)
-    return Worth(short, settings.NONE_COST * short, settings.MOVE_PAYS_WITHIN_S / _HOUR)
+    return Worth(short, settings.NONE_COST * short)
 
 
 def has_a_base(tick: Tick, service: Service) -> bool:
@@ -104,7 +105,9 @@ def age_s(memory: PoolMemory, now: float) -> float:
     is known is only that it is up, and those are rather old ones.
     """
     if memory.up_since is None:
-        return 0.0 if memory.struck_at is not None else settings.UNKNOWN_AGE_S
+        # Once it is up again it may have been so since any moment after it was seen down.
+        since_s = math.inf if memory.struck_at is None else now - memory.struck_at
+        return min(since_s / 2, settings.UNKNOWN_AGE_S)
     if memory.left_at is None:
         return now - memory.up_since
     before, unwatched = memory.left_at - memory.up_since, now - memory.left_at
@@ -169,7 +172,14 @@ def _place(tick: Tick, pool: Pool, held: int, money: Money, waiting_usd_hour: fl
         short_s=starts_in_s(pool),
         held=held,
         room=held + free,
-        entry_usd=pool.launch_usd
-        + price * max(starts_in_s(pool), settings.MOVE_COSTS_S) / _HOUR
-        + doubt * waiting_usd_hour * settings.REFUSAL_TAKES_S / _HOUR,
+        entry_usd_hour=pool.launch_usd * _HOUR / _stay_s(tick, pool)
+        + price * max(starts_in_s(pool), settings.MOVE_COSTS_S) / settings.MOVE_PAYS_WITHIN_S
+        + doubt * waiting_usd_hour * settings.REFUSAL_TAKES_S / settings.MOVE_PAYS_WITHIN_S,
     )
+
+
+def _stay_s(tick: Tick, pool: Pool) -> float:
+    """For how long a replica that is brought there will probably stay; on demand until spot is there again."""
+    if pool.market is not Market.SPOT:
+        return settings.ON_DEMAND_STAYS_S
+    return mean_stay_s(age_s(tick.pool_memory[pool.id], tick.now), settings.STAY_COUNTS_S)

@@ -39,7 +39,7 @@ class Place:
         short_s: how long a replica that is lost here is missed: a cold start.
         held: replicas that are here now, or on their way.
         room: how many it can hold at most, those included.
-        entry_usd: what it takes to bring one more here: the launch, and the risk that there is none.
+        entry_usd_hour: what it takes to bring one more here, for each hour that it will probably stay.
 
     """
 
@@ -49,7 +49,7 @@ class Place:
     short_s: float
     held: int
     room: int
-    entry_usd: float = 0.0
+    entry_usd_hour: float = 0.0
 
     @property
     def short_share(self) -> float:
@@ -60,12 +60,11 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Worth:
     """What being short costs, USD per hour: of fewer than needed, and again of none at all, which falls with the square of
-    the share that is missing. `horizon_h`: over which time a move has to pay, hours.
+    the share that is missing.
     """
 
     short_usd_hour: float
     none_usd_hour: float
-    horizon_h: float
 
 
 Counts = dict[str, int]
@@ -81,7 +80,7 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
     """
     if needed <= 0:
         return {}
-    looked_at = sorted(_worth_a_look(places, most), key=lambda p: (_rate(p, worth), p.short_share, p.id))
+    looked_at = sorted(_worth_a_look(places, most), key=lambda p: (_rate(p), p.short_share, p.id))
     scale = _Scale(looked_at, needed, least_spares, worth)
     sets = _heavy_sets(looked_at)
     tried = {
@@ -99,7 +98,7 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
 
 
 def cost(places: Sequence[Place], counts: Counts, needed: int, worth: Worth) -> float:
-    """USD per hour of a portfolio, with moves spread over the horizon."""
+    """USD per hour of a portfolio, with what moves cost spread over the time for which they are good."""
     return _Scale(places, needed, 0, worth).weigh([counts.get(p.id, 0) for p in places])[1]
 
 
@@ -107,7 +106,7 @@ class _Scale:
     """Weighs portfolios of the same places, given as counts in their order."""
 
     def __init__(self, places: Sequence[Place], needed: int, least_spares: int, worth: Worth) -> None:
-        self._places = [(p.usd_hour, p.short_share, p.held, p.entry_usd / worth.horizon_h) for p in places]
+        self._places = [(p.usd_hour, p.short_share, p.held, p.entry_usd_hour) for p in places]
         self._needed, self._least_spares = needed, least_spares
         self._short, self._none = worth.short_usd_hour, worth.none_usd_hour
 
@@ -143,9 +142,9 @@ class _Scale:
         return lacking, usd, total, [-n for n in counts], tuple(counts)
 
 
-def _rate(place: Place, worth: Worth) -> float:
+def _rate(place: Place) -> float:
     """USD per hour of the next replica there."""
-    return place.usd_hour + (0.0 if place.held else place.entry_usd / worth.horizon_h)
+    return place.usd_hour + (0.0 if place.held else place.entry_usd_hour)
 
 
 def _worth_a_look(places: Sequence[Place], most: int) -> list[Place]:
@@ -155,7 +154,7 @@ def _worth_a_look(places: Sequence[Place], most: int) -> list[Place]:
     """
     safe = [p for p in places if not p.short_share and not p.held]
     risky = [p for p in places if p.short_share and not p.held]
-    safe.sort(key=lambda p: (p.usd_hour + p.entry_usd, p.id))
+    safe.sort(key=lambda p: (p.usd_hour + p.entry_usd_hour, p.id))
     risky.sort(key=lambda p: (p.usd_hour, p.short_share, p.id))
     by_risk = sorted(risky, key=lambda p: (p.short_share, p.usd_hour, p.id))
     firsts = (_first(safe, _MOST_SAFE, most), _first(risky, _MOST_RISKY, most), by_risk[:_MOST_RISKY])

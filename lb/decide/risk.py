@@ -24,3 +24,9 @@ def stays(age_s: float, span_s: float) -> float:
 def loss(age_s: float, span_s: float) -> float:
     """The probability that a place which has been up for `age_s` is lost within `span_s`."""
     return 1.0 - stays(age_s, span_s)
+
+
+def mean_stay_s(age_s: float, most_s: float) -> float:
+    """For how long a place that has been up for `age_s` stays up on average, where what comes after `most_s` does not count."""
+    scale_s = age_s + SCALE_S
+    return scale_s / (1.0 - SHAPE) * ((1.0 + most_s / scale_s) ** (1.0 - SHAPE) - 1.0)

@@ -44,6 +44,9 @@ UNKNOWN_AGE_S = 3600.0
 UNKNOWN_CHANCE = 0.7
 """Of a place that was never held, or long ago: how long it has probably been up once a launch succeeds, and whether it does."""
 
+REFUSAL_TAKES_S = 30.0
+"""Until a refusal is known, and another place is asked."""
+
 LEAST_COLD_START_S = 60.0
 """Machines take that long wherever nothing is declared; with less, being short would cost nothing."""
 
@@ -55,9 +58,15 @@ the target of availability leaves, which is taken as this at least."""
 NONE_COST = 6.0
 """An hour with no replica at all costs so many times as much again."""
 
-MOVE_PAYS_WITHIN_S = 3600.0
 MOVE_COSTS_S = 600.0
-"""What a move costs must come back within this time: its launch, and at least so much time of a machine."""
+MOVE_PAYS_WITHIN_S = 3600.0
+"""A move costs at least so much time of a machine, which must come back within this time: what is known of places is not exact,
+and nothing moves for a trifle."""
+
+STAY_COUNTS_S = 86_400.0
+ON_DEMAND_STAYS_S = 3600.0
+"""What a launch costs in dollars must come back while the replica stays there: on spot for as long as the place's past promises,
+as far as one day counts (prices and loads change, too), on demand until spot is there again."""
 
 
 def cool_down_s(struck_for_s: float) -> float:
@@ -74,7 +83,3 @@ def _doubled(first: float, times: int, limit: float) -> float:
     if times <= 0:
         return 0.0
     return min(first * 2.0 ** min(times - 1, 32), limit)
-
-
-REFUSAL_TAKES_S = 30.0
-"""Until a refusal is known, and another place is asked."""

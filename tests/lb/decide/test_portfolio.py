@@ -11,8 +11,8 @@ from lb.decide.portfolio import Place, Worth, choose, cost
 from lb.decide.risk import hazard
 
 HOUR = 3600.0
-WORTH = Worth(short_usd_hour=100.0, none_usd_hour=400.0, horizon_h=1.0)
-CAREFREE = Worth(short_usd_hour=0.0, none_usd_hour=0.0, horizon_h=1.0)
+WORTH = Worth(short_usd_hour=100.0, none_usd_hour=400.0)
+CAREFREE = Worth(short_usd_hour=0.0, none_usd_hour=0.0)
 
 
 def spot(name, *, age_h=1.0, usd=1.0, held=0, room=100, short_s=120.0, entry=0.1) -> Place:
@@ -59,7 +59,7 @@ def test_on_demand_is_taken_where_spot_has_no_room():
 
 def test_what_is_held_stays_for_a_trifle():
     places = [spot("a", held=5), spot("b", held=3)]
-    assert choose(places, 8, Worth(3.0, 12.0, 1.0), most=8) == {"a": 5, "b": 3}
+    assert choose(places, 8, Worth(3.0, 12.0), most=8) == {"a": 5, "b": 3}
 
 
 def test_spares_that_are_asked_for_are_for_places_that_can_be_lost():

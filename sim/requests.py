@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TextIO
 
+from sim.csvfile import opened
 from spec.errors import Problem, SpecError, did_you_mean
 
 COLUMNS = ("time_s", "prompt_tokens", "output_tokens")
@@ -60,13 +61,8 @@ class Requests:
 
 def read(path: Path) -> Requests:
     """Reads a file, row by row. Raises SpecError with the rows that are wrong, at most PROBLEMS_SHOWN of them."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as f:
-            return _Reader(str(path)).read(f)
-    except FileNotFoundError:
-        raise SpecError([Problem(str(path), "", "no such file.")]) from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise SpecError([Problem(str(path), "", f"can't be read as a CSV file: {e}")]) from e
+    with opened(path) as file:
+        return _Reader(str(path)).read(file)
 
 
 def write(rows: Iterable[tuple[float, int, int]], file: TextIO) -> None:

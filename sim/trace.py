@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from sim.csvfile import opened
 from spec.errors import Problem, SpecError, did_you_mean
 
 REQUIRED = ("time_s", "zone", "capacity")
@@ -94,13 +95,8 @@ def region_of(zone: str) -> str:
 
 def read(path: Path) -> Trace:
     """Reads a file. Raises SpecError with the rows that are wrong, at most PROBLEMS_SHOWN of them."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as f:
-            return _Reader(str(path)).read(f)
-    except FileNotFoundError:
-        raise SpecError([Problem(str(path), "", "no such file.")]) from None
-    except (OSError, UnicodeDecodeError) as e:
-        raise SpecError([Problem(str(path), "", f"can't be read as a CSV file: {e}")]) from e
+    with opened(path) as file:
+        return _Reader(str(path)).read(file)
 
 
 def write(trace: Trace, file: TextIO) -> None:

@@ -143,6 +143,12 @@ def eventually(condition, *, within=30.0, what="the condition"):
         time.sleep(0.1)
 
 
+def settled(stack, machines=2):
+    """Waits until what was launched beside a replacement, in case that one is refused, has been given back."""
+    eventually(lambda: len(stack.machines()) == machines, what="the end of what was too much")
+    return stack.machines()
+
+
 def copy_of(target):
     names = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 
-from tests.e2e.checkout import eventually
+from tests.e2e.checkout import eventually, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -98,6 +98,7 @@ def test_a_killed_replica_is_replaced(stack):
     stack.kill(victim)
     eventually(lambda: victim not in stack.machines() and len(stack.machines()) == 2, what="a replacement")
     stack.tw("wait", check=0)
+    settled(stack)
     assert stack.ask().status_code == 200
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from components.local.resources import READY_TIMEOUT_S
 from local import proctable
-from tests.e2e.checkout import eventually, throw_away
+from tests.e2e.checkout import eventually, settled, throw_away
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -162,6 +162,7 @@ def test_an_engine_that_dies_costs_no_caller_anything(stack):
         os.kill(engines(stack)[0], signal.SIGKILL)
         eventually(lambda: stack.machines() != before, what="the end of its machine")
         eventually(lambda: stack.status()["services"][0]["ready"] == 2, what="a replacement")
+        settled(stack)
     assert failed == []
 
 

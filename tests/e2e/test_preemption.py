@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.e2e.checkout import eventually
+from tests.e2e.checkout import eventually, settled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -89,7 +89,7 @@ def test_what_the_controller_decided_meanwhile_is_decided_again_from_its_journal
 
 
 def test_notice_and_speed_of_a_running_stack_change_without_touching_a_machine(stack):
-    before = stack.machines()
+    before = settled(stack)
     stack.configure(local={**stack.ports, "noticeS": 7, "traceSpeed": 3})
     stack.tw("up", check=0)
     found = shown(stack)

@@ -93,15 +93,6 @@ def test_the_edge_serves_on_while_controller_and_agent_are_dead(stack):
     stack.tw("up", check=0)
 
 
-def test_a_killed_replica_is_replaced(stack):
-    victim = stack.machines()[0]
-    stack.kill(victim)
-    eventually(lambda: victim not in stack.machines() and len(stack.machines()) == 2, what="a replacement")
-    stack.tw("wait", check=0)
-    settled(stack)
-    assert stack.ask().status_code == 200
-
-
 def test_an_edit_of_the_code_restarts_the_controller_and_never_a_replica(stack):
     machines, pid = stack.machines(), stack.entry("controller")["pid"]
     envoy = stack.entry("edge-envoy")["pid"]
@@ -142,6 +133,15 @@ def test_a_limit_below_the_price_refuses_the_preview_and_names_the_pool(stack):
     finally:
         stack.configure(limits={**limits, "worstUsdHour": 5})
     stack.tw("up", check=0)
+
+
+def test_a_killed_replica_is_replaced(stack):
+    victim = stack.machines()[0]
+    stack.kill(victim)
+    eventually(lambda: victim not in stack.machines() and len(stack.machines()) == 2, what="a replacement")
+    stack.tw("wait", check=0)
+    settled(stack)
+    assert stack.ask().status_code == 200
 
 
 def test_two_ups_at_once_end_with_one_clear_refusal(stack):

@@ -20,6 +20,7 @@ SCALING = {
     "dynamic_ondemand_fallback": False,
     "upscale_delay_s": 300,
     "downscale_delay_s": 1200,
+    "slo": 99.0,
 }
 
 

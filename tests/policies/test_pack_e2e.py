@@ -34,7 +34,7 @@ class Group(pulumi.ComponentResource):
 def service(**scaling):
     limits = {"min_replicas": 2, "max_replicas": 2, "surge": 1, "num_overprovision": 0}
     limits |= {"base_ondemand_fallback_replicas": 0, "dynamic_ondemand_fallback": False}
-    limits |= {"upscale_delay_s": 300, "downscale_delay_s": 1200, **scaling}
+    limits |= {"upscale_delay_s": 300, "downscale_delay_s": 1200, "slo": 99, **scaling}
     return Group("tradewind:service:Service", "chat", {"service": "chat", "scaling": limits, "numNodes": 1})
 
 

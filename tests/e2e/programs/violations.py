@@ -14,7 +14,7 @@ class Group(pulumi.ComponentResource):
 
 SCALING = {"min_replicas": 2, "max_replicas": 50, "surge": 1, "num_overprovision": 0}
 SCALING |= {"base_ondemand_fallback_replicas": 0, "dynamic_ondemand_fallback": False}
-SCALING |= {"upscale_delay_s": 300, "downscale_delay_s": 1200}
+SCALING |= {"upscale_delay_s": 300, "downscale_delay_s": 1200, "slo": 99}
 Group("tradewind:service:Service", "chat", {"service": "chat", "scaling": SCALING, "numNodes": 1})
 Group(
     "tradewind:environment:Environment",

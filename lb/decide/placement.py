@@ -84,7 +84,8 @@ def parts_of(
     }
     spares = target - _needed(tick, service, target)
     rolling = rollout.moves(tick.service_memory[service.name])
-    most = target + extra if rolling else max(target, most_replicas(service))
+    # One place stays free for a move: with spares up to the limit, what is dear could never be replaced.
+    most = target + extra if rolling else max(target, most_replicas(service) - 1)
     base = min(service.scaling.base_ondemand_fallback_replicas, target) if has_a_base(tick, service) else 0
     if not base:
         whole = target + extra

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from bench.stage.goals import OURS, RIVAL, Interval, Runs, equal_table, goals, of
+from bench.stage.goals import OURS, RIVAL, Interval, Runs, compared, equal_table, goals, of
 from sim.compare import run
 from sim.generate import REPORT_SEEDS, TUNING_SEEDS
 from sim.metrics import Result
@@ -209,8 +209,9 @@ def main() -> int:
         out.print(scenario_table(runs, scenario, names))
     out.print(summary_table(runs, scenarios, names))
     if {*OURS, RIVAL, OMNISCIENT} <= {*names}:
-        out.print(equal_table(runs, scenarios))
-        out.print("\n".join(goals(runs, scenarios)), markup=False)
+        found = compared(runs, scenarios)
+        out.print(equal_table(runs, found))
+        out.print("\n".join(goals(runs, found)), markup=False)
     out.print(
         f"{asked.seeds} seeds {seeds[0]} to {seeds[-1]}, {time.perf_counter() - began:.0f} s, {asked.workers} processes"
     )

@@ -91,7 +91,22 @@ class Equal:
         return cls(scenario, mix, mix.of(available), mix.of(zero), Interval.of(ratios))
 
 
-def equal_table(runs: Runs, scenarios: Sequence[Scenario]) -> Table:
+Compared = Sequence[tuple[Equal, Equal]]
+"""For each scenario ours as available as the rival, beside it, and ours at WANTED, beside the optimum."""
+
+
+def compared(runs: Runs, scenarios: Sequence[Scenario]) -> Compared:
+    """All scenarios, in their order."""
+    return [
+        (
+            Equal.of(runs, s, of(runs[s.name, RIVAL], lambda r: r.availability).mean, RIVAL),
+            Equal.of(runs, s, WANTED, OMNISCIENT),
+        )
+        for s in scenarios
+    ]
+
+
+def equal_table(runs: Runs, found: Compared) -> Table:
     table = Table(
         title=f"ours as available as {RIVAL}, and at {WANTED:.1%}: settings mixed in time",
         title_justify="left",
@@ -109,12 +124,10 @@ def equal_table(runs: Runs, scenarios: Sequence[Scenario]) -> Table:
         f"% of {OMNISCIENT}'s cost",
     ):
         table.add_column(column, justify="right")
-    for scenario in scenarios:
-        rival = runs[scenario.name, RIVAL]
-        same = Equal.of(runs, scenario, of(rival, lambda r: r.availability).mean, RIVAL)
-        high = Equal.of(runs, scenario, WANTED, OMNISCIENT)
+    for same, high in found:
+        rival = runs[same.scenario.name, RIVAL]
         table.add_row(
-            scenario.name,
+            same.scenario.name,
             of(rival, lambda r: r.availability).percent(3),
             f"{100 * same.available:.3f}{'' if same.mix.reaches else ' less'}",
             same.cost.percent(),
@@ -126,15 +139,13 @@ def equal_table(runs: Runs, scenarios: Sequence[Scenario]) -> Table:
     return table
 
 
-def goals(runs: Runs, scenarios: Sequence[Scenario]) -> list[str]:
+def goals(runs: Runs, found: Compared) -> list[str]:
     """One line for each, met or missed, and by what."""
-    rival = {s.name: of(runs[s.name, RIVAL], lambda r: r.availability).mean for s in scenarios}
-    same = [Equal.of(runs, s, rival[s.name], RIVAL) for s in scenarios]
-    high = [Equal.of(runs, s, WANTED, OMNISCIENT) for s in scenarios]
-    found = []
+    same, high = [e for e, _ in found], [e for _, e in found]
+    said = []
 
     def goal(what: str, *, met: bool, figures: str) -> None:
-        found.append(f"{'met   ' if met else 'missed'}  {what}: {figures}")
+        said.append(f"{'met   ' if met else 'missed'}  {what}: {figures}")
 
     several = [e for e in same if e.scenario.several_per_zone]
     if several:
@@ -151,7 +162,7 @@ def goals(runs: Runs, scenarios: Sequence[Scenario]) -> list[str]:
         figures=f"{dearest.cost.mean:.1%} in {dearest.scenario.name}{_short(same)}",
     )
     zero = [statistics.fmean(e.zero_ready for e in same)]
-    zero.append(statistics.fmean(r.zero_ready for s in scenarios for r in runs[s.name, RIVAL]))
+    zero.append(statistics.fmean(r.zero_ready for e in same for r in runs[e.scenario.name, RIVAL]))
     goal(
         f"no longer without any replica than {RIVAL}",
         met=zero[0] <= zero[1],
@@ -171,9 +182,9 @@ def goals(runs: Runs, scenarios: Sequence[Scenario]) -> list[str]:
             met=dearest.cost.mean <= OVER_OPTIMUM_WITH_NOTICE and all(e.mix.reaches for e in noticed),
             figures=f"{dearest.cost.mean:.1%} in {dearest.scenario.name}{_short(noticed)}",
         )
-    return found
+    return said
 
 
-def _short(compared: Sequence[Equal]) -> str:
-    missed = [e.scenario.name for e in compared if not e.mix.reaches]
+def _short(those: Sequence[Equal]) -> str:
+    missed = [e.scenario.name for e in those if not e.mix.reaches]
     return f"; not as available in {', '.join(missed)}" if missed else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lb.decide import settings
 from lb.decide.budget import Money
-from lb.decide.places import chance, has_a_base, obstacle, starts_in_s
+from lb.decide.places import chance_of, has_a_base, obstacle, starts_in_s
 from lb.decide.portfolio import Counts
 from lb.decide.tick import Tick
 from spec.desired import Pool, Service
@@ -22,13 +22,13 @@ def cover(
 ) -> None:
     """Adds to the launches that are `chosen` up to `most` others, as far as they pay and there is money, which is spent.
 
-    Only while spot is in trouble: it lately refused, was lost or announced to go. One more is worth the share of a launch that will probably be refused and that it stands in for, times what it costs to
-    hear of that first; it costs its start, if it comes. SkyServe's `dynamic_ondemand_fallback` asks for one on demand
-    whatever it costs.
+    Only while spot is in trouble: it lately refused, was lost or announced to go. One more is worth the share of a launch that
+    will probably be refused and that it stands in for, times what it costs to hear of that first; it costs its start, if it
+    comes. SkyServe's `dynamic_ondemand_fallback` asks for one on demand whatever it costs.
     """
     if not _in_trouble(tick, service):
         return
-    doubts = {i: 1.0 - _chance(tick, tick.pools[i]) for i in chosen}
+    doubts = {i: 1.0 - chance_of(tick, tick.pools[i]) for i in chosen}
     missing = sum(number * doubts[i] for i, number in chosen.items())
     others = [p for p in _allowed(tick, service) if p.id not in chosen]
     at_any_price = service.scaling.dynamic_ondemand_fallback
@@ -44,7 +44,7 @@ def cover(
             return
         chosen[best.id] = chosen.get(best.id, 0) + 1
         money.spend(best)
-        missing -= min(1.0, missing) * _chance(tick, best)
+        missing -= min(1.0, missing) * chance_of(tick, best)
 
 
 def _allowed(tick: Tick, service: Service) -> list[Pool]:
@@ -67,11 +67,7 @@ def _has_room(tick: Tick, pool: Pool, chosen: Counts) -> bool:
 
 def _pays(tick: Tick, pool: Pool, gain: float, money: Money) -> float:
     costs = pool.launch_usd + (money.price(pool) or 0.0) * starts_in_s(pool) / _HOUR
-    return _chance(tick, pool) * (gain - costs)
-
-
-def _chance(tick: Tick, pool: Pool) -> float:
-    return chance(tick.pool_memory[pool.id], tick.now) if pool.market is Market.SPOT else 1.0
+    return chance_of(tick, pool) * (gain - costs)
 
 
 def _in_trouble(tick: Tick, service: Service) -> bool:

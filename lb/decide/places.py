@@ -118,12 +118,10 @@ def chance(memory: PoolMemory, now: float) -> float:
     """The probability that a launch there succeeds."""
     if memory.struck_at is not None and memory.struck_since is not None:
         return 1.0 - stays(memory.struck_at - memory.struck_since, now - memory.struck_at)
-    if memory.up_since is None:
-        return settings.UNKNOWN_CHANCE
-    if memory.left_at is None:
+    if memory.up_since is None or memory.left_at is None:
         return (
             settings.UNKNOWN_CHANCE
-        )  # it is up, but how many it holds beside those that are here is not known
+        )  # of one that is up: how many it holds beside those that are here is not known
     return stays(memory.left_at - memory.up_since, now - memory.left_at)
 
 
@@ -150,6 +148,11 @@ def hazard_of(tick: Tick, pool: Pool) -> float:
     return hazard(age_s(tick.pool_memory[pool.id], tick.now)) if pool.market is Market.SPOT else 0.0
 
 
+def chance_of(tick: Tick, pool: Pool) -> float:
+    """The probability that a launch there succeeds now; 1 where nothing is refused."""
+    return chance(tick.pool_memory[pool.id], tick.now) if pool.market is Market.SPOT else 1.0
+
+
 def starts_in_s(pool: Pool) -> float:
     """A cold start there: for so long a replica that is lost is missed, with a notice too, because it drains from then on."""
     return max(pool.cold_start_s, settings.LEAST_COLD_START_S)
@@ -160,11 +163,7 @@ def _place(tick: Tick, pool: Pool, held: int, money: Money, waiting_usd_hour: fl
     if obstacle(tick, pool) is None and money.refusal(pool) is None:
         free = pool.max_size - tick.machines(pool.id) - tick.pool_memory[pool.id].awaiting
     price = money.price(pool) or 0.0
-    doubt = (
-        0.0
-        if not free or pool.market is not Market.SPOT
-        else 1.0 - chance(tick.pool_memory[pool.id], tick.now)
-    )
+    doubt = 1.0 - chance_of(tick, pool) if free else 0.0
     return Place(
         id=pool.id,
         usd_hour=0.0 if pool.market is Market.RESERVED else price,

@@ -94,7 +94,7 @@ def test_a_mix_of_settings_is_compared_seed_by_seed_and_one_that_falls_short_is_
     }
     same = Equal.of(runs, scenario, 0.994, "spothedge")
     assert (same.available, same.cost.mean) == (pytest.approx(0.994), pytest.approx(0.5))
-    said = goals.goals(runs, [scenario])
+    said = goals.goals(runs, goals.compared(runs, [scenario]))
     assert [line.split()[0] for line in said] == ["met", "met", "met", "missed", "missed"]
     assert said[0].endswith("50.0% over 1 scenarios")
     assert said[-1].endswith("250.0% in ordinary; not as available in ordinary")

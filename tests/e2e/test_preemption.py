@@ -53,7 +53,7 @@ def shown(stack):
 
 def replaced(stack, before):
     service = stack.status()["services"][0]
-    return service["ready"] >= 2 and before.isdisjoint(stack.machines())
+    return service["ready"] == 2 and before.isdisjoint(stack.machines())
 
 
 def test_notice_and_speed_of_a_running_stack_change_without_touching_a_machine(stack):
@@ -87,7 +87,7 @@ def test_a_zone_without_capacity_is_left_and_nothing_comes_back_until_it_is_rese
     with callers(stack) as counted:
         stack.tw("local", "capacity", "--zone", zone, "0", check=0)
         eventually(lambda: zone not in {m["zone"] for m in shown(stack)["machines"]}, within=25)
-        eventually(lambda: stack.status()["services"][0]["ready"] >= 2)
+        eventually(lambda: stack.status()["services"][0]["ready"] == 2)
     assert counted.keys() == {200}, counted
     stack.tw("local", "capacity", "--reset", check=0)
     assert all(z["override"] is None for z in shown(stack)["zones"])

@@ -67,7 +67,8 @@ def worth(tick: Tick, service: Service, needed: int) -> Worth:
     dearest = max((p.prices.on_demand or p.prices.spot or 0.0 for p in tick.pools_of(service)), default=0.0)
     allowed = 1.0 - service.scaling.slo / 100.0
     short = settings.SHORT_COST * max(1, needed) * dearest / max(allowed, settings.LEAST_ALLOWED)
-    return Worth(short, settings.NONE_COST * short)
+    none = settings.NONE_COST * short * (1.0 - 1.0 / max(1, needed))
+    return Worth(short, none)
 
 
 def has_a_base(tick: Tick, service: Service) -> bool:

@@ -23,6 +23,8 @@ _MOST_PAIRED = 12
 _MOST_STEPS = 8
 _MOST_STEPPED = 24
 """Of one replica each, from the best candidate to a better one beside it. With more places one replica matters little."""
+_NONE_POWER = 4
+"""With a lower one two places of three and one would hardly be better than one place of three."""
 _MOST_SAFE = 2
 _MOST_RISKY = 6
 """Places without replicas that are looked at: as many of the safe ones, and of the others by price and by risk."""
@@ -59,8 +61,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What being short costs, USD per hour: of fewer than needed, and again of none at all, which falls with the square of
-    the share that is missing.
+    """What being short costs, USD per hour: of fewer than needed, and again of none at all, which falls with the fourth power
+    of the share that is missing.
     """
 
     short_usd_hour: float
@@ -128,7 +130,7 @@ class _Scale:
         for share, count in risky:
             if count > spares:
                 short += share
-                none += share * ((count - spares) / needed) ** 2
+                none += share * ((count - spares) / needed) ** _NONE_POWER
             else:
                 covered.append((share, count))
         if len(covered) <= _MOST_PAIRED:
@@ -136,7 +138,7 @@ class _Scale:
                 missing = count + other - spares
                 if missing > 0:
                     short += share * other_share
-                    none += share * other_share * (missing / needed) ** 2
+                    none += share * other_share * (missing / needed) ** _NONE_POWER
         usd += self._short * min(1.0, short) + self._none * min(1.0, none)
         lacking = max(0, needed + (self._least_spares if risky else 0) - total)
         return lacking, usd, total, [-n for n in counts], tuple(counts)

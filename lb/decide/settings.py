@@ -55,8 +55,8 @@ LEAST_ALLOWED = 1e-4
 """An hour of fewer replicas than needed costs as much as this share of all of them on demand, for the share of the time that
 the target of availability leaves, which is taken as this at least."""
 
-NONE_COST = 6.0
-"""An hour with no replica at all costs so many times as much again."""
+NONE_COST = 20.0
+"""An hour with no replica at all costs up to so many times as much again; of one replica nothing, which is short and none at once."""
 
 MOVE_COSTS_S = 600.0
 MOVE_PAYS_WITHIN_S = 3600.0

@@ -7,8 +7,8 @@ makes of them. A replica that is ended by name is ended at once here: the world 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Memory, Observed, decide
@@ -40,7 +40,10 @@ class Tradewind:
         self._memory = Memory()
         self._desired: Desired | None = None
         self._pools: Mapping[tuple[str, Market], Pool] = {}
-        self._refused: dict[str, list[Refusal]] = {}
+        self._assignments: tuple[Assignment, ...] = ()
+        self._refused: dict[str, tuple[Refusal, ...]] = {}
+        self._prices: dict[str, Prices] = {}
+        self._seen: dict[int, _Seen] = {}
 
     def step(self, view: View, now: float) -> Orders:
         """See Policy."""
@@ -59,6 +62,7 @@ class Tradewind:
     def _desired_for(self, view: View) -> Desired:
         if self._desired is None:
             self._pools = self._pools_for(view)
+            self._assignments = tuple(Assignment(p.id, _SHA256) for p in self._pools.values())
         scaling = self._scaling or Scaling(min_replicas=view.target, max_replicas=view.target)
         if self._desired is None or self._desired.services[0].scaling.min_replicas != scaling.min_replicas:
             self._desired = Desired(
@@ -110,53 +114,43 @@ class Tradewind:
             if event.kind is Kind.REFUSED:
                 pool = self._pools[event.zone, event.market]
                 refusal = Refusal("insufficient_capacity", "no capacity", _EPOCH + event.at)
-                self._refused[pool.id] = [refusal]
-        by_pool: dict[str, list[Instance]] = {}
-        sizes: Counter[str] = Counter()
-        health, engines = [], []
+                self._refused[pool.id] = (refusal,)
+        instances: dict[str, list[Instance]] = {pool.id: [] for pool in self._pools.values()}
+        health, engines, before, self._seen = [], [], self._seen, {}
         for replica in view.replicas.values():
-            pool = self._pools[replica.zone, replica.market]
-            sizes[pool.id] += 1
             if replica.stage is Stage.PENDING:
                 continue
-            instance = _instance(replica)
-            by_pool.setdefault(pool.id, []).append(instance)
-            rid = replica_id(cloud=pool.cloud, region=pool.region, instance=instance.instance_id)
-            ready = replica.stage is Stage.READY
-            health.append(
-                Health(
-                    rid,
-                    AgentState.ANSWERS,
-                    phase="running",
-                    bundle=_SHA256,
-                    probe=ProbeState.OK if ready else ProbeState.UNKNOWN,
-                    in_flight=0,
-                )
-            )
+            pool, seen = self._pools[replica.zone, replica.market], before.get(replica.id)
+            if seen is None or not seen.shows(replica):
+                seen = _Seen.of(replica, pool)
+            self._seen[replica.id] = seen
+            instances[pool.id].append(seen.instance)
+            health.append(seen.health)
             busy = view.demand.engines.get(replica.id) if view.demand else None
             if busy is not None:
                 kv, gpu = round(busy.kv_cache, 2), round(busy.gpu, 2)
-                engines.append(EngineLoad(rid, busy.running, busy.waiting, kv, gpu))
+                engines.append(EngineLoad(seen.health.replica_id, busy.running, busy.waiting, kv, gpu))
         pools = []
-        for (zone, _), pool in self._pools.items():
-            prices = Prices(spot=view.spot_price[zone], on_demand=view.on_demand_price[zone])
+        for (zone, market), pool in self._pools.items():
+            size, refused = view.held[market][zone], self._refused.get(pool.id, ())
             pools.append(
                 PoolObservation(
-                    pool.id,
-                    sizes[pool.id],
-                    tuple(by_pool.get(pool.id, ())),
-                    tuple(self._refused.get(pool.id, ())),
-                    prices,
+                    pool.id, size, tuple(instances[pool.id]), refused, self._prices_of(view, zone)
                 )
             )
-        assignments = tuple(Assignment(p.id, _SHA256) for p in self._pools.values())
         return Observed(
             pools=tuple(pools),
             health=tuple(health),
-            assignments=assignments,
+            assignments=self._assignments,
             load=self._load(view),
             engines=tuple(engines),
         )
+
+    def _prices_of(self, view: View, zone: str) -> Prices:
+        spot, on_demand, known = view.spot_price[zone], view.on_demand_price[zone], self._prices.get(zone)
+        if known is None or (known.spot, known.on_demand) != (spot, on_demand):
+            known = self._prices[zone] = Prices(spot=spot, on_demand=on_demand)
+        return known
 
     def _load(self, view: View) -> tuple[Load, ...]:
         if self._scaling is None or view.demand is None:
@@ -169,21 +163,21 @@ class Tradewind:
     # ------------------------------------------------------------ what is ordered
 
     def _orders(self, commands: Sequence[Command], view: View, now: float, *, changed: bool) -> Orders:
-        by_id = {pool.id: place for place, pool in self._pools.items()}
-        there = Counter(self._pools[r.zone, r.market].id for r in view.replicas.values())
-        pending: dict[str, list[int]] = {}
-        for r in view.replicas.values():
-            if r.stage is Stage.PENDING:
-                pending.setdefault(self._pools[r.zone, r.market].id, []).append(r.id)
+        places = {pool.id: place for place, pool in self._pools.items()} if commands else {}
         launch, end = [], []
         for command in commands:
             if isinstance(command, SetSize):
-                zone, market = by_id[command.pool_id]
-                more = command.size - there[command.pool_id]
+                zone, market = places[command.pool_id]
+                more = command.size - view.held[market][zone]
                 if more > 0:
                     launch.append(Launch(zone, market, more))
                 elif more < 0:
-                    end += pending.get(command.pool_id, [])[more:]
+                    pending = [
+                        r.id
+                        for r in view.replicas.values()
+                        if r.stage is Stage.PENDING and (r.zone, r.market) == (zone, market)
+                    ]
+                    end += pending[more:]
             elif isinstance(command, Terminate):
                 end.append(int(command.instance_id))
         busy = changed or bool(launch) or bool(end)
@@ -198,14 +192,37 @@ class Tradewind:
         return max(self._conditions.tick_s, min([self.quiet_s, *soonest]))
 
 
-def _instance(replica: Replica) -> Instance:
-    preempt_at = None if replica.preempt_at is None else _EPOCH + replica.preempt_at
-    return Instance(
-        str(replica.id),
-        InstancePhase.RUNNING,
-        "192.0.2.1",
-        1,
-        1,
-        _EPOCH + replica.asked_at,
-        preempt_at=preempt_at,
-    )
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A replica as it was observed; made anew only when it changes, because most don't between two steps."""
+
+    stage: Stage
+    preempt_at: float | None
+    instance: Instance
+    health: Health
+
+    @classmethod
+    def of(cls, replica: Replica, pool: Pool) -> _Seen:
+        preempt_at = None if replica.preempt_at is None else _EPOCH + replica.preempt_at
+        instance = Instance(
+            str(replica.id),
+            InstancePhase.RUNNING,
+            "192.0.2.1",
+            1,
+            1,
+            _EPOCH + replica.asked_at,
+            preempt_at=preempt_at,
+        )
+        health = Health(
+            replica_id(cloud=pool.cloud, region=pool.region, instance=instance.instance_id),
+            AgentState.ANSWERS,
+            phase="running",
+            bundle=_SHA256,
+            probe=ProbeState.OK if replica.stage is Stage.READY else ProbeState.UNKNOWN,
+            in_flight=0,
+        )
+        return cls(replica.stage, replica.preempt_at, instance, health)
+
+    def shows(self, replica: Replica) -> bool:
+        """Whether it still looks like this."""
+        return self.stage is replica.stage and self.preempt_at == replica.preempt_at

@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 _MOST_HEAVY = 4
@@ -84,7 +84,7 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
         return {}
     looked_at = sorted(_worth_a_look(places, most), key=lambda p: (_rate(p), p.short_share, p.id))
     scale = _Scale(looked_at, needed, least_spares, worth)
-    sets = _heavy_sets(looked_at)
+    sets = [_smallest_first(looked_at, heavy) for heavy in _heavy_sets(looked_at)]
     tried = {
         tuple(counts)
         for spares in _spares(len(looked_at), needed, least_spares, most)
@@ -179,6 +179,10 @@ def _heavy_sets(places: Sequence[Place]) -> list[frozenset[int]]:
     return [*sorted(found, key=sorted), frozenset(by_risk)]
 
 
+def _smallest_first(places: Sequence[Place], heavy: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(heavy, key=lambda i: (places[i].room, i)))
+
+
 def _spares(places: int, needed: int, least: int, most: int) -> list[int]:
     """Few of them, and those with which equal parts in two, three, ... places survive the loss of one."""
     few = range(least, least + 4)
@@ -187,12 +191,13 @@ def _spares(places: int, needed: int, least: int, most: int) -> list[int]:
 
 
 def _candidates(
-    places: Sequence[Place], sets: Sequence[frozenset[int]], total: int, light: int
+    places: Sequence[Place], sets: Sequence[tuple[int, ...]], total: int, light: int
 ) -> Iterator[list[int]]:
+    """`sets`: of places, by index, the one with the least room first."""
     yield _stayed(places, total)
     for heavy in sets:
         yield _filled(places, heavy, total, light, lights_first=True)
-        if heavy:
+        if light and 0 < len(heavy) < len(places):  # else it is the same
             yield _filled(places, heavy, total, light, lights_first=False)
 
 
@@ -237,7 +242,7 @@ def _stayed(places: Sequence[Place], total: int) -> list[int]:
 
 
 def _filled(
-    places: Sequence[Place], heavy: frozenset[int], total: int, light: int, *, lights_first: bool
+    places: Sequence[Place], heavy: tuple[int, ...], total: int, light: int, *, lights_first: bool
 ) -> list[int]:
     """`total` replicas, in the order of the places: up to `light` in each, and the heavy ones share the others."""
     counts = [0] * len(places)
@@ -255,11 +260,10 @@ def _filled(
     return counts
 
 
-def _shared(places: Sequence[Place], heavy: frozenset[int], total: int, counts: list[int]) -> int:
+def _shared(places: Sequence[Place], heavy: tuple[int, ...], total: int, counts: list[int]) -> int:
     """Puts equal parts into the heavy places, as far as there is room; returns how many found some."""
     left = total
-    by_room = sorted(heavy, key=lambda i: (places[i].room, i))
-    for number, index in enumerate(by_room):
-        counts[index] = min(places[index].room, math.ceil(left / (len(by_room) - number)))
+    for number, index in enumerate(heavy):
+        counts[index] = min(places[index].room, math.ceil(left / (len(heavy) - number)))
         left -= counts[index]
     return total - left

@@ -237,11 +237,11 @@ def _clear_records(tick: Tick) -> None:
             if pool.struck_at is not None and replica.since > pool.struck_at:
                 tick.pool_memory[pool_id] = replace(pool, struck_since=None, struck_at=None, not_before=0.0)
             service = tick.service_memory[replica.service]
-            current = tick.assigned(replica) == rollout.goal(service)
-            if service.failed_at is not None and replica.since > service.failed_at and current:
-                tick.service_memory[replica.service] = replace(
-                    service, failures=0, failed_at=None, not_before=0.0
-                )
+            if service.failed_at is None or replica.since <= service.failed_at:
+                continue
+            if tick.assigned(replica) == rollout.goal(service):
+                cleared = replace(service, failures=0, failed_at=None, not_before=0.0)
+                tick.service_memory[replica.service] = cleared
 
 
 # ---------------------------------------------------------------- words

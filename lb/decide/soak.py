@@ -18,9 +18,11 @@ def soaked(tick: Tick, rid: str, replica: ReplicaMemory) -> bool:
 
     A controller that was away asks first: a replica may have crashed while nobody watched.
     """
+    if replica.state is not S.READY:
+        return False
     good = tick.service_memory[replica.service].good
-    if replica.state is not S.READY or good is None or tick.assigned(replica) in (None, good):
-        return replica.state is S.READY
+    if good is None or tick.assigned(replica) in (None, good):
+        return True
     long_enough = tick.now >= replica.since + settings.SOAK_S
     return long_enough and replica.failing_since is None and tick.was_asked(rid)
 

@@ -40,7 +40,8 @@ class Tick:
         self.engines: dict[str, EngineLoad] = {e.replica_id: e for e in observed.engines}
         self.outcomes = observed.outcomes
         self.frozen = observed.frozen
-        self._assignments = {a.pool_id: a for a in observed.assignments}
+        told = {a.pool_id: a for a in observed.assignments}
+        self._assignments = {i: told.get(i) or Assignment(i) for i in self.pools}
         self._busy = frozenset(observed.busy)
         self._refills = frozenset(observed.refills)
 
@@ -100,15 +101,16 @@ class Tick:
 
     def assignment(self, pool_id: str) -> Assignment:
         """What the pool's machines were told to run."""
-        return self._assignments.get(pool_id) or Assignment(pool_id)
+        return self._assignments[pool_id]
 
     def assigned(self, replica: ReplicaMemory) -> str | None:
         """The bundle that this replica was told to run."""
-        return self.assignment(replica.pool_id).of(replica.instance.instance_id)
+        return self._assignments[replica.pool_id].of(replica.instance.instance_id)
 
     def on_trial(self, replica: ReplicaMemory) -> bool:
         """Whether it was told to run a bundle that still has to prove itself."""
-        return rollout.tries(self.service_memory[replica.service], self.assigned(replica))
+        record = self.service_memory[replica.service]
+        return record.rollout is not None and rollout.tries(record, self.assigned(replica))
 
     def was_asked(self, replica_id: str) -> bool:
         """Whether it is known how it fares: right after a controller began, nobody has asked yet."""

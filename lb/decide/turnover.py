@@ -96,7 +96,8 @@ def end(tick: Tick, service: Service, target: int) -> None:
     needed = target > 0 and not any(
         r.state is S.READY and r.since <= known for _, r in tick.replicas_of(service)
     )
-    for rid, replica in list(tick.replicas_of(service)):
+    going = [(i, r) for i, r in tick.replicas_of(service) if r.state in (S.FAILED, S.DRAINING)]
+    for rid, replica in going:
         if not tick.open(replica.pool_id) or not _may_end(tick, service, rid, replica, needed=needed):
             continue
         if replica.asked_at is None or tick.now > replica.asked_at + settings.RETRY_S:
@@ -145,8 +146,9 @@ def _failed_for_long(tick: Tick, service: Service, replica: ReplicaMemory) -> bo
 
 def _has_other_nodes(tick: Tick, service: Service, replica: ReplicaMemory) -> bool:
     """Whether it has another number of machines than is wanted, and the bundle that goes with that is not given up."""
-    goal = rollout.goal(tick.service_memory[service.name])
-    return replica.instance.nodes != service.num_nodes and goal == service.bundle.sha256
+    if replica.instance.nodes == service.num_nodes:
+        return False
+    return rollout.goal(tick.service_memory[service.name]) == service.bundle.sha256
 
 
 def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemory, str]], spare: int) -> None:

@@ -39,7 +39,7 @@ def learn(tick: Tick, service: Service) -> None:
         tick.say(f"{service.name}: the bundle before fails too; {record.bundle[:12]} is tried without it")
         record = rollout.give_up(record)
     tick.service_memory[service.name] = record
-    if any(tick.on_trial(r) and soaked(tick, i, r) for i, r in ready):
+    if record.rollout is not None and any(tick.on_trial(r) and soaked(tick, i, r) for i, r in ready):
         tick.service_memory[service.name] = rollout.prove(record)
 
 
@@ -54,8 +54,8 @@ def update(tick: Tick, service: Service, target: int, leaving: dict[str, str]) -
 
     """
     counted = _counted(tick, service, leaving)
-    if _arrived(tick, service, counted, target):
-        before = tick.service_memory[service.name]
+    before = tick.service_memory[service.name]
+    if rollout.moves(before) and _arrived(tick, service, counted, target):
         after = tick.service_memory[service.name] = rollout.arrive(before)
         if after.rollout is not None and after != before:
             tick.say(f"{service.name}: the rollout of {after.rollout.to[:12]}: {after.rollout.phase}")

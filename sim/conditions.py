@@ -15,6 +15,12 @@ PENDING_AT_MOST_S = 45.0
 """A cloud that has the machine gives it within this time; everything after is boot, image and model."""
 
 
+MOST_S = 366 * 86_400.0
+"""Of any time, as long as the longest trace; and of money, below: whatever is larger is another unit."""
+MOST_USD = 1_000_000.0
+MOST_RATIO = 1000.0
+
+
 class Victim(StrEnum):
     """Which machines of a zone end first when its capacity falls."""
 
@@ -42,8 +48,8 @@ class ColdStart:
     @classmethod
     def of(cls, total_s: float) -> ColdStart:
         """A quarter of it until the machine is there, but never longer than clouds take for that."""
-        if not isfinite(total_s) or total_s < 0:
-            raise ValueError(f"the cold start must be 0 or more seconds, got {total_s:g}")
+        if not 0 <= total_s <= MOST_S:
+            raise ValueError(f"the cold start must be 0 or more seconds, and at most a year; got {total_s:g}")
         pending = min(total_s / 4, PENDING_AT_MOST_S)
         return cls(pending, total_s - pending)
 
@@ -54,7 +60,7 @@ class Conditions:
 
     Attributes:
         cold_start: of every machine.
-        tick_s: the policy is asked at multiples of this only, as a controller's loop is; more than 0.
+        tick_s: the policy is asked at multiples of this only, as a controller's loop is.
         refusal_s: from the order until a refusal is told; 0 = with the next tick.
         notice_s: how long before its end a preempted machine is told; 0 = never.
         notices: the same by zone, where zones of several clouds differ.
@@ -80,11 +86,11 @@ class Conditions:
         return self.notices.get(zone, self.notice_s)
 
     def __post_init__(self) -> None:
-        for name in ("refusal_s", "notice_s", "launch_usd"):
+        for name, most in (("refusal_s", MOST_S), ("notice_s", MOST_S), ("launch_usd", MOST_USD)):
             value = getattr(self, name)
-            if not isfinite(value) or value < 0:
-                raise ValueError(f"{name} must be 0 or more, got {value}")
-        for name in ("tick_s", "ratio"):
+            if not 0 <= value <= most:
+                raise ValueError(f"{name} must be 0 or more, and at most {most:.0f}; got {value:g}")
+        for name, most in (("tick_s", MOST_S), ("ratio", MOST_RATIO)):
             value = getattr(self, name)
-            if not isfinite(value) or value <= 0:
-                raise ValueError(f"{name} must be more than 0, got {value}")
+            if not 1 / MOST_RATIO <= value <= most:
+                raise ValueError(f"{name} must be from {1 / MOST_RATIO} to {most:.0f}, got {value:g}")

@@ -136,6 +136,8 @@ def _parts(name: str, words: Sequence[str], takes: Sequence[str]) -> Parts:
             shown = [_SHOWN[p] for p in takes]
             hint = did_you_mean(word, shown) or f"Variants are {' and '.join(f'`+{s}`' for s in shown)}."
             raise InputError(f"policy {name!r}: `+{word}` is no variant. {hint}")
+        if part in found:
+            raise InputError(f"policy {name!r} has `{part}` twice.")
         found[part] = _number(name, part, value)
     return found
 

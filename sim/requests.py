@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TextIO
 
-from sim.csvfile import opened
-from spec.errors import Problem, SpecError, did_you_mean
+from sim.csvfile import FROM_THE_BEGINNING, LONGEST_S, header, opened
+from spec.errors import Problem, SpecError
 
 COLUMNS = ("time_s", "prompt_tokens", "output_tokens")
 PROBLEMS_SHOWN = 20
 """Of a file that is wrong in every row, these are enough to see why."""
 MOST_TOKENS = 100_000_000
 """Of one request; no engine takes as many, so whatever is larger is another unit."""
-LONGEST_S = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,9 @@ class _Reader:
         rows = csv.reader(file, strict=True)
         found = Requests(self._name)
         try:
-            self._rows(rows, found, self._header(next(rows, [])))
+            names = header(self._name, "a request trace", next(rows, []), COLUMNS, COLUMNS)
+            time_s, prompt, output = (names[c] for c in COLUMNS)
+            self._rows(rows, found, (time_s, prompt, output))
         except csv.Error as e:
             self._wrong(rows.line_num, "", f"is no CSV: {e}.")
         if not len(found) and not self._problems:
@@ -132,24 +133,6 @@ class _Reader:
     def _wrong(self, line: int | None, column: str, message: str, hint: str | None = None) -> None:
         self._problems.append(Problem(self._name, column, message, line=line, hint=hint))
 
-    def _header(self, names: list[str]) -> tuple[int, int, int]:
-        """Where each of COLUMNS stands. Raises SpecError: without a header no row can be read."""
-        names = [n.strip() for n in names]
-        columns = ",".join(COLUMNS)
-        for name in names:
-            if name not in COLUMNS:
-                said = f"is no column of a request trace, which has {columns}."
-                self._wrong(1, name, said, did_you_mean(name, COLUMNS))
-            elif names.count(name) > 1:
-                self._wrong(1, name, "stands in the header more than once.")
-        for name in COLUMNS:
-            if name not in names:
-                self._wrong(1, name, f"is missing in the header; a request trace has {columns}.")
-        if self._problems:
-            raise SpecError(self._problems)
-        time_s, prompt, output = (names.index(c) for c in COLUMNS)
-        return time_s, prompt, output
-
     def _explain(self, line: int, row: list[str], where: tuple[int, int, int], last: float) -> None:
         """Says what is wrong with a row that was not taken."""
         if len(row) != len(COLUMNS):
@@ -174,8 +157,7 @@ class _Reader:
         if not number >= 0 or number == float("inf"):
             self._wrong(line, "time_s", f"must be a number, 0 or more, got {text!r}.")
         elif number > LONGEST_S:
-            hint = "Times count from the beginning of the trace."
-            self._wrong(line, "time_s", f"{text} s are more than a year.", hint)
+            self._wrong(line, "time_s", f"{text} s are more than a year.", FROM_THE_BEGINNING)
         elif number < last:
             self._wrong(
                 line, "time_s", f"{text} is before the row above ({last:g}).", "Sort the rows by time_s."

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from sim.csvfile import opened
-from spec.errors import Problem, SpecError, did_you_mean
+from sim.csvfile import FROM_THE_BEGINNING, LONGEST_S, header, opened
+from spec.errors import Problem, SpecError
 
 REQUIRED = ("time_s", "zone", "capacity")
 PRICES = ("spot_price", "ondemand_price")
@@ -26,6 +26,8 @@ COLUMNS = REQUIRED + PRICES
 PROBLEMS_SHOWN = 20
 """Of a file that is wrong in every row, these are enough to see why."""
 MOST_CAPACITY = 1_000_000
+MOST_USD_HOUR = 1_000_000.0
+"""Of a machine; none costs as much, so whatever is larger is another unit."""
 _ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REGION = re.compile(r"(.+?)(?:-az\d+|-[a-z]|(?<=\d)[a-z])")
 
@@ -150,7 +152,8 @@ class _Reader:
         """Raises SpecError."""
         rows = csv.reader(file, strict=True)
         try:
-            where = self._header(next(rows, []))
+            names = header(self._name, "a trace", next(rows, []), COLUMNS, REQUIRED)
+            where = [names.get(c) for c in COLUMNS]
             for row in rows:
                 self._row(rows.line_num, row, where)
                 if len(self._problems) >= PROBLEMS_SHOWN:
@@ -173,24 +176,6 @@ class _Reader:
     def _wrong(self, line: int | None, column: str, message: str, hint: str | None = None) -> None:
         self._problems.append(Problem(self._name, column, message, line=line, hint=hint))
 
-    def _header(self, names: list[str]) -> list[int | None]:
-        """Where each of COLUMNS stands. Raises SpecError: without a header no row can be read."""
-        names = [n.strip() for n in names]
-        columns = ",".join(COLUMNS)
-        for name in names:
-            if name not in COLUMNS:
-                self._wrong(
-                    1, name, f"is no column of a trace, which has {columns}.", did_you_mean(name, COLUMNS)
-                )
-            elif names.count(name) > 1:
-                self._wrong(1, name, "stands in the header more than once.")
-        for name in REQUIRED:
-            if name not in names:
-                self._wrong(1, name, f"is missing in the header; a trace has {columns}.")
-        if self._problems:
-            raise SpecError(self._problems)
-        return [names.index(c) if c in names else None for c in COLUMNS]
-
     def _row(self, line: int, row: list[str], where: list[int | None]) -> None:
         if not row:
             return
@@ -209,6 +194,8 @@ class _Reader:
             self._wrong(line, "zone", f"{zone!r} is no name like us-east-1a.")
         if capacity != int(capacity) or capacity > MOST_CAPACITY:
             self._wrong(line, "capacity", f"must be a whole number up to {MOST_CAPACITY}, got {texts[2]!r}.")
+        if time_s > LONGEST_S:
+            self._wrong(line, "time_s", f"{texts[0]} s are more than a year.", FROM_THE_BEGINNING)
         if time_s < self._last:
             self._wrong(
                 line,
@@ -225,7 +212,10 @@ class _Reader:
 
     def _price(self, line: int, column: str, text: str) -> float:
         """NaN where there is none."""
-        return self._number(line, column, text) if text else math.nan
+        price = self._number(line, column, text) if text else math.nan
+        if price > MOST_USD_HOUR:
+            self._wrong(line, column, f"must be USD per hour, {MOST_USD_HOUR:,.0f} at most, got {text!r}.")
+        return price
 
     def _number(self, line: int, column: str, text: str) -> float:
         """0 where it is wrong."""

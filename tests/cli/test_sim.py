@@ -111,7 +111,10 @@ def test_a_broken_trace_is_told_with_its_rows(trace):
     [
         (("--cold-start", -1), "can't be simulated: the cold start must be 0 or more"),
         (("--cold-start", "nan"), "can't be simulated"),
-        (("--ratio", 0), "ratio must be more than 0"),
+        (("--cold-start", "1e9"), "at most a year"),
+        (("--ratio", "1e308"), "ratio must be from 0.001 to 1000"),
+        (("--launch-usd", "1e308"), "at most 1000000"),
+        (("--ratio", 0), "ratio must be from 0.001 to 1000"),
         (("--slo", 0.5), "did you mean 50?"),
         (("--slo", 101), "is a percentage like 99.9, got 101"),
         (("--notice", -3), "notice_s must be 0 or more"),

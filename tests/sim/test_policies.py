@@ -25,6 +25,7 @@ def test_every_policy_of_the_comparison_has_a_name_that_is_known(name):
         ("round-robin+extra=9999", "from 0 to 1000"),
         ("round-robin+extra", "Did you mean `extra=1`?"),
         ("round-robin+fallback=1", "Did you mean `fallback`?"),
+        ("round-robin+extra=1+extra=2", "has `extra` twice"),
         ("round-robin+slo=99", "is no variant"),
         ("round-robin+", "Variants are `+fallback` and `+extra=1`"),
         ("tradewind+slo=0.999", "Write `99.9`"),

@@ -70,7 +70,8 @@ def test_a_wrong_row_is_named_with_what_is_wrong(tmp_path, rows, said):
         ("time_s,prompt_tokens,outptu_tokens\n", ":1: outptu_tokens: is no column of a request trace"),
         ("time_s,prompt_tokens\n", ":1: output_tokens: is missing in the header"),
         ("time_s,time_s,prompt_tokens,output_tokens\n", ":1: time_s: stands in the header more than once."),
-        ("\n", ":1: time_s: is missing in the header"),
+        ("\n", ":1: is empty: a request trace begins with the names of its columns, time_s,"),
+        ("0,10,20\n", ":1: is no header: a request trace begins with the names of its columns, time_s,"),
     ],
 )
 def test_a_wrong_header_is_told_before_any_row(tmp_path, header, said):
@@ -86,7 +87,7 @@ def test_what_is_no_file_or_no_text_or_no_csv_is_said(tmp_path):
     with pytest.raises(SpecError, match="no such file"):
         read(tmp_path / "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match="can't be read as a CSV file"):
+    with pytest.raises(SpecError, match="is no CSV file: it is no text in UTF-8"):
         read(tmp_path / "bytes.csv")
     assert wrong(tmp_path, HEADER + '0,"1"2,1\n')[0].startswith(":2: is no CSV:")
 

@@ -71,6 +71,11 @@ def test_a_zone_that_ends_early_holds_its_last_value_and_one_that_begins_late_ha
         ("0,,1,,\n", ":2: zone: '' is no name like us-east-1a."),
         ("0,a b,1,,\n", ":2: zone: 'a b' is no name like us-east-1a."),
         ("0,a,1\n", ":2: has 3 values, the header has 5."),
+        (
+            "1700000000,a,1,,\n",
+            ":2: time_s: 1700000000 s are more than a year. Times count from the beginning of the trace.",
+        ),
+        ("0,a,1,1e7,\n", ":2: spot_price: must be USD per hour, 1,000,000 at most, got '1e7'."),
         ("", ": has no rows."),
         (
             "0,a,1,,\n0,b,1,,\n",
@@ -88,11 +93,29 @@ def test_a_wrong_row_is_named_with_what_is_wrong(tmp_path, rows, said):
         ("time_s,zone,capacity,spot\n", ":1: spot: is no column of a trace"),
         ("time_s,zone\n", ":1: capacity: is missing in the header"),
         ("time_s,zone,capacity,capacity\n", ":1: capacity: stands in the header more than once."),
-        ("\n", ":1: time_s: is missing in the header"),
+        ("time_s,zones,capacity\n", ":1: zones: is no column of a trace, which has time_s,zone,capacity,"),
+        ("\n", ":1: is empty: a trace begins with the names of its columns, time_s,zone,capacity,"),
+        ("0,us-east-1a,4\n", ":1: is no header: a trace begins with the names of its columns, time_s,"),
     ],
 )
 def test_a_wrong_header_is_told_before_any_row(tmp_path, header, said):
     assert wrong(tmp_path, header + "x,y\n")[0].startswith(said)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_that_no_commas_separate_are_told_with_the_way_out(tmp_path, mark):
+    (said,) = wrong(tmp_path, f"time_s{mark}zone{mark}capacity\n0{mark}a{mark}1\n")
+    assert said.startswith(":1: is no header: ")
+    assert said.endswith(" Columns are separated by commas.")
+
+
+def test_an_empty_file_is_told_in_one_line(tmp_path):
+    assert len(wrong(tmp_path, "")) == 1
+
+
+def test_spreadsheets_marks_and_line_ends_are_fine(tmp_path):
+    trace = reading(tmp_path, "\ufefftime_s,zone,capacity\r\n0,a,2\r\n\r\n60,a,1\r\n")
+    assert list(trace.zones["a"].capacity) == [2, 1]
 
 
 def test_all_wrong_rows_are_told_at_once_but_not_more_than_help(tmp_path):
@@ -104,8 +127,10 @@ def test_what_is_no_file_or_no_text_is_said(tmp_path):
     with pytest.raises(SpecError, match="no such file"):
         read(tmp_path / "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match="can't be read as a CSV file"):
+    with pytest.raises(SpecError, match="is no CSV file: it is no text in UTF-8"):
         read(tmp_path / "bytes.csv")
+    with pytest.raises(SpecError, match="can't be read: Is a directory"):
+        read(tmp_path)
 
 
 def test_a_broken_quote_is_told_with_its_row(tmp_path):

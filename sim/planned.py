@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sim.conditions import Conditions
 from sim.policy import Orders, View
 from sim.product import Tradewind
-from spec.desired import Pool, Service
+from spec.desired import Pool, Routing, Service
 from spec.names import Market
 from spec.scaling import SIGNALS, Scaling
 
@@ -34,7 +34,7 @@ class Planned(Tradewind):
         self, conditions: Conditions, scaling: Scaling, zones: Mapping[str, Pool], *, quiet_s: float
     ) -> None:
         """`zones`: of the trace, and the one pool that is there. `quiet_s`: as in Tradewind."""
-        super().__init__(conditions, scaling.slo / 100)
+        super().__init__(conditions, scaling.slo / 100, drain_limit_s=Routing().drain_limit_s)
         self.quiet_s = quiet_s
         self.effort = 0
         self._limits = scaling

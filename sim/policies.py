@@ -12,6 +12,7 @@ from sim.baselines.spothedge import SpotHedge, SpotHedgeArtifact
 from sim.baselines.spread import EvenSpread, RoundRobin
 from sim.conditions import Conditions
 from sim.policy import Policy
+from sim.serving import DRAIN_S
 from spec.errors import InputError, did_you_mean
 from spec.quantities import Wrong
 from spec.quantities import slo as read_slo
@@ -51,7 +52,8 @@ class Named:
 def _tradewind(named: Named) -> Policy:
     from sim.product import Tradewind  # the controller's whole decisions, which few commands need
 
-    return Tradewind(named.conditions, named.parts.get("slo", named.slo), named.scaling)
+    slo, limit_s = named.parts.get("slo", named.slo), DRAIN_S if named.scaling else 0.0
+    return Tradewind(named.conditions, slo, named.scaling, drain_limit_s=limit_s)
 
 
 @dataclass(frozen=True, slots=True)

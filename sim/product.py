@@ -2,18 +2,20 @@
 
 The world's view becomes what a controller would observe: pools of one zone and market each, machines, how they fare, refusals.
 Commands become orders. With requests the edge's reports go through `lb.observe.traffic`, so that the load is what a controller
-makes of them. A replica that is ended by name is ended at once here: the world lets it answer what it has.
+makes of them. A replica that drains is ended at once here: the world lets it answer what it has.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation, Refusal
 from lb.decide import Memory, Observed, decide
-from lb.decide.commands import Command, SetSize, Terminate
+from lb.decide.commands import Command, Decision, SetSize, Terminate
+from lb.decide.memory import Drain
 from lb.decide.observed import AgentState, Assignment, EngineLoad, Health, Load, ProbeState
+from lb.decide.settings import DRAIN_SETTLE_S
 from lb.observe.traffic import Traffic
 from sim.conditions import Conditions
 from sim.fleet import EDGE, SERVICE
@@ -32,9 +34,26 @@ class Tradewind:
 
     quiet_s = 300.0
 
-    def __init__(self, conditions: Conditions, slo: float, scaling: Scaling | None = None) -> None:
-        """`slo`: the wanted availability, 0 to 1. `scaling`: how the number follows requests; None = it is told."""
+    def __init__(
+        self,
+        conditions: Conditions,
+        slo: float,
+        scaling: Scaling | None = None,
+        *,
+        drain_limit_s: float = 0.0,
+    ) -> None:
+        """How the service is written.
+
+        Args:
+            conditions: what a controller knows of them.
+            slo: the wanted availability, 0 to 1.
+            scaling: how the number follows requests; None = it is told.
+            drain_limit_s: how long requests may take: so long before the kill a replica under notice takes no more of them.
+                Without requests there is nothing to wait for.
+
+        """
         self._conditions, self._slo, self._scaling = conditions, slo, scaling
+        self._drain_limit_s = drain_limit_s
         self._reported_at = _EPOCH
         self._traffic = Traffic(lambda: self._reported_at)
         self._memory = Memory()
@@ -50,7 +69,7 @@ class Tradewind:
         at = _EPOCH + now
         desired = self._desired_for(view)
         observed = self._observe(view)
-        decision = decide(desired, observed, self._memory, at)
+        decision = _with_ends(desired, observed, decide(desired, observed, self._memory, at), at)
         changed = self._scaling is not None or decision.memory != self._memory
         self._memory = decision.memory
         if self._scaling is not None:
@@ -82,7 +101,7 @@ class Tradewind:
             bundle=Bundle(sha256=_SHA256, run="serve", port=8000),
             probe=Probe(initial_delay_s=86400.0),
             scaling=scaling.model_copy(update=more),
-            routing=Routing(drain_limit_s=0),
+            routing=Routing(drain_limit_s=self._drain_limit_s),
         )
 
     def _pools_for(self, view: View) -> Mapping[tuple[str, Market], Pool]:
@@ -185,11 +204,28 @@ class Tradewind:
         return Orders(launch=tuple(launch), end=tuple(end), wake_at=wake)
 
     def _next(self, now: float) -> float:
-        """Seconds until time alone may change the decision: a place that is left alone is tried again, at the latest."""
-        soonest = [
-            p.not_before - _EPOCH - now for p in self._memory.pools.values() if p.not_before > _EPOCH + now
+        """Seconds until time alone may change the decision.
+
+        A place that is left alone is tried again, at the latest; one that is announced to go has to drain.
+        """
+        moments = [p.not_before for p in self._memory.pools.values()]
+        moments += [
+            r.preempt_at - self._drain_limit_s
+            for r in self._memory.replicas.values()
+            if r.preempt_at is not None and r.drain is None
         ]
+        soonest = [moment - _EPOCH - now for moment in moments if moment > _EPOCH + now]
         return max(self._conditions.tick_s, min([self.quiet_s, *soonest]))
+
+
+def _with_ends(desired: Desired, observed: Observed, decision: Decision, at: float) -> Decision:
+    """With the ends of those that begin to drain: nobody asks them any more, so they are idle before the world looks again."""
+    if not any(r.drain is Drain.LEAVE and r.since == at for r in decision.memory.replicas.values()):
+        return decision
+    later = decide(desired, replace(observed, outcomes=()), decision.memory, at + DRAIN_SETTLE_S)
+    sizes = {c.pool_id: c for d in (decision, later) for c in d.commands if isinstance(c, SetSize)}
+    others = [c for d in (decision, later) for c in d.commands if not isinstance(c, SetSize)]
+    return replace(later, commands=(*sizes.values(), *others))
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ def _drain(
     means at once.
     """
     end = time.monotonic() + node.drain_s
-    board.announce(time.time() + node.drain_s)
+    board.announce(time.time() + node.drain_s, leaving=True)
     _log("draining", within_s=node.drain_s)
     while (
         board.status.phase is Phase.RUNNING

@@ -57,6 +57,7 @@ class StatusBoard:
         self._lock = threading.Lock()
         self._status = Status(Phase.WAITING, now(), message="no assignment has been read yet")
         self._preempt_at: float | None = None
+        self._leaving = False
 
     @property
     def status(self) -> Status:
@@ -84,9 +85,13 @@ class StatusBoard:
         if changed:
             self._on_remark(about, text)
 
-    def announce(self, preempt_at: float) -> None:
-        """The machine will be taken away at that moment (epoch seconds) or sooner, whatever its phase."""
+    def announce(self, preempt_at: float, *, leaving: bool = False) -> None:
+        """The machine will be taken away at that moment (epoch seconds) or sooner, whatever its phase.
+
+        `leaving`: it shuts down already: it answers what it was asked, and must be asked no more.
+        """
         with self._lock:
+            self._leaving |= leaving
             self._preempt_at = min(preempt_at, preempt_at if self._preempt_at is None else self._preempt_at)
 
     def as_json(self, *, instance_id: str, pool_id: str) -> dict[str, Any]:
@@ -102,6 +107,7 @@ class StatusBoard:
             "since": s.since,
             "message": "; ".join(filter(None, (s.message, s.note, *self._remarks.values()))),
             "preempt_at": self._preempt_at,
+            "leaving": self._leaving,
         }
 
     def _put(self, status: Status) -> None:

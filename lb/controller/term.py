@@ -25,8 +25,8 @@ from lb.controller.outlook import Situation, Starts, outlooks
 from lb.controller.reasons import Reasons
 from lb.controller.view import (
     all_asked,
-    announced,
     endpoints_of,
+    leaves,
     serves,
     services_status,
     targets_of,
@@ -260,7 +260,8 @@ class Term:
             assignment = self._assigned.get(replica.pool_id)
             assigned = assignment.of(replica.instance.instance_id) if assignment else None
             health = self._watcher.health_of(replica_id)
-            if announced(replica, health) or not serves(desired, replica, health, assigned):
+            gone = not serves(desired, replica, health, assigned)
+            if gone or leaves(desired, replica, health, self._now()):
                 self._publish_soon()
         self._parts.wake()
 
@@ -285,6 +286,7 @@ class Term:
             self._assigned,
             self._watcher.health_of,
             self._decision.targets,
+            now=self._now(),
         )
         self._routed = frozenset(e.replica_id for found in endpoints.values() for e in found)
         situation = Situation(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from lb.clouds.protocol import PoolObservation
-from lb.decide.lifecycle import Verdict, judge
+from lb.decide.lifecycle import Verdict, judge, serves_until
 from lb.decide.memory import Drain, Memory, ReplicaMemory
 from lb.decide.observed import AgentState, Assignment, Health, ProbeState
 from lb.decide.rollout import goal as rollout_goal
@@ -83,9 +83,15 @@ def serves(desired: Desired, replica: ReplicaMemory, health: Health | None, assi
     return verdict not in (Verdict.OUT, Verdict.BROKEN)
 
 
-def announced(replica: ReplicaMemory, health: Health | None) -> bool:
-    """Whether the preemption of its machine is known, perhaps only since a moment ago."""
-    return replica.preempt_at is not None or (health is not None and health.preempt_at is not None)
+def leaves(desired: Desired, replica: ReplicaMemory, health: Health | None, now: float) -> bool:
+    """Whether its preemption is announced, perhaps only since a moment ago, and so near that it gets nothing new."""
+    until = _serves_until(desired, replica, health)
+    return until is not None and now >= until
+
+
+def _serves_until(desired: Desired, replica: ReplicaMemory, health: Health | None) -> float | None:
+    limit_s = desired.service(replica.service).routing.drain_limit_s
+    return serves_until(replica.preempt_at, health, limit_s)
 
 
 def endpoints_of(
@@ -94,11 +100,13 @@ def endpoints_of(
     assignments: Mapping[str, Assignment],
     health_of: Callable[[str], Health | None],
     targets: Mapping[str, int],
+    *,
+    now: float,
 ) -> dict[str, list[Endpoint]]:
     """The endpoints of each service.
 
-    A replica whose preemption is announced drains, unless the service is wanted and has nobody else: then it serves
-    until somebody does.
+    A replica whose preemption is near drains, unless the service is wanted and has nobody else: then it serves until
+    somebody does.
     """
     found: dict[str, list[Endpoint]] = {s.name: [] for s in desired.services}
     doomed: set[str] = set()
@@ -109,14 +117,15 @@ def endpoints_of(
         health, assignment = health_of(rid), assignments.get(replica.pool_id)
         assigned = assignment.of(replica.instance.instance_id) if assignment else None
         if serves(desired, replica, health, assigned):
-            leaves = announced(replica, health)
-            doomed |= {rid} if leaves else set()
+            until = _serves_until(desired, replica, health)
+            doomed |= {rid} if until is not None else set()
+            drains = replica.state is ReplicaState.DRAINING or (until is not None and now >= until)
             found[replica.service].append(
                 Endpoint(
                     replica_id=rid,
                     address=replica.instance.address,
                     port=replica.instance.port,
-                    draining=leaves or replica.state is ReplicaState.DRAINING,
+                    draining=drains,
                     tls=replica.pool_id in peers,
                 )
             )
@@ -199,7 +208,7 @@ def rollout_status(
     ready = [
         r
         for r in memory.replicas.values()
-        if r.service == service and not r.ended and r.state is ReplicaState.READY
+        if r.service == service and not r.ended and r.state is ReplicaState.READY and r.preempt_at is None
     ]
     updated = sum(
         r.pool_id in assignments and assignments[r.pool_id].of(r.instance.instance_id) == goal for r in ready

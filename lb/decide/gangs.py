@@ -220,6 +220,7 @@ def _health(rid: str, of_nodes: Sequence[Health], assigned: str | None) -> Healt
         bundle=worst.bundle,
         message=message,
         preempt_at=min(announced, default=None),
+        leaving=any(h.leaving for h in of_nodes),
     )
 
 

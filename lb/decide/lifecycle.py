@@ -7,6 +7,7 @@ A draining replica that is updated in place goes back to starting; a failed one 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from enum import StrEnum
 
@@ -38,6 +39,24 @@ def move(
         raise ImpossibleTransition(f"{replica.instance.instance_id}: {replica.state} -> {to}")
     assert (drain is not None) == (to is S.DRAINING)
     return replace(replica, state=to, since=now, reason=reason, drain=drain, failing_since=None)
+
+
+def serves_until(preempt_at: float | None, health: Health | None, drain_limit_s: float) -> float | None:
+    """From when on it may get no new requests; None = its preemption is not announced.
+
+    So requests that take as long as the service says are answered before the kill.
+
+    Args:
+        preempt_at: epoch seconds of the kill, as far as it is remembered.
+        health: what its agent says, which may be newer; a machine that shuts down answers what it has and no more.
+        drain_limit_s: how long requests may take.
+
+    """
+    told = (preempt_at, health.preempt_at if health else None)
+    moments = [at for at in told if at is not None]
+    if not moments:
+        return None
+    return -math.inf if health is not None and health.leaving else min(moments) - drain_limit_s
 
 
 class Verdict(StrEnum):

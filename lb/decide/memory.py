@@ -29,7 +29,8 @@ class ReplicaMemory:
         failing_since: since when its probe fails although it is kept in the edges; None = it does not.
         asked_at: when its cloud was last asked to end it.
         ended: the cloud has confirmed that; it may still be seen for a while.
-        preempt_at: when its machine will be killed, once its cloud or its agent has said so; never taken back.
+        preempt_at: when its machine will be killed, once its cloud or its agent has said so: the earliest moment that was
+            ever told, never taken back.
         lied: it was taken out because it failed callers' requests. Without traffic nothing can show that it does no more,
             so it does not come back by itself.
         relapsed: it went out of the edges before it had been ready for long enough on a bundle on trial.
@@ -272,6 +273,7 @@ class Memory:
                 since=min(r.since, now) if r.state is ReplicaState.READY else r.since + break_s,
                 failing_since=later(r.failing_since),
                 asked_at=later(r.asked_at),
+                preempt_at=later(r.preempt_at) if break_s < 0 else r.preempt_at,  # a clock that was set back
             )
             for i, r in self.replicas.items()
         }

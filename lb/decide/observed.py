@@ -42,6 +42,7 @@ class Health:
         detail: the last probe's failure in words.
         in_flight: requests that the engine works on; None where it doesn't tell.
         preempt_at: epoch seconds of a preemption that the machine's agent was told of; None when none is announced.
+        leaving: the machine shuts down: its agent answers what it was asked before, and then ends the engine.
         lies: how it fails callers' requests although its probe succeeds, in words; empty when it doesn't.
 
     """
@@ -56,6 +57,7 @@ class Health:
     detail: str = ""
     in_flight: int | None = None
     preempt_at: float | None = None
+    leaving: bool = False
     lies: str = ""
 
 

@@ -155,7 +155,7 @@ def chance_of(tick: Tick, pool: Pool) -> float:
 
 
 def starts_in_s(pool: Pool) -> float:
-    """A cold start there: for so long a replica that is lost is missed, with a notice too, because it drains from then on."""
+    """A cold start there: for so long a replica that is lost is missed; that a notice may spare a part of it is not counted on."""
     return max(pool.cold_start_s, settings.LEAST_COLD_START_S)
 
 

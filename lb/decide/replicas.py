@@ -6,11 +6,13 @@ that could not be observed takes nothing away: its replicas live on with what ag
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
 from lb.decide import rollout, settings
-from lb.decide.lifecycle import Verdict, judge, move
+from lb.decide.lifecycle import Verdict, judge, move, serves_until
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.observed import AgentState
 from lb.decide.soak import failed_while_it_soaked
@@ -20,6 +22,8 @@ from spec.names import replica_id
 from spec.status import ReplicaState as S
 
 _ASK_AGAIN_AFTER = 10 * settings.RETRY_S
+_LATEST = 253_402_300_799
+"""The last second that has a date: an agent may tell any number."""
 
 
 def update_replicas(tick: Tick) -> None:
@@ -86,15 +90,16 @@ def _lose(tick: Tick, rid: str, replica: ReplicaMemory) -> None:
 
 
 def _take_notice(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
-    """The first word of a preemption, from the cloud or from the machine's agent, counts, and makes the pool suspect."""
+    """The earliest moment of a preemption that the cloud or the machine's agent tells counts; the first word of it makes the pool suspect."""
     health = tick.health.get(rid)
-    told = (replica.instance.preempt_at, health.preempt_at if health else None)
-    moments = [t for t in told if t is not None]
-    if replica.preempt_at is not None or not moments:
+    told = (replica.preempt_at, replica.instance.preempt_at, health.preempt_at if health else None)
+    earliest = min((at for at in told if at is not None), default=None)
+    if earliest == replica.preempt_at:
         return replica
-    why = f"announces the preemption of {replica.instance.instance_id}"
-    tick.strike(replica.pool_id, why, lost=True)
-    return replace(replica, preempt_at=min(moments))
+    if replica.preempt_at is None:
+        why = f"announces the preemption of {replica.instance.instance_id}"
+        tick.strike(replica.pool_id, why, lost=True)
+    return replace(replica, preempt_at=earliest)
 
 
 def _refresh(tick: Tick, replica: ReplicaMemory, instance: Instance) -> ReplicaMemory:
@@ -115,7 +120,7 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
     if replica.instance.broken:
         return _give_up(tick, rid, replica)
     if replica.preempt_at is not None:
-        return _leave_before_the_kill(tick, rid, replica)
+        return _leave_before_the_kill(tick, service, rid, replica)
     if replica.state in (S.DRAINING, S.FAILED):
         return replica
     verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
@@ -154,16 +159,31 @@ def _give_up(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
     return _to(tick, rid, replica, S.FAILED, why)
 
 
-def _leave_before_the_kill(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
-    """Its preemption is announced: it drains, and one that was drained for an update does not come back."""
+def _leave_before_the_kill(tick: Tick, service: Service, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
+    """Its preemption is announced: it serves until it has to drain, and what does not serve leaves at once.
+
+    One that was drained for an update does not come back.
+    """
     if replica.state is S.FAILED or replica.drain in (Drain.LEAVE, Drain.IDLE):
         return replica
     why = "its preemption is announced"
     if replica.state is S.DRAINING:
         tick.say(f"{rid}: {S.DRAINING}: {why}")
         return replace(replica, reason=why, drain=Drain.LEAVE)
-    drain = Drain.LEAVE if replica.state is S.READY else Drain.IDLE
-    return _to(tick, rid, replica, S.DRAINING, why, drain=drain)
+    if replica.state is not S.READY:
+        return _to(tick, rid, replica, S.DRAINING, why, drain=Drain.IDLE)
+    health = tick.health.get(rid)
+    verdict, trouble = judge(health, service.probe, tick.assigned(replica))
+    if verdict in (Verdict.OUT, Verdict.BROKEN):
+        return _to(tick, rid, replica, S.DRAINING, f"{why}, and {trouble}", drain=Drain.IDLE)
+    until = serves_until(replica.preempt_at, health, service.routing.drain_limit_s)
+    if until is None or tick.now >= until:
+        return _to(tick, rid, replica, S.DRAINING, why, drain=Drain.LEAVE)
+    why += f"; serves until {_clock(until)}"
+    if replica.failing_since is not None or replica.reason == why:
+        return replica
+    tick.say(f"{rid}: {why}")
+    return replace(replica, reason=why)
 
 
 def _advance_pending(tick: Tick, pool: Pool, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
@@ -220,7 +240,13 @@ def _take_out_doubtful(tick: Tick, service: Service) -> None:
 
 
 def _take_out(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> ReplicaMemory:
-    """Out of the edges. On trial it may come back and soak anew once: one that comes and goes for ever has failed."""
+    """Out of the edges. On trial it may come back and soak anew once: one that comes and goes for ever has failed.
+
+    One whose preemption is announced does not come back.
+    """
+    if replica.preempt_at is not None:
+        why = f"its preemption is announced, and {why}"
+        return _to(tick, rid, replica, S.DRAINING, why, drain=Drain.LEAVE)
     soaking = tick.on_trial(replica) and tick.now < replica.since + settings.SOAK_S
     if soaking and replica.relapsed:
         return _fail(tick, rid, replica, f"it was ready and out again twice: {why}")
@@ -231,7 +257,8 @@ def _clear_records(tick: Tick) -> None:
     """A replica that has proved itself clears what was held against its pool and its bundle before it came."""
     for pool_id, replicas in tick.by_pool.items():
         for replica in replicas.values():
-            if replica.state is not S.READY or tick.now < replica.since + settings.PROVEN_AFTER_S:
+            proven = replica.state is S.READY and tick.now >= replica.since + settings.PROVEN_AFTER_S
+            if not proven or replica.preempt_at is not None:
                 continue
             pool = tick.pool_memory[pool_id]
             if pool.struck_at is not None and replica.since > pool.struck_at:
@@ -245,6 +272,10 @@ def _clear_records(tick: Tick) -> None:
 
 
 # ---------------------------------------------------------------- words
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(min(math.floor(at), _LATEST), UTC):%H:%M:%SZ}"
 
 
 def _fail(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> ReplicaMemory:

@@ -16,9 +16,9 @@ from spec.status import ReplicaState as S
 def soaked(tick: Tick, rid: str, replica: ReplicaMemory) -> bool:
     """Whether it is ready and can be relied on: on any but the good bundle only after `SOAK_S`, unless its probe fails.
 
-    A controller that was away asks first: a replica may have crashed while nobody watched.
+    One whose preemption is announced can't be. A controller that was away asks first: a replica may have crashed while nobody watched.
     """
-    if replica.state is not S.READY:
+    if replica.state is not S.READY or replica.preempt_at is not None:
         return False
     good = tick.service_memory[replica.service].good
     if good is None or tick.assigned(replica) in (None, good):

@@ -39,6 +39,7 @@ def _supply(tick: Tick, service: Service) -> scaling.Supply:
         for rid, r in tick.replicas_of(service)
         if holds_place(r)
     )
+    # One whose preemption is announced holds no place, but bears a part of the load until it drains.
     ready = {rid: r for rid, r in tick.replicas_of(service) if r.state is S.READY}
     return scaling.Supply(
         alive=tuple(tick.pools[pool_id] for *_, pool_id in alive),

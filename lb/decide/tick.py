@@ -184,8 +184,8 @@ class Tick:
 
 
 def holds_place(replica: ReplicaMemory) -> bool:
-    """Whether it counts toward the target: it serves, will serve, or comes back from an update."""
-    return replica.state in _ALIVE or replica.drain is Drain.UPDATE
+    """Whether it counts toward the target: it serves, will serve, or comes back from an update, and is not announced to go."""
+    return replica.preempt_at is None and (replica.state in _ALIVE or replica.drain is Drain.UPDATE)
 
 
 def is_there(phase: InstancePhase) -> bool:

@@ -53,6 +53,7 @@ def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[st
     planned = max(target, sum(sum(part.wanted.values()) for part in parts) - extra)
     reliable = sum(soaked(tick, i, r) for i, r in held.items())
     _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, reliable - target)
+    _release_announced(tick, service, reliable - planned)
     spare = sum(r.state is S.READY for r in counted.values()) - planned
     for part in parts:
         excess = sum(part.have.values()) - max(
@@ -165,6 +166,20 @@ def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemor
             spare -= 1
             one_first = False
             _leave(tick, rid, replica, why)
+
+
+def _release_announced(tick: Tick, service: Service, spare: int) -> None:
+    """Those whose preemption is announced need not serve until they must, once others can: the first to be killed goes first.
+
+    They cost money until then, and some are told an hour before.
+    """
+    serving = sorted(
+        (r.preempt_at, rid, r)
+        for rid, r in tick.replicas_of(service)
+        if r.state is S.READY and r.preempt_at is not None
+    )
+    for *_, rid, replica in serving[: max(0, len(serving) + spare)]:
+        _leave(tick, rid, replica, "its preemption is announced, and others serve")
 
 
 def _no_room_for_another(tick: Tick, service: Service) -> bool:

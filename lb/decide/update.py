@@ -207,7 +207,7 @@ def _next_in_turn(
             f"{service.name}: the next update waits until {on_the_way} on the way have arrived; {len(old)} to go"
         )
         return set()
-    ready = [(i, r) for i, r in tick.replicas_of(service) if r.state is S.READY]
+    ready = [(i, r) for i, r in tick.replicas_of(service) if r.state is S.READY and r.preempt_at is None]
     floor = target if service.scaling.surge else target - 1
     spare = sum(soaked(tick, i, r) for i, r in ready) - floor
     coming = _not_serving(tick, counted, moved, goal)

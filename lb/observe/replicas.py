@@ -199,6 +199,7 @@ class _Watch:
             bundle=bundle,
             message=message,
             preempt_at=moment(node.get("preempt_at")),
+            leaving=node.get("leaving") is True,
         )
         if (phase, bundle) != (self.health.phase, self.health.bundle):  # another engine: ask it anew
             new = replace(new, probe=ProbeState.UNKNOWN, failures=0, detail="", in_flight=None)

@@ -77,3 +77,13 @@ def test_an_announcement_is_told_in_every_phase():
     board.announce(7.0)
     board.enter(Phase.RUNNING, bundle="a")
     assert board.as_json(instance_id="i", pool_id="p")["preempt_at"] == 7.0
+
+
+def test_a_machine_that_shuts_down_says_so_and_goes_on_saying_it():
+    board = StatusBoard(now=lambda: 0.0, on_change=lambda _status: None)
+    board.announce(700.0)
+    assert board.as_json(instance_id="i", pool_id="p")["leaving"] is False
+    board.announce(25.0, leaving=True)
+    board.announce(600.0)
+    told = board.as_json(instance_id="i", pool_id="p")
+    assert (told["preempt_at"], told["leaving"]) == (25.0, True)

@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import time
 
 import pytest
 import structlog
@@ -259,7 +260,7 @@ def test_an_announced_preemption_drains_its_endpoint_within_a_second_and_is_repl
             await s.declare()
             await until(lambda: s.endpoints() == 2)
             s.driver.answers.clear()  # even while the cloud says nothing
-            s.nodes[0].preempt_at = 2_000_000_000
+            s.nodes[0].preempt_at = time.time() + 15  # requests may take 20 s
             await until(lambda: s.draining() == [s.nodes[0].engine.port], 1.0)
             s.driver.answers.set()
             await until(lambda: s.endpoints() == 3)

@@ -33,14 +33,17 @@ class Fleet:
         self.world.run(5)
         self.first, self.second = sorted(self.world.memory.replicas)
 
-    def announce(self, *replica_ids):
+    def announce(self, *replica_ids, in_s=0.0, leaving=False):
         for rid in replica_ids:
-            self.world.answers(self.world.memory.replicas[rid].instance.instance_id, preempt_at=1.0)
+            machine = self.world.memory.replicas[rid].instance.instance_id
+            self.world.answers(machine, preempt_at=self.world.now + in_s, leaving=leaving)
 
     def draining(self, target=2):
         health = {h.replica_id: h for h in self.world.observed().health}
         world = self.world
-        found = endpoints_of(world.desired, world.memory, world.assignments, health.get, {"chat": target})
+        found = endpoints_of(
+            world.desired, world.memory, world.assignments, health.get, {"chat": target}, now=world.now
+        )
         return {e.replica_id: e.draining for e in found["chat"]}
 
 
@@ -51,13 +54,46 @@ def test_an_announcement_drains_an_endpoint_before_anything_is_decided():
     assert fleet.draining() == {fleet.first: True, fleet.second: False}
 
 
+def test_an_endpoint_gets_requests_until_they_could_last_to_the_announced_kill():
+    fleet = Fleet()
+    fleet.announce(fleet.first, in_s=21)
+    assert not fleet.draining()[fleet.first]
+    fleet.world.now += 1
+    assert fleet.draining() == {fleet.first: True, fleet.second: False}, "before that is decided"
+
+
+def test_an_endpoint_whose_machine_shuts_down_drains_whenever_that_ends():
+    fleet = Fleet()
+    fleet.announce(fleet.first, in_s=3600, leaving=True)
+    assert fleet.draining() == {fleet.first: True, fleet.second: False}
+
+
+def test_it_is_told_until_when_an_announced_replica_serves():
+    fleet = Fleet()
+    fleet.world.slow_s = 1000
+    fleet.announce(fleet.first, in_s=120)
+    fleet.world.tick()
+    [told] = services_status(
+        fleet.world.desired,
+        fleet.world.memory,
+        targets={},
+        pools={},
+        assignments=fleet.world.assignments,
+        health_of=lambda _replica_id: None,
+        now=fleet.world.now,
+    )
+    [replica] = [r for r in told.replicas if r.id == fleet.first]
+    assert replica.state == "ready"
+    assert "its preemption is announced; serves until " in replica.reason
+
+
 def test_machines_of_clouds_are_reached_by_tls_and_by_the_name_of_their_pool():
     world = Fleet().world
     pools = tuple(p.model_copy(update={"kind": PoolKind.VM}) for p in world.desired.pools)
     clouds = world.desired.model_copy(update={"pools": pools})
     health = {h.replica_id: h for h in world.observed().health}
     for desired, secured in ((world.desired, False), (clouds, True)):
-        found = endpoints_of(desired, world.memory, world.assignments, health.get, {"chat": 2})
+        found = endpoints_of(desired, world.memory, world.assignments, health.get, {"chat": 2}, now=world.now)
         assert {e.tls for e in found["chat"]} == {secured}
         for rid, target in targets_of(desired, world.memory).items():
             pool_id = world.memory.replicas[rid].pool_id
@@ -132,5 +168,7 @@ def test_a_gang_is_one_replica_that_costs_what_its_machines_cost():
 def test_requests_go_to_the_head_only():
     world = Pair().world
     health = {h.replica_id: h for h in world.observed().health}
-    found = endpoints_of(world.desired, world.memory, world.assignments, health.get, {"chat": 1})
+    found = endpoints_of(
+        world.desired, world.memory, world.assignments, health.get, {"chat": 1}, now=world.now
+    )
     assert [e.port for e in found["chat"]] == [world.machines[min(world.machines)].instance.port]

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from lb.decide import Memory, SetSize, Terminate
-from lb.decide.memory import Drain
 from lb.decide.observed import AgentState, ProbeState
 from spec.desired import PoolState, Prices, Probe
 from spec.names import Market
@@ -271,129 +270,6 @@ def test_zero_replicas_end_every_machine():
     assert set(world.sizes.values()) == {0}
 
 
-def announce(world, instance_id, after_s=30.0):
-    """The cloud announces it; the kill is the test's own business."""
-    machine = world.machines[instance_id]
-    machine.instance = replace(machine.instance, preempt_at=world.now + after_s)
-
-
-def in_zones(world):
-    return [world.pool(m.pool_id).zone for m in world.machines.values()]
-
-
-def test_an_announced_preemption_drains_the_replica_and_launches_another_elsewhere_at_once():
-    world = settled()
-    victim = next(iter(world.machines))
-    zone = world.pool(world.machines[victim].pool_id).zone
-    others = set(world.machines) - {victim}
-    announce(world, victim)
-    decision = world.tick()
-    assert world.states()[victim] == "draining"
-    assert any(isinstance(c, SetSize) for c in decision.commands)
-    (new,) = set(world.machines) - others - {victim}
-    assert world.pool(world.machines[new].pool_id).zone != zone
-
-
-def test_an_agents_word_of_a_preemption_counts_before_the_clouds():
-    world = settled()
-    victim = next(iter(world.machines))
-    world.answers(victim, in_flight=1, preempt_at=world.now + 30)
-    decision = world.tick()
-    assert world.states()[victim] == "draining"
-    assert any(isinstance(c, SetSize) for c in decision.commands)
-    world.answers(victim, in_flight=1)
-    world.run(5)
-    assert world.states()[victim] == "draining", "it is never taken back"
-
-
-def test_a_preempted_replica_is_ended_by_us_once_it_is_idle():
-    world = settled()
-    victim = next(iter(world.machines))
-    announce(world, victim)
-    world.answers(victim, in_flight=1)
-    world.run(10)
-    assert victim in world.machines
-    world.answers(victim, in_flight=0)
-    world.run(3)
-    assert victim not in world.machines
-    assert world.ready() == 2
-
-
-def test_a_preempted_replica_that_stays_busy_is_ended_at_its_drain_limit_or_at_the_kill():
-    for after_s, limit in ((10, 10), (100, 20)):  # the service's drain limit is 20 s
-        world = settled()
-        victim = next(iter(world.machines))
-        announce(world, victim, after_s)
-        world.answers(victim, in_flight=1)
-        world.run(limit - 1)
-        assert victim in world.machines
-        world.run(3)
-        assert victim not in world.machines
-
-
-def test_a_machine_that_comes_up_and_is_to_be_preempted_is_ended_at_once():
-    world = World(a_desired())
-    world.mute = True
-    world.tick()
-    world.tick()
-    victim = next(iter(world.machines))
-    assert world.states()[victim] == "pending"
-    announce(world, victim)
-    world.run(2)
-    assert victim not in world.machines
-
-
-def test_a_replica_that_drains_for_an_update_and_is_to_be_preempted_does_not_come_back():
-    world = settled()
-    with_bundle(world, NEW)
-    world.run(2)
-    victim = next(i for i, s in world.states().items() if s == "draining")
-    announce(world, victim)
-    world.answers(victim, in_flight=1)
-    world.tick()
-    (memory,) = [r for r in world.memory.replicas.values() if r.instance.instance_id == victim]
-    assert (memory.state, memory.drain) == ("draining", Drain.LEAVE)
-    world.run(30)
-    assert victim not in world.machines
-
-
-def test_the_last_replica_serves_on_under_notice_until_another_is_ready():
-    world = settled(a_desired([a_service(replicas=1)]))
-    (victim,) = world.machines
-    announce(world, victim)
-    world.tick()
-    (new,) = set(world.machines) - {victim}
-    world.answers(new, phase="setup", probe=ProbeState.UNKNOWN)
-    world.run(10)
-    assert victim in world.machines, "idle, but nobody else serves"
-    world.machines[new].answers = None
-    world.run(2)
-    assert world.states() == {victim: "draining", new: "ready"}, "the edges may not know of the new one yet"
-    world.run(3)
-    assert world.states() == {new: "ready"}
-
-
-def test_the_last_replica_under_notice_is_not_kept_when_its_engine_is_dead():
-    world = settled(a_desired([a_service(replicas=1)]))
-    (victim,) = world.machines
-    announce(world, victim)
-    world.answers(victim, probe=ProbeState.REFUSED)
-    world.run(2)
-    assert victim not in world.machines
-
-
-def test_a_whole_zone_under_notice_is_replaced_at_once_although_surge_is_one():
-    world = settled(a_desired([a_service(replicas=3)], [a_pool(ZONES[0]), a_pool(ZONES[1])]))
-    two = ZONES[0] if in_zones(world).count(ZONES[0]) == 2 else ZONES[1]
-    for instance_id, machine in world.machines.items():
-        if world.pool(machine.pool_id).zone == two:
-            announce(world, instance_id)
-            world.answers(instance_id, in_flight=1)
-    world.tick()
-    assert len(world.machines) == 5
-    assert in_zones(world).count(two) == 2, "nothing new where machines are lost"
-
-
 def test_while_every_place_cools_down_it_is_said_until_when():
     world = World(a_desired(), capacity=dict.fromkeys(ZONES, 0))
     world.run(3)
@@ -402,38 +278,6 @@ def test_while_every_place_cools_down_it_is_said_until_when():
     assert soonest > world.now
     clock = datetime.fromtimestamp(math.ceil(soonest), UTC).strftime("%H:%M:%SZ")
     assert said == f"chat: 2 missing and nowhere to launch: cooling down (3 pools), the first until {clock}"
-
-
-def test_a_kill_that_was_announced_is_held_against_its_pool_once():
-    world = settled()
-    victim = next(iter(world.machines))
-    pool_id = world.machines[victim].pool_id
-    announce(world, victim, 15)
-    world.answers(victim, in_flight=1)
-    world.run(12)
-    world.lose(victim)
-    decision = world.tick()
-    assert any("gone, as announced" in reason for reason in decision.reasons)
-    pool = world.memory.pools[pool_id]
-    assert pool.struck_since == pool.struck_at
-
-
-def test_pools_that_preempt_again_and_again_are_not_given_up():
-    world = settled()
-    for _ in range(12):
-        for instance_id in list(world.machines):
-            announce(world, instance_id)
-        world.run(15)
-        assert world.ready() == 2
-
-
-def test_money_limits_replacements_of_machines_under_notice_too():
-    world = settled(a_desired(worst=0.5))
-    for instance_id in list(world.machines):
-        announce(world, instance_id)
-        world.answers(instance_id, in_flight=1)
-    world.tick()
-    assert world.usd_hour() <= 0.5
 
 
 def test_a_retiring_pool_is_left_without_ever_falling_below_the_target():

@@ -280,16 +280,30 @@ def test_the_probe_of_machines_that_are_not_the_head_does_not_count():
     assert world.ready() == 2
 
 
-def test_an_announced_preemption_of_any_machine_drains_the_gang_and_ends_all_of_it():
+def test_an_announced_preemption_of_any_machine_lets_the_gang_serve_until_it_drains_and_ends_all_of_it():
     world = settled()
+    world.slow_s = 60
     head, other = head_and_other(world)
     machine = world.machines[other]
-    machine.instance = replace(machine.instance, preempt_at=world.now + 30)
-    world.tick()
+    machine.instance = replace(machine.instance, preempt_at=world.now + 50)
+    decision = world.tick()
+    assert any(isinstance(c, SetSize) for c in decision.commands)
+    world.run(28)
+    assert world.states()[head] == "ready"
+    world.run(2)
     assert world.states()[head] == "draining"
-    world.run(10)
+    world.run(60)
     assert not {head, other} & world.machines.keys()
     assert world.ready() == 2
+
+
+def test_a_gang_of_which_a_machine_shuts_down_drains_at_once():
+    world = settled()
+    head, other = head_and_other(world)
+    world.answers(other, preempt_at=world.now + 3600, leaving=True)
+    world.answers(head, in_flight=1)
+    world.tick()
+    assert world.states()[head] == "draining"
 
 
 def test_without_surge_the_next_gang_waits_until_the_broken_one_has_gone():

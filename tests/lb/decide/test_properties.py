@@ -6,8 +6,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lb.decide import Memory, SetSize, Terminate, decide
-from lb.decide.memory import ENVIRONMENT
+from lb.decide import Assign, Memory, SetSize, Terminate, decide
+from lb.decide.lifecycle import move
+from lb.decide.memory import ENVIRONMENT, Drain
 from lb.decide.observed import Action, AgentState, EngineLoad, ProbeState
 from lb.decide.scaling import with_spares
 from lb.decide.settings import SOAK_S
@@ -15,7 +16,7 @@ from lb.decide.spend import counted, total
 from spec.desired import OnExhausted, PoolState
 from spec.names import Market
 from spec.scaling import Pace, RateKind, RatePolicy, Schedule
-from spec.status import RolloutPhase
+from spec.status import ReplicaState, RolloutPhase
 from tests.lb.world import NEW, OLD, ZONES, World, a_desired, a_pool, a_service
 
 TROUBLE = (
@@ -33,7 +34,7 @@ event = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 200)),
     st.tuples(st.just("lose"), st.integers(0, 20)),
     st.tuples(st.just("trouble"), st.integers(0, 20), st.sampled_from(TROUBLE)),
-    st.tuples(st.just("preempt"), st.integers(0, 20)),
+    st.tuples(st.just("preempt"), st.integers(0, 20), st.sampled_from([0, 10, 30, 60, 3600])),
     st.tuples(st.just("capacity"), st.sampled_from(ZONES), st.integers(0, 4)),
     st.tuples(st.just("no spot"), st.integers(0, 2)),
     st.tuples(st.just("replicas"), st.integers(0, 5)),
@@ -122,9 +123,9 @@ def happen(world, event, state):
             world.lose(machines[n % len(machines)])
         case ("trouble", n, trouble) if machines:
             world.answers(machines[n % len(machines)], **trouble)
-        case ("preempt", n) if machines:
+        case ("preempt", n, seconds) if machines:
             machine = world.machines[machines[n % len(machines)]]
-            machine.instance = replace(machine.instance, preempt_at=world.now + 30)
+            machine.instance = replace(machine.instance, preempt_at=world.now + seconds)
         case ("capacity", zone, n):
             world.capacity[zone] = n
         case ("no spot", n):
@@ -164,6 +165,10 @@ def check_tick(world):
     backwards = world.desired.model_copy(update={"pools": world.desired.pools[::-1]})
     check_limits(world, decide(backwards, observed, world.memory, now))
     check_limits(world, decision)
+    limit_s = world.desired.services[0].routing.drain_limit_s
+    for replica in decision.memory.replicas.values():
+        if replica.state is ReplicaState.READY and replica.preempt_at is not None:
+            assert now < replica.preempt_at - limit_s, "it drains in time"
     after = decision.memory.spend
     if spend is not None and spend.month == after.month:
         before = counted(spend, now).usd
@@ -269,6 +274,67 @@ def test_commands_alone_never_leave_fewer_ready_than_one_below_the_target(replic
         for _ in range(data.draw(st.integers(1, 40))):
             world.tick()
             assert world.ready() >= replicas - 1
+
+
+def drained_already(world):
+    """What is remembered, but for the announced replicas that still serve: these drain."""
+    going = {i for i, m in world.machines.items() if m.instance.preempt_at is not None}
+
+    def drains(replica):
+        if replica.state is not ReplicaState.READY or replica.instance.instance_id not in going:
+            return replica
+        return move(replica, ReplicaState.DRAINING, now=replica.since, reason="", drain=Drain.LEAVE)
+
+    return replace(world.memory, replicas={i: drains(r) for i, r in world.memory.replicas.items()})
+
+
+CERTAIN = [
+    t for t in TROUBLE if t.get("probe") is not ProbeState.FAILING and t.get("agent") is not AgentState.SILENT
+]
+quarrels = st.one_of(
+    st.tuples(st.just("wait"), st.integers(1, 30)),
+    st.tuples(st.just("lose"), st.integers(0, 20)),
+    st.tuples(st.just("trouble"), st.integers(0, 20), st.sampled_from(CERTAIN)),
+    st.tuples(st.just("preempt"), st.integers(0, 20), st.sampled_from([30, 60, 3600])),
+    st.tuples(st.just("capacity"), st.sampled_from(ZONES), st.integers(0, 4)),
+    st.tuples(st.just("replicas"), st.integers(0, 5)),
+    st.tuples(st.just("bundle"), st.sampled_from([OLD, NEW])),
+    st.tuples(st.just("retire"), st.sampled_from([*ZONES, ""])),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(quarrels, max_size=12),
+    st.integers(0, 4),
+    st.integers(0, 2),
+    st.integers(0, 1),
+    st.integers(0, 30),
+)
+def test_a_replica_that_serves_under_notice_counts_no_more_than_one_that_drains(
+    story, replicas, surge, base, slow_s
+):
+    state = {
+        "service": {**CALM, "replicas": replicas, "surge": surge, "base": base},
+        "money": NO_LIMIT,
+        "sha256": OLD,
+        "retired": "",
+    }
+    world = World(the_desired(**state))
+    world.run(5)
+    world.slow_s = slow_s
+    for event in story:
+        for _ in range(min(happen(world, event, state), 15)):
+            desired, observed, now = world.desired, world.observed(), world.now + 1
+            found = decide(desired, observed, world.memory, now)
+            as_if = decide(desired, observed, drained_already(world), now)
+            assert _launches(found) == _launches(as_if)
+            assert found.targets == as_if.targets
+            world.tick()
+
+
+def _launches(decision):
+    return [c for c in decision.commands if isinstance(c, SetSize | Assign)]
 
 
 NEWEST = "c" * 64

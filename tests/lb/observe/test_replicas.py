@@ -113,6 +113,17 @@ def test_a_machine_that_is_gone_is_refused_while_its_engine_is_not_even_due():
     asyncio.run(story())
 
 
+def test_a_machine_that_shuts_down_is_heard():
+    async def story():
+        async with Replica().watched() as replica:
+            await until(lambda: replica.health.probe is ProbeState.OK)
+            assert not replica.health.leaving
+            replica.node |= {"preempt_at": 1800000025, "leaving": True}
+            await until(lambda: replica.health.leaving, 1.0)
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("said", "heard"), [(1800000030, 1800000030.0), (None, None), ("soon", None), (True, None)]
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 from lb.agent.config import ConfigError
 
+NEEDED_HEADER = "x-tradewind-needed"
 _CLIENT_TIMEOUT_S = 5.0
 
 
@@ -21,8 +22,11 @@ def serve(
     port: int,
     status: Callable[[], dict[str, Any]],
     gpus: Callable[[], float | None] = lambda: None,
+    needed: Callable[[], None] = lambda: None,
 ) -> ThreadingHTTPServer:
     """Starts answering with `status()`, and how busy the GPUs are to those who ask with `?gpu=1`.
+
+    `needed` is called whenever a controller says by NEEDED_HEADER that it sends callers here.
 
     Raises ConfigError when the port can't be had.
     """
@@ -30,6 +34,7 @@ def serve(
     class Handler(_Handler):
         answer = staticmethod(status)
         busy = staticmethod(gpus)
+        counted_on = staticmethod(needed)
 
     try:
         server = _Server((address, port), Handler)
@@ -56,10 +61,13 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _CLIENT_TIMEOUT_S
     answer: Callable[[], dict[str, Any]]
     busy: Callable[[], float | None]
+    counted_on: Callable[[], None]
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         found = path == "/v1/node"
+        if found and NEEDED_HEADER in self.headers:
+            self.counted_on()
         content = self.answer() if found else {"error": f"there is nothing at {self.path}"}
         if found and query == "gpu=1":
             content = content | {"gpu_utilization": self.busy()}

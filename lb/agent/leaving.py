@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
 SETTLED_S = 5.0
 """Without any request: edges have been told by then, for the controller asks agents twice a second."""
 HEARD_S = 15.0
-"""From an announcement until the cloud may be told to go on: the controller looks at clouds every 5 s."""
+"""From an announcement until the cloud may be told to go on: the controller looks at clouds every 5 s. And from the last time
+that it said that it sends callers here; it asks at least that often."""
 
 
 class Quiet:
@@ -38,6 +40,11 @@ class Approval:
         self._quiet = quiet
         self._clock = clock
         self._heard_at: float | None = None
+        self._needed_at = -math.inf
+
+    def needed(self) -> None:
+        """The controller sends callers here: it lets the machine serve until its end is near."""
+        self._needed_at = self._clock()
 
     def heard(self) -> None:
         """The end was announced."""
@@ -46,6 +53,6 @@ class Approval:
 
     def given(self) -> bool:
         """Whether nothing is left to lose."""
-        if self._heard_at is None or self._clock() < self._heard_at + HEARD_S:
+        if self._heard_at is None or self._clock() < max(self._heard_at, self._needed_at) + HEARD_S:
             return False
         return self._quiet.look() >= SETTLED_S

@@ -125,7 +125,7 @@ def _in_cloud(given: CloudNode, signals: _Signals, board: StatusBoard) -> None:
     )
     quiet = Quiet(sidecar.active)
     approval = Approval(Quiet(sidecar.active))
-    _serve(node, board, active=sidecar.active)
+    _serve(node, board, active=sidecar.active, needed=approval.needed)
     for source in found.cloud.notices(lambda said: _log("cloud", said=said)):
         _watch_notice(source, board, approval)
     leaf.start()
@@ -184,12 +184,20 @@ def _identified(given: CloudNode, signals: _Signals) -> machine.Machine:
         signals.check()
 
 
-def _serve(node: NodeConfig, board: StatusBoard, *, active: Callable[[], int | None]) -> None:
+def _serve(
+    node: NodeConfig,
+    board: StatusBoard,
+    *,
+    active: Callable[[], int | None],
+    needed: Callable[[], None] = lambda: None,
+) -> None:
     def status() -> dict[str, Any]:
         told = board.as_json(instance_id=node.instance_id, pool_id=node.pool_id)
         return told | {"active_requests": active()}
 
-    api.serve(address=node.agent_address, port=node.agent_port, status=status, gpus=Gpus().share)
+    api.serve(
+        address=node.agent_address, port=node.agent_port, status=status, gpus=Gpus().share, needed=needed
+    )
     node.work_dir.mkdir(parents=True, exist_ok=True)
 
 

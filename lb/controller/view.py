@@ -34,6 +34,7 @@ def targets_of(desired: Desired, memory: Memory) -> dict[str, Target]:
             probe=services[r.service].probe,
             engine=services[r.service].bundle.engine,
             draining=r.state is ReplicaState.DRAINING,
+            needed=r.state is ReplicaState.READY,
             peer=peers.get(r.pool_id),
             loaded=services[r.service].scaling.asks_engines,
             gpus=services[r.service].scaling.asks_gpus,

@@ -14,6 +14,7 @@ import math
 
 import httpx
 
+from lb.agent.api import NEEDED_HEADER
 from lb.observe.http import named, origin, refused
 
 _REQUEST = b"GET /v1/node%b HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n"
@@ -46,13 +47,24 @@ async def ask_node(address: str, port: int, *, timeout_s: float, gpus: bool = Fa
 
 
 async def ask_node_over_tls(
-    client: httpx.AsyncClient, address: str, port: int, *, peer: str, timeout_s: float, gpus: bool = False
+    client: httpx.AsyncClient,
+    address: str,
+    port: int,
+    *,
+    peer: str,
+    timeout_s: float,
+    gpus: bool = False,
+    needed: bool = False,
 ) -> dict[str, object]:
-    """The same of a machine that has to show a certificate of the name `peer`; raises NodeSilent or NodeRefused."""
+    """The same of a machine that has to show a certificate of the name `peer`; raises NodeSilent or NodeRefused.
+
+    `needed`: callers are sent there, so that it must not let its cloud end it before the time.
+    """
     try:
         async with asyncio.timeout(timeout_s):
             response = await client.get(
                 f"{origin(address, port, peer)}{_BEHIND_TLS}{_WITH_GPUS if gpus else ''}",
+                headers={NEEDED_HEADER: "1"} if needed else None,
                 timeout=None,
                 extensions=named(peer),
             )

@@ -38,7 +38,7 @@ class Target:
 
     Of a gang only the head is probed: the engines of the others may serve nothing. `peer`: the name in the certificate
     that the machine has to show; None = it is asked without TLS. `loaded`, `gpus`: its service scales by what its engine, or
-    its GPUs, do.
+    its GPUs, do. `needed`: callers are sent there.
     """
 
     instance_id: str
@@ -52,6 +52,7 @@ class Target:
     peer: str | None = None
     loaded: bool = False
     gpus: bool = False
+    needed: bool = False
 
 
 class Watcher:
@@ -179,6 +180,7 @@ class _Watch:
             peer=target.peer,
             timeout_s=AGENT_TIMEOUT_S,
             gpus=target.gpus,
+            needed=target.needed,
         )
 
     def _take(self, node: Mapping[str, object]) -> None:

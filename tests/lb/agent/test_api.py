@@ -1,9 +1,11 @@
 """The agent's own route, asked over real connections."""
 
+import contextlib
 import json
 import socket
 import struct
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -48,6 +50,20 @@ def test_a_controller_that_hangs_up_leaves_no_traceback_in_the_log(serve, capfd)
     with urllib.request.urlopen(f"http://{address[0]}:{address[1]}/v1/node", timeout=10) as answer:
         assert json.load(answer)["phase"] == "running"
     assert capfd.readouterr().err == ""
+
+
+def test_a_controller_that_sends_callers_here_is_heard(serve):
+    heard = []
+    address = serve(lambda: {"phase": "running"}, needed=lambda: heard.append(1))
+    origin = f"http://{address[0]}:{address[1]}"
+    for path, headers, times in (
+        ("/v1/node", {}, 0),
+        ("/v1/other", {api.NEEDED_HEADER: "1"}, 0),
+        ("/v1/node?gpu=1", {api.NEEDED_HEADER: "1"}, 1),
+    ):
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(urllib.request.Request(origin + path, headers=headers), timeout=10).close()
+        assert len(heard) == times
 
 
 def test_how_busy_the_gpus_are_is_told_only_to_those_who_ask(serve):

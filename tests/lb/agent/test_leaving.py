@@ -43,6 +43,21 @@ def test_an_announced_end_is_approved_once_everybody_could_have_heard_and_nothin
     assert world.approval.given()
 
 
+def test_while_the_controller_sends_callers_here_no_end_is_approved_however_quiet_it_is():
+    world = World()
+    world.approval.heard()
+    for _ in range(60):
+        world.now += 5
+        world.approval.needed()
+        assert not world.approval.given()
+    world.now += HEARD_S - 1
+    assert not world.approval.given()
+    world.now += 1
+    assert not world.approval.given()
+    world.now += SETTLED_S
+    assert world.approval.given()
+
+
 def test_hearing_of_it_again_does_not_start_the_wait_anew():
     world = World()
     world.approval.heard()

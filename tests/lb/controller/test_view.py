@@ -68,6 +68,17 @@ def test_an_endpoint_whose_machine_shuts_down_drains_whenever_that_ends():
     assert fleet.draining() == {fleet.first: True, fleet.second: False}
 
 
+def test_a_machine_is_needed_until_its_replica_drains():
+    fleet = Fleet()
+    fleet.world.slow_s = 1000
+    needed = []
+    for in_s in (3600, 10):
+        fleet.announce(fleet.first, in_s=in_s)
+        fleet.world.tick()
+        needed.append(targets_of(fleet.world.desired, fleet.world.memory)[fleet.first].needed)
+    assert needed == [True, False]
+
+
 def test_it_is_told_until_when_an_announced_replica_serves():
     fleet = Fleet()
     fleet.world.slow_s = 1000

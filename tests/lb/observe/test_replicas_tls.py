@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from lb.agent.api import NEEDED_HEADER
 from lb.certificates.authority import Wish
 from lb.decide.observed import AgentState, ProbeState
 from lb.mutual import Mutual
@@ -76,6 +77,17 @@ def test_agent_engine_and_load_are_asked_on_one_port():
             health = watcher.health_of("r")
             assert (health.agent, health.probe) == (AgentState.ANSWERS, ProbeState.OK)
             assert set(machine.asked) == {"/.tradewind/node", "/health", "/metrics"}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_machine_is_told_whether_callers_are_sent_there(needed):
+    async def story():
+        async with watched(needed=needed) as (watcher, _, server):
+            await until(lambda: watcher.health_of("r").phase == "running")
+            asked = [headers for _, path, headers, _ in server.requests if path == "/.tradewind/node"]
+            assert {NEEDED_HEADER in headers for headers in asked} == {needed}
 
     asyncio.run(story())
 

@@ -85,6 +85,14 @@ def sim(
             help="What a replica does: prefill (tokens/s), alone and full (tokens/s of one request, of all), slots, kv (tokens).",
         ),
     ] = None,
+    hosted: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IN/OUT[/MOST]",
+            help="A hosted provider answers while no replica is ready: USD per million tokens of prompts and of answers, like "
+            "0.15/0.60; and what it may take in an hour.",
+        ),
+    ] = None,
     ttft_goal: Annotated[
         float | None,
         typer.Option(
@@ -115,7 +123,7 @@ def sim(
             "name a trace: `tw sim --trace FILE`; `tw sim generate aged > FILE` makes one to try it on."
         )
     if requests is None:
-        _only_with_requests(service=service, engine=engine, ttft_goal=ttft_goal, env=env)
+        _only_with_requests(service=service, engine=engine, hosted=hosted, ttft_goal=ttft_goal, env=env)
     elif target is not None:
         raise InputError("--target means nothing with --requests, which the number follows; see --service.")
     names = list(dict.fromkeys(policy or (DEFAULT if requests is None else DEFAULT_WITH_REQUESTS)))
@@ -134,7 +142,11 @@ def sim(
         seed=seed,
     )
     given = read(trace)
-    asked = None if requests is None else sim_requests.workload(requests, service, env, engine, ttft_goal)
+    asked = (
+        None
+        if requests is None
+        else sim_requests.workload(requests, service, env, engine=engine, hosted=hosted, goal_ms=ttft_goal)
+    )
     wanted = target or TARGET
     courses: list[tuple[Result, list[Sample]]] = []
     end = given.end_s if asked is None else min(given.end_s, asked[1].requests.end_s)

@@ -10,6 +10,7 @@ from typing import Any
 from cli.options import parse_env
 from sim.engine import Rates
 from sim.fleet import Workload
+from sim.hosted import Hosted
 from sim.metrics import Result
 from sim.requests import read
 from sim.suggest import TTFT_MS, suggested
@@ -19,19 +20,28 @@ from spec.read import read_service
 from spec.scaling import SIGNALS, Scaling
 
 ENGINE_KEYS = tuple(f.name for f in fields(Rates))
+PRICES = 2
+"""Of a hosted provider: of prompts and of answers."""
 
 
 def workload(
-    file: Path, service: Path | None, env: Iterable[str] | None, engine: str | None, goal_ms: float | None
+    file: Path,
+    service: Path | None,
+    env: Iterable[str] | None,
+    *,
+    engine: str | None,
+    hosted: str | None,
+    goal_ms: float | None,
 ) -> tuple[Scaling, Workload]:
     """What callers ask and how the number follows it. Raises InputError."""
     rates = _rates(engine)
+    offer = None if hosted is None else _offer(hosted)
     given = None if service is None else read_service(service, env=parse_env(env)).scaling
     requests = read(file)
     scaling = given or suggested(requests, rates)
     goal = goal_ms or scaling.target_ttft_ms or TTFT_MS
     holds = scaling.follows_load and scaling.min_replicas == 0
-    return scaling, Workload(requests, rates, goal / 1000, holds=holds)
+    return scaling, Workload(requests, rates, goal / 1000, holds=holds, hosted=offer)
 
 
 def _rates(text: str | None) -> Rates:
@@ -52,6 +62,20 @@ def _rates(text: str | None) -> Rates:
         raise InputError(f"--engine: {e}") from None
 
 
+def _offer(text: str) -> Hosted:
+    """`0.15/0.60`, or `0.15/0.60/20` with a limit."""
+    parts = text.split("/")
+    if len(parts) not in (PRICES, PRICES + 1):
+        raise InputError(
+            f"--hosted is two prices, of a million tokens of prompts and of answers, like 0.15/0.60, got {text!r}. "
+            "A third number is what the provider may take in an hour, USD."
+        )
+    try:
+        return Hosted(*map(float, parts))
+    except ValueError as e:
+        raise InputError(f"--hosted {text}: {e}. Write it like 0.15/0.60 or 0.15/0.60/20.") from None
+
+
 def notes(trace: Trace, scaling: Scaling, asked: Workload) -> list[str]:
     """What one has to know of the run: its length, the engine, and by what the number moves."""
     requests = asked.requests
@@ -66,6 +90,12 @@ def notes(trace: Trace, scaling: Scaling, asked: Workload) -> list[str]:
         f"{scaling.min_replicas} to {scaling.max_replicas} replicas; "
         + (", ".join(targets) if targets else "no target of load"),
     ]
+    if offer := asked.hosted:
+        most = "" if offer.most_usd_hour is None else f", {offer.most_usd_hour:g} USD per hour at most"
+        found.append(
+            f"a hosted provider answers while no replica is ready, for {offer.usd_input:g} and {offer.usd_output:g} USD per "
+            f"million tokens of prompts and of answers{most}"
+        )
     if trace.end_s < requests.end_s:
         later = len(requests) - requests.until(trace.end_s)
         found.append(f"{later} requests come after the end of the capacity trace and are left out")
@@ -83,6 +113,7 @@ def as_dict(trace: Trace, scaling: Scaling, asked: Workload, results: Iterable[R
         "requests": requests.name,
         "request_count": len(requests),
         "engine": asdict(asked.rates),
+        "hosted": None if asked.hosted is None else asdict(asked.hosted),
         "scaling": scaling.model_dump(mode="json", exclude_none=True),
         "notes": [*trace.notes, *notes(trace, scaling, asked)],
         "policies": [r.as_dict() for r in results],

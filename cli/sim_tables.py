@@ -17,7 +17,7 @@ from spec.scaling import Scaling
 if TYPE_CHECKING:
     from rich.console import Console
 
-WIDTH_WITHOUT_TERMINAL = 160
+WIDTH_WITHOUT_TERMINAL = 170
 _PLACEMENT = (
     "policy",
     "available",
@@ -30,6 +30,8 @@ _PLACEMENT = (
     "refused",
     "calls/h",
 )
+_HOSTED = "hosted"
+"""What a hosted provider took of the cost; the last column where there is one."""
 _REQUESTS = (
     "policy",
     "cost USD",
@@ -75,7 +77,12 @@ def print_requests(
 ) -> None:
     """Policies whose number of replicas followed requests."""
     said = [_clouds(trace, conditions), *trace.notes, *notes(trace, scaling, workload)]
-    out = _print(said, _REQUESTS, [_met(r, r.requests) for r in results if r.requests is not None])
+    rows = [(r, r.requests) for r in results if r.requests is not None]
+    if workload.hosted is None:
+        out = _print(said, _REQUESTS, [_met(r, met) for r, met in rows])
+    else:
+        covered = [(*_met(r, met), f"{r.cost_hosted_part:.1%}") for r, met in rows]
+        out = _print(said, (*_REQUESTS, _HOSTED), covered)
     out.print(f"late: without a first byte within {workload.ttft_goal_s:g} s, failed ones included.")
     out.print("late minutes: in which more than one request in a hundred was, so that P99 missed the goal.")
 

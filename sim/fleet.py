@@ -1,8 +1,9 @@
 """The replicas that answer the requests of a trace, and the edge before them: who gets a request, and what becomes of it.
 
 As the product's edge does it (docs/edge.md): the least busy of five random choices; requests without a first byte are tried on another
-replica when theirs goes away, up to three times, and streams break; without a ready replica requests wait where the service may
-go to zero, and get 503 otherwise. It reports to the controller once a second in the edge's own words, `spec.report`.
+replica when theirs goes away, up to three times, and streams break; without a ready replica requests go to the hosted provider if
+there is one, wait where the service may go to zero, and get 503 otherwise. It reports to the controller once a second in the edge's
+own words, `spec.report`.
 
 Engines are only brought up to date when they are looked at, so a request costs a few heap operations, however many replicas there are.
 """
@@ -15,8 +16,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from sim.engine import Engine, Rates, Request
+from sim.hosted import HOUR_S, Hosted, Provider
 from sim.latency import Callers, Met
-from sim.policy import Busy, Demand
+from sim.policy import Busy, Cover, Demand
 from sim.requests import Requests
 from spec.report import TTFT_BOUNDS_MS, EdgeReport, ServiceTraffic
 
@@ -38,6 +40,7 @@ class Workload:
         rates: of each replica.
         ttft_goal_s: within which a first byte should come.
         holds: whether requests wait while there is no ready replica, as those of services that go to zero do.
+        hosted: where the edge sends what no replica is ready for; None = nowhere.
 
     """
 
@@ -45,6 +48,7 @@ class Workload:
     rates: Rates
     ttft_goal_s: float
     holds: bool = False
+    hosted: Hosted | None = None
 
 
 class Fleet:
@@ -64,6 +68,7 @@ class Fleet:
         self._engines: dict[int, Engine] = {}
         self._open: list[Engine] = []
         self._held: deque[Request] = deque()
+        self._provider = None if workload.hosted is None else Provider(workload.hosted, self)
         self._next = 0
         self._now = self._told_at = self._reported_at = 0.0
         self._idle: dict[int, float] = {}
@@ -110,10 +115,11 @@ class Fleet:
             if tried == 0:
                 self._retried += 1
                 self._callers.retried(arrived)
-            if tried == TRIES or not (self._open or self._workload.holds):
+            request = (arrived, prompt, output, tried + 1)
+            if tried == TRIES:
                 self._fail(arrived, "lost")
             else:
-                self._send(at, (arrived, prompt, output, tried + 1))
+                self._send(at, request, otherwise="lost")
 
     # ------------------------------------------------------------ time
 
@@ -130,7 +136,12 @@ class Fleet:
     def demand(self) -> Demand:
         """What edges and engines tell now; reports are told once."""
         reports, self._reports = self._reports, []
-        return Demand(reports, self._load(), self._arrived())
+        return Demand(reports, self._load(), self._next - self._first_of_minute(), self._cover())
+
+    @property
+    def hosted_usd(self) -> float:
+        """What the hosted provider has taken until now."""
+        return 0.0 if self._provider is None else self._provider.usd
 
     def met(self) -> Met:
         """What callers met until now."""
@@ -169,10 +180,12 @@ class Fleet:
             n += 1
         self._next = n
 
-    def _send(self, at: float, request: Request) -> None:
+    def _send(self, at: float, request: Request, *, otherwise: str = "no_replica") -> None:
+        """`otherwise`: what it has failed for where nobody takes it."""
         there = self._open
         if not there:
-            self._hold(request)
+            if not self._is_covered(at, request):
+                self._hold(request, otherwise)
             return
         number = len(there)
         best, least = None, 0
@@ -188,11 +201,18 @@ class Fleet:
             self._finished["4xx"] += 1
             self._callers.failed(request[0], "too_long")
 
-    def _hold(self, request: Request) -> None:
+    def _is_covered(self, at: float, request: Request) -> bool:
+        """Whether a hosted provider answers it, which costs money."""
+        if self._provider is None or not self._provider.take(at, request):
+            return False
+        self._callers.covered(request[0])
+        return True
+
+    def _hold(self, request: Request, otherwise: str) -> None:
         if self._workload.holds and len(self._held) < MOST_HELD:
             self._held.append(request)
         else:
-            self._fail(request[0], "no_replica")
+            self._fail(request[0], otherwise)
 
     def _fail(self, arrived: float, why: str) -> None:
         self._finished["5xx"] += 1
@@ -203,6 +223,8 @@ class Fleet:
     def _catch_up(self) -> None:
         for engine in self._engines.values():
             engine.advance(self._now)
+        if self._provider is not None:
+            self._provider.advance(self._now)
 
     def _report(self, at: float) -> None:
         self._catch_up()
@@ -210,6 +232,8 @@ class Fleet:
             self._fail(self._held.popleft()[0], "no_replica")
         self._reported_at = at
         active = sum(e.in_works for e in self._engines.values())
+        if self._provider is not None:
+            active += self._provider.in_works
         counts = self._next, sum(self._finished.values()), self._broken, active, len(self._held)
         if counts == self._sent and at < self._sent_at + AT_LEAST_EVERY_S:
             return
@@ -241,6 +265,17 @@ class Fleet:
             found[replica] = Busy(running, waiting, kv, gpu)
         return found
 
-    def _arrived(self) -> int:
-        times = self._workload.requests.times
-        return self._next - bisect_right(times, self._now - RATE_S, 0, self._next)
+    def _first_of_minute(self) -> int:
+        """The number of the first request that came within the last minute, or would be."""
+        return bisect_right(self._workload.requests.times, self._now - RATE_S, 0, self._next)
+
+    def _cover(self) -> Cover | None:
+        """What the provider would take if all that came within the last minute were sent there, to two digits."""
+        offer, requests = self._workload.hosted, self._workload.requests
+        if offer is None:
+            return None
+        minute = slice(self._first_of_minute(), self._next)
+        usd = offer.usd(sum(requests.prompts[minute]), sum(requests.outputs[minute]))
+        seconds = min(RATE_S, self._now)
+        usd_hour = usd * HOUR_S / seconds if seconds else 0.0
+        return Cover(float(f"{usd_hour:.2g}"), offer.most_usd_hour)

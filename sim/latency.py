@@ -59,6 +59,7 @@ class Met:
         broken: had begun, and their replica went away.
         too_long: do not fit into the KV cache.
         retried: tried on more than one replica.
+        hosted: sent to a hosted provider.
         late: share of the requests that had no first byte in time, failed ones included.
         late_minutes: share of the minutes in which that was so for more than one request in a hundred: whose P99 missed the goal.
 
@@ -72,6 +73,7 @@ class Met:
     broken: int
     too_long: int
     retried: int
+    hosted: int
     ttft_p50_s: float | None
     ttft_p90_s: float | None
     ttft_p99_s: float | None
@@ -103,7 +105,7 @@ class Callers:
         self._came = array("L", bytes(array("L").itemsize * (int(end_s / MINUTE_S) + 1)))
         self._late = self._came[:]
         self._why = dict.fromkeys(("no_replica", "lost", "broken", "too_long"), 0)
-        self._retried = self._answered = 0
+        self._retried = self._answered = self._hosted = 0
 
     def came(self, arrived: float) -> None:
         """A request."""
@@ -113,6 +115,10 @@ class Callers:
     def retried(self, arrived: float) -> None:
         """It is tried on another replica for the first time."""
         self._retried += arrived >= self._from
+
+    def covered(self, arrived: float) -> None:
+        """It is sent to a hosted provider."""
+        self._hosted += arrived >= self._from
 
     def began(self, arrived: float, at: float) -> None:
         """Its first byte came."""
@@ -154,6 +160,7 @@ class Callers:
             self._why["broken"],
             self._why["too_long"],
             self._retried,
+            self._hosted,
             *times,
             ttft_goal_s=self._goal,
             late=sum(self._late) / came if came else 0.0,

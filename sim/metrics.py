@@ -23,12 +23,13 @@ class Result:
         zero_ready: of the time, with no replica ready although some were asked for.
         cost_ratio: all that was paid / the asked-for replicas on demand, in the cheapest zone, all the time.
         cost_on_demand_part: of what was paid, for on demand.
-        cost_usd: all that was paid, launches included.
+        cost_usd: all that was paid, launches and a hosted provider included.
         preemptions: replicas that the clouds took.
         launches: machines that were asked for, refused ones included.
         failed_launches: machines that were refused.
         calls_per_hour: to the clouds, to launch and to end.
         requests: what callers met; None = there were none in the run.
+        cost_hosted_part: of what was paid, to a hosted provider.
 
     """
 
@@ -44,12 +45,13 @@ class Result:
     failed_launches: int
     calls_per_hour: float
     requests: Met | None = None
+    cost_hosted_part: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """What `--json` prints of it; the names are stable. Without requests there is no `requests`."""
+        """What `--json` prints of it; the names are stable. Without requests there is neither `requests` nor `cost_hosted_part`."""
         found = asdict(self)
         if self.requests is None:
-            del found["requests"]
+            del found["requests"], found["cost_hosted_part"]
         return found
 
 
@@ -66,6 +68,7 @@ class Tally:
     spot_usd: float = 0.0
     on_demand_usd: float = 0.0
     launch_usd: float = 0.0
+    hosted_usd: float = 0.0
     reference_usd: float = 0.0
     preemptions: int = 0
     launches: int = 0
@@ -94,7 +97,7 @@ class Tally:
 
     def result(self, name: str) -> Result:
         """What it comes to. Where nothing was asked for, everything asked for was served."""
-        cost = self.spot_usd + self.on_demand_usd + self.launch_usd
+        cost = self.spot_usd + self.on_demand_usd + self.launch_usd + self.hosted_usd
         return Result(
             name=name,
             availability=_share(self.enough_s, self.scored_s, 1.0),
@@ -107,6 +110,7 @@ class Tally:
             launches=self.launches,
             failed_launches=self.failed_launches,
             calls_per_hour=_share(self.calls, self.seconds / 3600, 0.0),
+            cost_hosted_part=_share(self.hosted_usd, cost, 0.0),
         )
 
 

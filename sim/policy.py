@@ -105,6 +105,16 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class Cover:
+    """A hosted provider behind the edge. USD per hour: what it would take for all that callers ask now; its limit, None = it has
+    none.
+    """
+
+    usd_hour: float
+    most_usd_hour: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """What callers ask of the service, as far as it is told.
 
@@ -112,12 +122,14 @@ class Demand:
         reports: of the edge since the last step, each with its time, seconds since the trace began.
         engines: what the replicas that serve tell now, by id.
         arrived: requests of the last minute.
+        cover: who answers while no replica is ready; None = nobody.
 
     """
 
     reports: Sequence[tuple[float, EdgeReport]]
     engines: Mapping[int, Busy]
     arrived: int
+    cover: Cover | None = None
 
 
 @dataclass(slots=True)

@@ -172,12 +172,21 @@ class Tradewind:
         return known
 
     def _load(self, view: View) -> tuple[Load, ...]:
-        if self._scaling is None or view.demand is None:
+        """What the edge tells; of a number that is told, only who covers, which says what being short costs."""
+        demand = view.demand
+        if demand is None:
             return ()
-        for at, report in view.demand.reports:
-            self._reported_at = _EPOCH + at
-            self._traffic.take(report)
-        return self._traffic.load([SERVICE])
+        if self._scaling is None:
+            found = () if demand.cover is None else (Load(SERVICE),)
+        else:
+            for at, report in demand.reports:
+                self._reported_at = _EPOCH + at
+                self._traffic.take(report)
+            found = self._traffic.load([SERVICE])
+        if demand.cover is None:
+            return found
+        usd_hour, most = demand.cover.usd_hour, demand.cover.most_usd_hour
+        return tuple(replace(x, hosted_usd_hour=usd_hour, hosted_most_usd_hour=most) for x in found)
 
     # ------------------------------------------------------------ what is ordered
 

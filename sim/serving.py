@@ -63,9 +63,10 @@ class Serving:
                 self._leave(id_, now)
         return self._fleet.demand()
 
-    def finish(self) -> None:
-        """The rest of the run passes."""
+    def finish(self) -> float:
+        """The rest of the run passes. Returns what a hosted provider took, USD."""
         self._fleet.until(self.end_s)
+        return self._fleet.hosted_usd
 
     def _leave(self, id_: int, at: float) -> None:
         leaving = self._leaving.pop(id_)

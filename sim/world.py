@@ -135,7 +135,7 @@ class World:
                 progress(shown)
         self._pass_until(end)
         if self._serving is not None:
-            self._serving.finish()
+            self._tally.hosted_usd = self._serving.finish()
         return self._tally
 
     # ------------------------------------------------------------ time

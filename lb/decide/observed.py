@@ -106,6 +106,10 @@ class Load:
         in_flight: requests that were being answered or held on average, over the last minute, to three digits.
         served: requests that were answered well per second, over the last minute, to three digits.
         ttft_ms: time to first byte that 95 % of the last minute's answers kept, to two digits; None = too few answers.
+        hosted_usd_hour: what a hosted provider would take per hour for all that callers ask now, to which edges send requests
+            while no replica is ready, to two digits; None = they don't.
+        hosted_most_usd_hour: what it may be paid in an hour at most, by `max_usd_hour` or its part of `max_usd_month`; None = no
+            limit.
 
     """
 
@@ -116,6 +120,8 @@ class Load:
     in_flight: float = 0.0
     served: float = 0.0
     ttft_ms: float | None = None
+    hosted_usd_hour: float | None = None
+    hosted_most_usd_hour: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

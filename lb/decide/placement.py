@@ -160,6 +160,8 @@ def grow(tick: Tick, service: Service, parts: list[Placed]) -> None:
         return
     serving = all(r.state is S.READY for part in parts for r in part.replicas.values())
     at_once, too_few = min(room, settings.LAUNCHES_PER_TICK), sum(part.short_by for part in parts)
+    if too_few:
+        _tell_cover(tick, service, too_few)
     if not serving or rollout.moves(record):
         # one change at a time: nothing moves to a better place meanwhile
         at_once = min(at_once, too_few)
@@ -199,6 +201,15 @@ def _launch(tick: Tick, pool: Pool, number: int, why: str) -> None:
     size = tick.machines(pool.id) + awaiting
     tick.pool_memory[pool.id] = replace(memory, awaiting=awaiting, asked_at=tick.now)
     tick.order(SetSize(pool.id, size), f"{pool.id}: {number} more, to {size}: {why}; {said(tick, pool)}")
+
+
+def _tell_cover(tick: Tick, service: Service, too_few: int) -> None:
+    load = tick.load.get(service.name)
+    if load is not None and load.hosted_usd_hour is not None:
+        costs = f"about {load.hosted_usd_hour:.2f} USD per hour"
+        tick.say(
+            f"{service.name}: {too_few} missing; a hosted provider covers for {costs} while none is ready"
+        )
 
 
 def _explain(tick: Tick, service: Service, part: Placed, refusals: list[str | None]) -> None:

@@ -62,13 +62,33 @@ def waiting_usd_hour(
 def worth(tick: Tick, service: Service, needed: int) -> Worth:
     """What being short costs a service that needs so many replicas: what on demand would, times what its target asks.
 
-    The closer the target is to always, the more an hour of being short may cost.
+    The closer the target is to always, the more an hour of being short may cost; but no more than a hosted provider would take
+    for it, where the edges send it what comes while no replica is ready.
     """
     dearest = max((p.prices.on_demand or p.prices.spot or 0.0 for p in tick.pools_of(service)), default=0.0)
     allowed = 1.0 - service.scaling.slo / 100.0
     short = settings.SHORT_COST * max(1, needed) * dearest / max(allowed, settings.LEAST_ALLOWED)
     none = settings.NONE_COST * short * (1.0 - 1.0 / max(1, needed))
-    return Worth(short, none)
+    price = Worth(short, none)
+    load = tick.load.get(service.name)
+    if load is None or load.hosted_usd_hour is None:
+        return price
+    return _covered(price, load.hosted_usd_hour, load.hosted_most_usd_hour)
+
+
+def _covered(price: Worth, usd_hour: float, most_usd_hour: float | None) -> Worth:
+    """The same with a hosted provider that would take so much for all that callers ask, and may take `most_usd_hour`.
+
+    What some replicas are too few for waits in their queues: the provider gets it only when none is ready. That its answers
+    could be had for so much is what waiting for them is worth at most. Callers beyond its limit have nobody.
+    """
+    share = 1.0 if most_usd_hour is None or usd_hour <= most_usd_hour else most_usd_hour / usd_hour
+    short = min(price.short_usd_hour, usd_hour)
+    none = min(price.none_usd_hour, usd_hour - short)
+    return Worth(
+        share * short + (1.0 - share) * price.short_usd_hour,
+        share * none + (1.0 - share) * price.none_usd_hour,
+    )
 
 
 def has_a_base(tick: Tick, service: Service) -> bool:

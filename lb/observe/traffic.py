@@ -81,7 +81,10 @@ class Traffic:
         self.totals = {n: t for n, t in self.totals.items() if n in services}
 
     def load(self, services: Iterable[str]) -> tuple[Load, ...]:
-        """The load of those services that an edge has told of lately."""
+        """The load of those services that an edge has told of lately.
+
+        Edges send nothing to hosted providers yet, so none covers: `hosted_usd_hour` stays None.
+        """
         return tuple(
             Load(
                 name,

@@ -91,6 +91,29 @@ def test_another_engine_is_another_result(capacity, requests):
     assert ttft("--engine", "prefill=1000,alone=40") > 5 * ttft()
 
 
+def test_a_hosted_provider_covers_for_every_policy_and_what_it_takes_is_told(capacity, requests):
+    """There is no spot capacity for the first ten minutes, and one policy that asks for nothing else."""
+    capacity.write_text(
+        "time_s,zone,capacity,spot_price,ondemand_price\n0,a,0,1,3\n600,a,9,1,3\n1200,a,9,1,3\n"
+    )
+    words = ("--trace", capacity, "--requests", requests, "--policy", "round-robin")
+    failed = json.loads(tw(*words, "--json").stdout)
+    found = json.loads(tw(*words, "--hosted", "0.15/0.60", "--json").stdout)
+    assert failed["hosted"] is None
+    assert (found["hosted"]["usd_input"], found["hosted"]["usd_output"]) == (0.15, 0.6)
+    before, after = failed["policies"][0], found["policies"][0]
+    assert before["requests"]["hosted"] == before["cost_hosted_part"] == 0
+    assert after["requests"]["hosted"] == before["requests"]["no_replica"] > 500
+    assert after["requests"]["failed"] == 0
+    assert after["cost_usd"] * (1 - after["cost_hosted_part"]) == pytest.approx(before["cost_usd"])
+    shown = tw(*words, "--hosted", "0.15/0.60/20").stdout
+    assert (
+        "for 0.15 and 0.6 USD per million tokens of prompts and of answers, 20 USD per hour at most" in shown
+    )
+    assert f"{after['cost_hosted_part']:.1%}" in shown
+    assert "hosted provider" not in tw(*words).stdout
+
+
 def test_the_picture_is_drawn_with_a_target_that_moves(capacity, requests, tmp_path):
     tw("--trace", capacity, "--requests", requests, "--policy", "tradewind", "--plot", tmp_path / "p.svg")
     ET.parse(tmp_path / "p.svg")
@@ -102,6 +125,10 @@ def test_the_picture_is_drawn_with_a_target_that_moves(capacity, requests, tmp_p
         (("--engine", "prefil=3"), "'prefil' is nothing that an engine has. Did you mean `prefill`?"),
         (("--engine", "slots=many"), "slots must be a number, got 'many'"),
         (("--engine", "full=10"), "full must lie between alone"),
+        (("--hosted", "0.15"), "like 0.15/0.60, got '0.15'"),
+        (("--hosted", "0.15/cheap"), "could not convert string to float: 'cheap'. Write it like 0.15/0.60"),
+        (("--hosted", "0.15/-1"), "a price must be 0 or more, and at most 1000000; got -1"),
+        (("--hosted", "0.15/0.6/0"), "the limit must be more than 0, and at most 1000000; got 0"),
         (("--target", 3), "--target means nothing with --requests"),
         (("--policy", "omniscient"), "nothing of requests"),
         (("--policy", "tradewind+qsp"), "Did you mean `qps`?"),
@@ -113,7 +140,7 @@ def test_what_can_not_be_is_told(capacity, requests, words, said):
     assert said in str(wrong.value)
 
 
-@pytest.mark.parametrize("word", ["--service", "--engine", "--ttft-goal"])
+@pytest.mark.parametrize("word", ["--service", "--engine", "--hosted", "--ttft-goal"])
 def test_an_option_of_requests_without_requests_is_no_option(capacity, word):
     with pytest.raises(InputError, match=f"{word} means nothing without --requests"):
         tw("--trace", capacity, word, 900)

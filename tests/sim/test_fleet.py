@@ -4,16 +4,19 @@ import pytest
 
 from sim.engine import Rates
 from sim.fleet import LONGEST_HELD_S, MOST_HELD, Fleet, Workload
+from sim.hosted import Hosted
+from sim.policy import Cover
 from sim.requests import Requests
 
 RATES = Rates(prefill=1000, alone=10, full=16, slots=2, kv=10_000)
 
 
-def a_fleet(*rows, holds=False, seed=0, rates=RATES):
+def a_fleet(*rows, holds=False, seed=0, rates=RATES, hosted=None):
     requests = Requests("made")
     for row in rows:
         requests.append(*row)
-    return Fleet(Workload(requests, rates, 2.0, holds=holds), counts_from=0.0, end_s=10_000.0, seed=seed)
+    workload = Workload(requests, rates, 2.0, holds=holds, hosted=hosted)
+    return Fleet(workload, counts_from=0.0, end_s=10_000.0, seed=seed)
 
 
 def test_a_request_is_answered_by_a_replica_that_is_ready():
@@ -156,3 +159,67 @@ def test_the_same_seed_chooses_the_same():
         return fleet.met()
 
     assert times(1) == times(1) != times(2)
+
+
+OFFER = Hosted(usd_input=1.0, usd_output=2.0, ttft_s=0.5, tokens_s=100.0)
+
+
+def test_without_a_ready_replica_a_hosted_provider_answers_for_money():
+    fleet = a_fleet((1.0, 500, 11), (9.0, 500, 11), hosted=OFFER)
+    fleet.open(1, 5.0)
+    fleet.until(60.0)
+    met = fleet.met()
+    assert (met.answered, met.failed, met.hosted) == (2, 0, 1)
+    assert fleet.hosted_usd == pytest.approx((500 * 1.0 + 11 * 2.0) / 1e6)
+    assert met.ttft_p99_s == pytest.approx(0.5, rel=0.02)
+    assert met.latency_p50_s == pytest.approx(0.6, rel=0.02)
+
+
+def test_what_has_no_first_byte_yet_goes_there_when_the_last_replica_dies():
+    fleet = a_fleet((1.0, 500, 50), (1.0, 500, 50), hosted=OFFER)
+    fleet.open(1, 0.0)
+    fleet.until(1.7)
+    fleet.lose(1, 1.7)
+    fleet.until(60.0)
+    met = fleet.met()
+    assert (met.broken, met.lost, met.retried, met.hosted, met.answered) == (1, 0, 1, 1, 1)
+
+
+def test_of_a_service_that_goes_to_zero_it_answers_instead_of_the_wait():
+    fleet = a_fleet((1.0, 500, 11), holds=True, hosted=OFFER)
+    fleet.until(20.0)
+    assert (fleet.met().answered, fleet.demand().reports[-1][1].services[0].held) == (1, 0)
+
+
+def test_beyond_its_limit_of_an_hour_nobody_answers_until_the_next():
+    each = OFFER.usd(1000, 0)
+    limited = Hosted(1.0, 2.0, most_usd_hour=2.5 * each)
+    fleet = a_fleet(*[(at, 1000, 0) for at in (1.0, 2.0, 3.0, 3700.0)], hosted=limited)
+    fleet.until(4000.0)
+    assert (fleet.met().hosted, fleet.met().no_replica) == (3, 1)
+    assert fleet.hosted_usd == pytest.approx(3 * each)
+
+
+def test_its_answers_are_in_the_edges_reports_as_any_other():
+    fleet = a_fleet((1.0, 500, 201), hosted=OFFER)
+    fleet.until(3.0)
+    assert fleet.demand().reports[-1][1].services[0].active == 1
+    fleet.until(20.0)
+    counted = fleet.demand().reports[-1][1].services[0]
+    assert (counted.active, counted.finished["2xx"], sum(counted.ttft)) == (0, 1, 1)
+
+
+def test_the_cover_is_what_all_requests_of_the_last_minute_would_cost_in_an_hour():
+    fleet = a_fleet(*[(float(n), 1000, 100) for n in range(1, 601)], (1000.0, 1, 1), hosted=OFFER)
+    fleet.open(1, 0.0)
+    fleet.until(300.0)
+    assert fleet.demand().cover == Cover(pytest.approx(3600 * 1200 / 1e6, rel=0.03), None)
+    fleet.until(900.0)
+    assert fleet.demand().cover == Cover(0.0, None)
+    assert a_fleet((1.0, 1, 1)).demand().cover is None
+
+
+@pytest.mark.parametrize("wrong", [(-1, 1), (1, float("nan")), (1, 1, 0), (1, 1, float("inf"))])
+def test_an_offer_that_can_not_be_is_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        Hosted(*wrong)

@@ -6,6 +6,7 @@ from sim.compare import run_requests
 from sim.conditions import ColdStart, Conditions
 from sim.engine import Rates
 from sim.fleet import Fleet, Workload
+from sim.hosted import Hosted
 from sim.policies import make
 from sim.policy import Launch, Orders
 from sim.requests import Requests
@@ -156,3 +157,49 @@ def test_the_same_seed_gives_the_same_result():
     runs = [result("tradewind", steady(4.0, 3000), trace, target_inflight_per_replica=4.0) for _ in range(2)]
     assert runs[0] == runs[1]
     assert runs[0].preemptions > 0
+
+
+def covered(name, requests, offer, trace=None, **scaling):
+    conditions = Conditions(cold_start=QUICK)
+    given = Scaling(**{"min_replicas": 2, "max_replicas": 9} | scaling)
+    workload = Workload(requests, RATES, 2.0, hosted=offer)
+    return run_requests(name, trace or a_trace(7200, a=50, b=50), conditions, given, workload)
+
+
+OFFER = Hosted(usd_input=1.0, usd_output=2.0)
+
+
+def test_what_a_hosted_provider_takes_is_part_of_the_cost_of_every_policy():
+    nobody = a_trace(3600, a=0)
+    for name in ("round-robin", "even-spread"):
+        found = covered(name, steady(1.0, 1800), OFFER, nobody, target_qps_per_replica=1.0)
+        assert (found.requests.failed, found.requests.hosted) == (0, found.requests.requests)
+        assert found.cost_usd == pytest.approx(1800 * OFFER.usd(100, 21))
+        assert found.cost_hosted_part == 1.0
+
+
+@pytest.mark.parametrize("name", ["tradewind", "tradewind+qps"])
+def test_where_it_covers_no_spare_is_paid_for(name):
+    """Both ask for two replicas; a loss of them costs cents when the answers can be bought."""
+    scaling = {"target_qps_per_replica": 1.0}
+    alone = covered(name, steady(1.0, 5400), None, **scaling)
+    cheap = covered(name, steady(1.0, 5400), OFFER, **scaling)
+    dear = covered(name, steady(1.0, 5400), Hosted(1000.0, 2000.0), **scaling)
+    assert cheap.cost_usd < 0.8 * alone.cost_usd
+    assert dear.launches == alone.launches
+    assert cheap.requests.failed == 0
+
+
+def test_to_zero_and_back_it_answers_instead_of_letting_wait():
+    requests = Requests("made")
+    for at in (10.0, 5000.0):
+        for n in range(5):
+            requests.append(at + n, 100, 21)
+    requests.append(7000.0, 1, 1)
+    workload = Workload(requests, RATES, 2.0, holds=True, hosted=OFFER)
+    scaling = Scaling(min_replicas=0, max_replicas=9, target_qps_per_replica=1.0)
+    conditions = Conditions(cold_start=QUICK)
+    found = run_requests("tradewind", a_trace(7200, a=50), conditions, scaling, workload)
+    assert found.requests.hosted == 6
+    assert found.requests.ttft_p99_s == pytest.approx(OFFER.ttft_s, rel=0.02)
+    assert found.launches > 0

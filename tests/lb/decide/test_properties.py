@@ -43,7 +43,9 @@ event = st.one_of(
     st.tuples(st.just("forget")),
     st.tuples(st.just("crash"), st.integers(0, 4)),
     st.tuples(st.just("cloud"), st.booleans()),
-    st.tuples(st.just("load"), st.floats(0, 9), st.integers(0, 3)),
+    st.tuples(
+        st.just("load"), st.floats(0, 9), st.integers(0, 3), st.sampled_from([None, None, 0.0, 0.4, 50.0])
+    ),
     st.tuples(st.just("no load")),
     st.tuples(st.just("engines"), st.sampled_from([None, 0, 3, 40]), st.sampled_from([None, 0.1, 0.95])),
 )
@@ -142,8 +144,9 @@ def happen(world, event, state):
             world.crash(n)
         case ("cloud", answers):
             world.down = set() if answers else {"local"}
-        case ("load", qps, held):
-            world.asks(float(f"{qps:.3g}"), held=held, in_flight=qps, served=qps / 2, ttft_ms=100 * qps)
+        case ("load", qps, held, hosted):
+            busy = {"in_flight": qps, "served": qps / 2, "ttft_ms": 100 * qps}
+            world.asks(float(f"{qps:.3g}"), held=held, hosted_usd_hour=hosted, **busy)
         case ("engines", waiting, kv_cache):
             world.busy = EngineLoad("", running=1, waiting=waiting, kv_cache=kv_cache)
         case ("no load",):

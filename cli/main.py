@@ -14,6 +14,7 @@ import sys
 import tempfile
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 import typer
 
@@ -54,6 +55,8 @@ COMMANDS = (
 
 def main() -> None:
     """Runs one command and exits with its code."""
+    if sys.stdout is None:  # closed by whoever started us (`>&-`): what nobody wants to read is no failure
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  until the end
     stdout = sys.stdout
     try:
         for name in COMMANDS:
@@ -63,7 +66,8 @@ def main() -> None:
         app(prog_name="tw")
         code = 0
     except SystemExit as e:  # how the parser ends: 0, 2 for usage, 130 for Ctrl-C
-        code = e.code if sys.stdout is stdout else 0  # replaced when whoever read our output had enough of it
+        # When whoever read our output had enough of it, click replaces stdout and ends with 1, and so does rich.
+        code = 0 if sys.stdout is not stdout or isinstance(e.__context__, BrokenPipeError) else e.code
         if code == INTERRUPTED:
             _say("interrupted")
     except KeyboardInterrupt:

@@ -7,9 +7,10 @@ import sys
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from cli import sim_requests, sim_tables
 from cli.bars import bars
@@ -18,7 +19,7 @@ from cli.replay import replay
 from local.files import write_atomic
 from sim.arrivals import Asks, generate_requests
 from sim.chart import draw
-from sim.compare import as_dict, run, run_requests
+from sim.compare import DEFAULT_SLO, as_dict, run, run_requests
 from sim.conditions import ColdStart, Conditions
 from sim.generate import TraceKind, generate
 from sim.metrics import Result
@@ -27,17 +28,28 @@ from sim.requests import write as write_requests
 from sim.scenarios import LATE_S
 from sim.trace import read, write
 from sim.world import Sample
-from spec.errors import InputError
+from spec.errors import InputError, OutsideError
 
 TARGET, MOST_TARGET = 3, 10_000
 REQUESTS = "requests"
 Generated = StrEnum("Generated", {k.name: k.value for k in TraceKind} | {"REQUESTS": REQUESTS})
 
 
+class _Sim(TyperGroup):
+    """A file where a command is expected is a trace whose option was left out."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """As in the base class. Raises InputError."""
+        if self.get_command(ctx, args[0]) is None and Path(args[0]).exists():
+            raise InputError(f"{args[0]} is no command; for a trace write `tw sim --trace {args[0]}`.")
+        return super().resolve_command(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Adds `sim` and its commands."""
     group = typer.Typer(
-        help="Replay traces of capacity and requests through policies and compare them; or a live journal."
+        cls=_Sim,
+        help="Replay traces of capacity and requests through policies and compare them; or a live journal.",
     )
     group.callback(invoke_without_command=True)(sim)
     group.command("generate")(generate_trace)
@@ -105,7 +117,13 @@ def sim(
     ratio: Annotated[
         float, typer.Option(help="On demand : spot, where the trace has only one price or none.")
     ] = 3.0,
-    slo: Annotated[float, typer.Option(metavar="PERCENT", help="Wanted availability.")] = 99.9,
+    slo: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Wanted availability; that of --service, or 99.9, when not given. tradewind looks at it.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     notice: Annotated[float, typer.Option(metavar="S", help="Before a spot machine ends; AWS 120.")] = 0.0,
     late: Annotated[bool, typer.Option("--late", help=f"Refusals are told after {LATE_S:g} s.")] = False,
@@ -129,10 +147,8 @@ def sim(
     names = list(dict.fromkeys(policy or (DEFAULT if requests is None else DEFAULT_WITH_REQUESTS)))
     for name in names:
         check(name, with_requests=requests is not None)
-    if 0 < slo <= 1:
-        raise InputError(f"--slo is a percentage like 99.9, got {slo:g}; did you mean {100 * slo:g}?")
-    if not 0 < slo <= 100:  # noqa: PLR2004  percent
-        raise InputError(f"--slo is a percentage like 99.9, got {slo:g}")
+    _check_slo(slo)
+    _check_plot(plot)
     conditions = _conditions(
         cold_start=cold_start,
         ratio=ratio,
@@ -142,11 +158,13 @@ def sim(
         seed=seed,
     )
     given = read(trace)
-    asked = (
-        None
-        if requests is None
-        else sim_requests.workload(requests, service, env, engine=engine, hosted=hosted, goal_ms=ttft_goal)
-    )
+    asked = None
+    share = DEFAULT_SLO if slo is None else slo / 100
+    if requests is not None:
+        asked = sim_requests.workload(
+            requests, service, env, engine=engine, hosted=hosted, goal_ms=ttft_goal, slo=slo
+        )
+        share = asked[0].slo / 100
     wanted = target or TARGET
     courses: list[tuple[Result, list[Sample]]] = []
     end = given.end_s if asked is None else min(given.end_s, asked[1].requests.end_s)
@@ -156,29 +174,28 @@ def sim(
             kept = samples if plot else None
             progress = partial(told, name)
             if asked is None:
-                result = run(name, given, conditions, wanted, slo=slo / 100, samples=kept, progress=progress)
+                result = run(name, given, conditions, wanted, slo=share, samples=kept, progress=progress)
             else:
                 result = run_requests(
-                    name, given, conditions, *asked, slo=slo / 100, samples=kept, progress=progress
+                    name, given, conditions, *asked, slo=share, samples=kept, progress=progress
                 )
             told(name, end)
             courses.append((result, samples))
-    if plot:
-        most = wanted if asked is None else max(s.target for _, samples in courses for s in samples)
-        write_atomic(plot, draw(given, most, [c for c in courses if c[1]]).encode())
     results = [r for r, _ in courses]
     if as_json:
         found = as_dict(given, conditions, None if asked else wanted, results)
         if asked is not None:
-            found |= sim_requests.as_dict(given, *asked, results)
+            found |= sim_requests.as_dict(given, conditions, *asked, results)
         print(json.dumps(found, indent=1))
-        return
-    if asked is None:
+    elif asked is None:
         sim_tables.print_placement(given, conditions, wanted, results)
     else:
         sim_tables.print_requests(given, conditions, *asked, results)
     if plot:
-        print(f"drawn to {plot}")
+        most = wanted if asked is None else max(s.target for _, samples in courses for s in samples)
+        _draw_to(plot, draw(given, most, [c for c in courses if c[1]]))
+        if not as_json:
+            print(f"drawn to {plot}")
 
 
 def generate_trace(
@@ -206,6 +223,31 @@ def _only_with_requests(**given: object) -> None:
     for name, value in given.items():
         if value:
             raise InputError(f"--{name.replace('_', '-')} means nothing without --requests.")
+
+
+def _check_slo(slo: float | None) -> None:
+    if slo is None or 1 < slo <= 100:  # noqa: PLR2004  percent
+        return
+    hint = f"; did you mean {100 * slo:g}?" if 0 < slo <= 1 else ""
+    raise InputError(f"--slo is a percentage like 99.9, got {slo:g}{hint}")
+
+
+def _check_plot(plot: Path | None) -> None:
+    """Before minutes of simulation."""
+    if plot is not None and (plot.suffix.lower() != ".svg" or plot.is_dir()):
+        raise InputError(
+            f"--plot draws SVG, so name a file that ends with .svg, got {str(plot)!r}. Browsers show it; "
+            "`rsvg-convert -o x.png x.svg` makes a PNG of it."
+        )
+
+
+def _draw_to(plot: Path, picture: str) -> None:
+    try:
+        write_atomic(plot, picture.encode())
+    except OSError as e:
+        raise OutsideError(
+            f"--plot {plot}: can't be written: {e.strerror}: {e.filename or plot.parent}"
+        ) from e
 
 
 def _conditions(

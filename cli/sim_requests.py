@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.options import parse_env
+from sim import compare
+from sim.conditions import Conditions
 from sim.engine import Rates
 from sim.fleet import Workload
 from sim.hosted import Hosted
@@ -32,13 +34,16 @@ def workload(
     engine: str | None,
     hosted: str | None,
     goal_ms: float | None,
+    slo: float | None,
 ) -> tuple[Scaling, Workload]:
-    """What callers ask and how the number follows it. Raises InputError."""
+    """What callers ask and how the number follows it, with the slo that counts, percent. Raises InputError."""
     rates = _rates(engine)
     offer = None if hosted is None else _offer(hosted)
     given = None if service is None else read_service(service, env=parse_env(env)).scaling
     requests = read(file)
-    scaling = given or suggested(requests, rates)
+    scaling = given or suggested(requests, rates).model_copy(update={"slo": 100 * compare.DEFAULT_SLO})
+    if slo is not None:
+        scaling = scaling.model_copy(update={"slo": slo})
     goal = goal_ms or scaling.target_ttft_ms or TTFT_MS
     holds = scaling.follows_load and scaling.min_replicas == 0
     return scaling, Workload(requests, rates, goal / 1000, holds=holds, hosted=offer)
@@ -88,7 +93,8 @@ def notes(trace: Trace, scaling: Scaling, asked: Workload) -> list[str]:
             f"{output:.0f} of answer on average, of which a replica takes {takes:.3g}/s at most"
         ),
         f"{scaling.min_replicas} to {scaling.max_replicas} replicas; "
-        + (", ".join(targets) if targets else "no target of load"),
+        + (", ".join(targets) if targets else "no target of load")
+        + f"; slo {scaling.slo:g}",
     ]
     if offer := asked.hosted:
         most = "" if offer.most_usd_hour is None else f", {offer.most_usd_hour:g} USD per hour at most"
@@ -106,7 +112,9 @@ def notes(trace: Trace, scaling: Scaling, asked: Workload) -> list[str]:
     return found
 
 
-def as_dict(trace: Trace, scaling: Scaling, asked: Workload, results: Iterable[Result]) -> dict[str, Any]:
+def as_dict(
+    trace: Trace, conditions: Conditions, scaling: Scaling, asked: Workload, results: Iterable[Result]
+) -> dict[str, Any]:
     """What `--json` prints beside what it does without requests."""
     requests = asked.requests
     return {
@@ -115,6 +123,6 @@ def as_dict(trace: Trace, scaling: Scaling, asked: Workload, results: Iterable[R
         "engine": asdict(asked.rates),
         "hosted": None if asked.hosted is None else asdict(asked.hosted),
         "scaling": scaling.model_dump(mode="json", exclude_none=True),
-        "notes": [*trace.notes, *notes(trace, scaling, asked)],
+        "notes": [*compare.notes(trace, conditions), *notes(trace, scaling, asked)],
         "policies": [r.as_dict() for r in results],
     }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from cli.sim_requests import notes
+from cli import sim_requests
+from sim.compare import notes
 from sim.conditions import Conditions
 from sim.fleet import Workload
 from sim.latency import Met
@@ -67,7 +68,9 @@ def print_placement(trace: Trace, conditions: Conditions, target: int, results: 
         )
         for r in results
     ]
-    out = _print([f"{_clouds(trace, conditions)}; target {target}", *trace.notes], _PLACEMENT, rows)
+    out = _print(
+        [f"{_clouds(trace, conditions)}; target {target}", *notes(trace, conditions)], _PLACEMENT, rows
+    )
     if any(r.name == OMNISCIENT for r in results):
         out.print(f"{OMNISCIENT} knows the trace and may be short for 0.1 % of the time: a bound, no policy.")
 
@@ -76,7 +79,11 @@ def print_requests(
     trace: Trace, conditions: Conditions, scaling: Scaling, workload: Workload, results: Iterable[Result]
 ) -> None:
     """Policies whose number of replicas followed requests."""
-    said = [_clouds(trace, conditions), *trace.notes, *notes(trace, scaling, workload)]
+    said = [
+        _clouds(trace, conditions),
+        *notes(trace, conditions),
+        *sim_requests.notes(trace, scaling, workload),
+    ]
     rows = [(r, r.requests) for r in results if r.requests is not None]
     if workload.hosted is None:
         out = _print(said, _REQUESTS, [_met(r, met) for r, met in rows])
@@ -114,20 +121,21 @@ def _print(said: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[
     """What is said, its first line as a heading, and the table below it."""
     from rich import box
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
     out = Console(highlight=False, soft_wrap=True)
-    if not out.is_terminal:
-        out.width = WIDTH_WITHOUT_TERMINAL
     for n, line in enumerate(said):
         out.print(f"{'  ' if n else ''}{line}", markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        if column == "policy":
-            table.add_column(column, no_wrap=True)
-        else:
-            table.add_column(column, justify="right")
+    rows = list(rows)
+    for n, column in enumerate(columns):
+        widest = max(map(len, (*column.split(), *(row[n] for row in rows))))
+        table.add_column(column, min_width=widest, justify="right" if n else "left")
     for row in rows:
         table.add_row(*row)
+    # A figure is never cut: on a terminal that is too narrow for all of them, the terminal folds the lines.
+    least = Measurement.get(out, out.options, table).minimum
+    out.width = max(out.width, least) if out.is_terminal else WIDTH_WITHOUT_TERMINAL
     out.print(table)
     return out

@@ -60,6 +60,14 @@ def run_requests(
     return replace(tally.result(name), requests=fleet.met())
 
 
+def notes(trace: Trace, conditions: Conditions) -> list[str]:
+    """What one has to know of the figures: what the trace left open, and when no policy can have anything ready."""
+    found = list(trace.notes)
+    if conditions.cold_start.total_s >= trace.end_s:
+        found.append("a cold start takes longer than the trace, so nothing can ever be ready")
+    return found
+
+
 def as_dict(
     trace: Trace, conditions: Conditions, target: int | None, results: Iterable[Result]
 ) -> dict[str, Any]:
@@ -71,6 +79,6 @@ def as_dict(
         "ratio": conditions.ratio,
         "days": trace.days,
         "seed": conditions.seed,
-        "notes": list(trace.notes),
+        "notes": notes(trace, conditions),
         "policies": [r.as_dict() for r in results],
     }

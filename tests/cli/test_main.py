@@ -195,12 +195,14 @@ def test_whoever_stops_reading_causes_no_noise():
 
 
 @pytest.mark.parametrize("lines", [1, 200_000], ids=["at the end", "in the middle"])
-def test_whoever_has_read_enough_makes_no_failure_of_it(lines):
+@pytest.mark.parametrize("printing", ["print", "rich.print"])
+def test_whoever_has_read_enough_makes_no_failure_of_it(lines, printing):
     code = f"""
 import sys
+import rich
 import cli.main as m
 m.COMMANDS = ()
-m.app.command("try")(lambda: print("x\\n" * {lines}))
+m.app.command("try")(lambda: {printing}("x\\n" * {lines}))
 m.app.command("other")(lambda: None)
 sys.argv = ["tw", "try"]
 m.main()
@@ -217,6 +219,14 @@ m.main()
     )
     reader.stdin.close()
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("args", "code"), [("--help", 0), ("sim --trace none.csv", 1)])
+def test_a_closed_output_is_no_failure_and_hides_none(args, code):
+    done = subprocess.run(
+        ["sh", "-c", f"'{ROOT}/tw' {args} >&-"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (code, "error: none.csv: no such file.\n" if code else "")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from cli import sim
 from sim.policies import DEFAULT
-from spec.errors import InputError, SpecError
+from spec.errors import InputError, OutsideError, SpecError
 
 POLICY = {
     "name",
@@ -88,6 +88,45 @@ def test_the_picture_is_drawn_where_asked(trace, tmp_path):
     shown = tw("--trace", trace, "--policy", "spothedge", "--plot", tmp_path / "p.svg").stdout
     assert "p.svg" in shown
     ET.parse(tmp_path / "p.svg")
+
+
+@pytest.mark.parametrize("name", ["p.png", "p", "folder.svg", ""])
+def test_a_picture_that_would_be_no_svg_is_told_before_the_trace_is_read(tmp_path, name):
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(InputError, match=r"--plot draws SVG, so name a file that ends with \.svg, got"):
+        tw("--trace", tmp_path / "none.csv", "--plot", tmp_path / name)
+
+
+def test_results_are_shown_also_where_the_picture_can_not_be_written(trace):
+    app = typer.Typer()
+    sim.register(app)
+    app.command("other")(lambda: None)
+    words = ("--trace", trace, "--policy", "on-demand", "--plot", trace / "p.svg")
+    result = CliRunner().invoke(app, ["sim", *(str(w) for w in words)])
+    assert isinstance(result.exception, OutsideError)
+    assert str(trace) in str(result.exception)
+    assert "100.000%" in result.stdout
+
+
+def test_figures_and_headings_are_whole_on_a_narrow_terminal(trace, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the output for a terminal then
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = tw("--trace", trace, "--policy", "on-demand", "--policy", "round-robin+fallback+extra=1").stdout
+    assert "100.000%" in shown
+    assert "preempted" in shown
+    assert "…" not in shown
+
+
+def test_a_cold_start_longer_than_the_trace_is_said(trace):
+    trace.write_text("time_s,zone,capacity\n0,a,2\n60,a,2\n")
+    said = "a cold start takes longer than the trace, so nothing can ever be ready"
+    assert said in tw("--trace", trace, "--policy", "on-demand").stdout
+    assert said in json.loads(tw("--trace", trace, "--policy", "on-demand", "--json").stdout)["notes"]
+
+
+def test_a_file_without_its_option_is_told_how_to_be_named(trace):
+    with pytest.raises(InputError, match="for a trace write `tw sim --trace "):
+        tw(trace)
 
 
 def test_without_a_trace_it_says_how_to_get_one():

@@ -28,6 +28,7 @@ resources: {accelerators: L4:1, ports: 8000}
 service:
   readiness_probe: /health
   replica_policy: {min_replicas: 0, max_replicas: 4, target_inflight_per_replica: 8, target_ttft_ms: 700}
+tradewind: {slo: 97}
 run: serve
 """
 
@@ -74,6 +75,19 @@ def test_the_service_files_own_scaling_is_used_and_its_goal(capacity, requests, 
     assert found["policies"][0]["requests"]["ttft_goal_s"] == 0.7
     assert found["policies"][0]["requests"]["no_replica"] == 0  # min_replicas: 0, so requests are held
     assert "all but tradewind keep min_replicas" in " ".join(found["notes"])
+
+
+def test_the_service_files_own_slo_counts_unless_another_one_is_given(capacity, requests, tmp_path):
+    service = tmp_path / "chat.yaml"
+    service.write_text(SERVICE)
+
+    def slo(*words):
+        found = tw("--trace", capacity, "--requests", requests, "--policy", "on-demand", "--json", *words)
+        return json.loads(found.stdout)["scaling"]["slo"]
+
+    assert slo() == 99.9
+    assert slo("--service", service) == 97
+    assert slo("--service", service, "--slo", 99.5) == 99.5
 
 
 def test_what_comes_after_the_capacity_trace_is_left_out_and_counted(capacity, requests):

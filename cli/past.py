@@ -127,5 +127,5 @@ def show(tick: Tick, service: str | None) -> None:
         if because:
             out.print(f"      [dim]because[/] {escape(because)}")
     if not commands:
-        out.print("  no command" + ("" if said else ": everything is as it should be"))
+        out.print("  no command" + ("" if said else ": nothing more is needed now"))
     out.print(f"  {_AGAIN[decided_again(tick)]}\n")

@@ -27,6 +27,8 @@ _SAID_OTHERWISE = {
     "awaiting",
     "asked_at",
     "refusal_seen",
+    "up_since",
+    "left_at",
 }
 """Fields of memory that have their own sentence, or say nothing to a reader."""
 _A_TIME = 1e9
@@ -139,6 +141,9 @@ class Told:
                 since = f", asked for at {clock(pool.asked_at)}" if pool.asked_at is not None else ""
                 machines = "1 machine has" if pool.awaiting == 1 else f"{pool.awaiting} machines have"
                 yield f"{pool_id}: {machines} not appeared yet{since}"
+            if pool.up_since is not None:
+                left = f", given back at {clock(pool.left_at)}" if pool.left_at is not None else ""
+                yield f"{pool_id}: counts as up since {clock(pool.up_since)}{left}"
             yield from (f"{pool_id}: {line}" for line in _others(pool))
         for replica_id, gang in memory.gangs.items():
             if self._pools.get(gang.pool_id) == service and (gang.broken or not gang.complete):

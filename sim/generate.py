@@ -1,7 +1,7 @@
-"""Synthetic capacity traces: one kind that behaves like the public ones, and others that contradict what we learned there.
+"""Synthetic capacity traces: by the law of the public ones, by that with something more, and by laws that contradict it.
 
 Public traces show hazards that fall with age, h = 0.9 / (age + 0.75 h), for losing a zone and for getting it back. A policy
-built on that must also be shown where it is wrong, so half of the kinds here have other laws. Everything is drawn from the
+built on that must also be shown where it is wrong, so CONSTANT and DIURNAL have other laws. Everything is drawn from the
 seed; tuning seeds and report seeds are apart, so that no figure we publish is of a trace that anything was tuned on.
 """
 

@@ -71,7 +71,8 @@ def test_with_a_time_that_tick_is_told_though_nothing_happened_then(context):
     said = run("--at", date_and_clock(world.now - 2))
     assert said.count("tick 1.") == 1
     assert "2 ready; 2 should be" in said
-    assert "no command: everything is as it should be" in said
+    assert "no command: nothing more is needed now" in said
+    assert "chat.local.local-east-a.L4x1.spot: counts as up since " in said
 
 
 def test_what_keeps_commands_from_being_given_is_told_with_what_is_remembered(context):

@@ -21,9 +21,9 @@ class Money:
 
     def __init__(self, tick: Tick) -> None:
         self._tick = tick
-        known = {i: price_usd_hour(tick, pool) for i, pool in tick.pools.items()}
-        dearest = max((p for p in known.values() if p is not None), default=None)
-        self._prices = {i: dearest if price is None else price for i, price in known.items()}
+        if tick.prices is None:
+            tick.prices = _prices(tick)
+        self._prices = tick.prices
         self._running = dict.fromkeys(tick.services, 0.0)
         self._awaited = dict.fromkeys(tick.services, 0.0)
         self._doomed = dict.fromkeys(tick.services, 0.0)
@@ -131,3 +131,10 @@ def price_usd_hour(tick: Tick, pool: Pool) -> float | None:
     observation = tick.seen.get(pool.id)
     live = observation.prices.of(pool.market) if observation and observation.prices else None
     return pool.price_usd_hour if live is None else live
+
+
+def _prices(tick: Tick) -> dict[str, float | None]:
+    """By pool, where none is known the dearest of all."""
+    known = {i: price_usd_hour(tick, pool) for i, pool in tick.pools.items()}
+    dearest = max((p for p in known.values() if p is not None), default=None)
+    return {i: dearest if price is None else price for i, price in known.items()}

@@ -45,8 +45,12 @@ def places(
         waiting_usd_hour: what it costs that the next replica comes later.
 
     """
-    found = (_place(tick, pool, held.get(pool.id, 0), money, waiting_usd_hour) for pool in pools)
-    return [p for p in found if p.room]
+    found = []
+    for pool in pools:
+        here, free = held.get(pool.id, 0), _free(tick, pool, money)
+        if here + free:
+            found.append(_place(tick, pool, money, waiting_usd_hour, held=here, free=free))
+    return found
 
 
 def waiting_usd_hour(
@@ -179,12 +183,17 @@ def starts_in_s(pool: Pool) -> float:
     return max(pool.cold_start_s, settings.LEAST_COLD_START_S)
 
 
-def _place(tick: Tick, pool: Pool, held: int, money: Money, waiting_usd_hour: float) -> Place:
-    free = 0
-    if obstacle(tick, pool) is None and money.refusal(pool) is None:
-        free = pool.max_size - tick.machines(pool.id) - tick.pool_memory[pool.id].awaiting
+def _free(tick: Tick, pool: Pool, money: Money) -> int:
+    """How many machines can be launched there now."""
+    if obstacle(tick, pool) is not None or money.refusal(pool) is not None:
+        return 0
+    return pool.max_size - tick.machines(pool.id) - tick.pool_memory[pool.id].awaiting
+
+
+def _place(tick: Tick, pool: Pool, money: Money, waiting_usd_hour: float, *, held: int, free: int) -> Place:
     price = money.price(pool) or 0.0
     doubt = 1.0 - chance_of(tick, pool) if free else 0.0
+    dollars = pool.launch_usd * _HOUR / _stay_s(tick, pool) if pool.launch_usd else 0.0
     return Place(
         id=pool.id,
         usd_hour=0.0 if pool.market is Market.RESERVED else price,
@@ -192,7 +201,7 @@ def _place(tick: Tick, pool: Pool, held: int, money: Money, waiting_usd_hour: fl
         short_s=starts_in_s(pool),
         held=held,
         room=held + free,
-        entry_usd_hour=pool.launch_usd * _HOUR / _stay_s(tick, pool)
+        entry_usd_hour=dollars
         + price * max(starts_in_s(pool), settings.MOVE_COSTS_S) / settings.MOVE_PAYS_WITHIN_S
         + doubt * waiting_usd_hour * settings.REFUSAL_TAKES_S / settings.MOVE_PAYS_WITHIN_S,
     )

@@ -35,8 +35,11 @@ def update_replicas(tick: Tick) -> None:
             _take_machines(tick, pool, observation)
         service = tick.services[pool.service]
         for rid, replica in list(tick.by_pool[pool.id].items()):
-            if not replica.ended:
-                tick.put(rid, _advance(tick, pool, service, rid, _take_notice(tick, rid, replica)))
+            if replica.ended:
+                continue
+            after = _advance(tick, pool, service, rid, _take_notice(tick, rid, replica))
+            if after is not replica:
+                tick.put(rid, after)
     for service in tick.services.values():
         _take_out_doubtful(tick, service)
     _clear_records(tick)
@@ -67,11 +70,13 @@ def _take_machines(tick: Tick, pool: Pool, observation: PoolObservation) -> None
     known = tick.by_pool[pool.id]
     for rid in list(known):
         if rid not in there or not is_there(there[rid].phase):
-            _lose(tick, rid, known.pop(rid))
+            _lose(tick, rid, tick.remove(rid, pool.id))
     for rid in sorted(there):
         instance = there[rid]
         if rid in known:
-            tick.put(rid, _refresh(tick, known[rid], instance))
+            after = _refresh(tick, known[rid], instance)
+            if after is not known[rid]:
+                tick.put(rid, after)
         elif is_there(instance.phase):
             tick.put(rid, ReplicaMemory(pool.service, pool.id, instance, S.PENDING, tick.now))
             tick.appeared[pool.id] = tick.appeared.get(pool.id, 0) + 1

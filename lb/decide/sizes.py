@@ -50,6 +50,8 @@ def withdraw(tick: Tick, pool_id: str, number: int, why: str) -> None:
 
 def _counted(tick: Tick, pool_id: str, memory: PoolMemory) -> PoolMemory:
     """The machines that are still to come; one that appeared is no longer awaited."""
+    if not memory.awaiting and not tick.refills(pool_id):
+        return memory
     awaiting = max(0, memory.awaiting - tick.appeared.get(pool_id, 0))
     if pool_id in tick.seen and _settled(tick, memory):
         unfilled = tick.unfilled(pool_id)

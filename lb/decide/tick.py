@@ -58,6 +58,8 @@ class Tick:
         for replica_id, replica in sorted(memory.replicas.items()):
             if replica.pool_id in self.by_pool:
                 self.by_pool[replica.pool_id][replica_id] = replica
+        self.prices: dict[str, float | None] | None = None  # of the pools, as money counts them (budget.py)
+        self._machines: dict[str, int] = {}  # of the pools that were counted since they changed
         self.appeared: dict[str, int] = {}
         self.returning: set[str] = set()  # replicas that failed on trial and get the good bundle again
         self.commands: list[Command] = []
@@ -79,7 +81,11 @@ class Tick:
 
     def machines(self, pool_id: str) -> int:
         """How many machines the pool has, whatever their state; those whose end is confirmed don't count."""
-        return sum(not r.ended for r in self.by_pool[pool_id].values())
+        number = self._machines.get(pool_id)
+        if number is None:
+            number = sum(not r.ended for r in self.by_pool[pool_id].values())
+            self._machines[pool_id] = number
+        return number
 
     def replicas_in(self, pool: Pool) -> float:
         """The same in replicas of the size that is wanted; one that has more nodes counts as more than one."""
@@ -122,6 +128,12 @@ class Tick:
     def put(self, replica_id: str, replica: ReplicaMemory) -> None:
         """Remembers the replica in its new form."""
         self.by_pool[replica.pool_id][replica_id] = replica
+        self._machines.pop(replica.pool_id, None)
+
+    def remove(self, replica_id: str, pool_id: str) -> ReplicaMemory:
+        """Forgets the replica, and returns what was remembered."""
+        self._machines.pop(pool_id, None)
+        return self.by_pool[pool_id].pop(replica_id)
 
     def say(self, reason: str) -> None:
         """Adds a reason, once."""

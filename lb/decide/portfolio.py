@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,6 +73,10 @@ class Worth:
 Counts = dict[str, int]
 """Replicas by place."""
 
+_Weight = tuple[int, float, int, list[int], tuple[int, ...]]
+"""Of a portfolio; the best one has the least."""
+_NONE_YET: _Weight = (sys.maxsize, math.inf, 0, [], ())
+
 
 def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: int = 0, most: int) -> Counts:
     """The cheapest portfolio of at least `needed` replicas, at most `most`, as far as there is room.
@@ -90,10 +95,10 @@ def choose(places: Sequence[Place], needed: int, worth: Worth, *, least_spares: 
         for spares in _spares(len(looked_at), needed, least_spares, most)
         for counts in _candidates(looked_at, sets, needed + spares, spares)
     }
-    best = min(map(scale.weigh, tried))
+    best = scale.best(tried)
     for _ in range(_MOST_STEPS if len(looked_at) <= _MOST_STEPPED else 0):
-        step = min(map(scale.weigh, _neighbours(looked_at, best[-1], most)), default=best)
-        if step >= best:
+        step = scale.best(_neighbours(looked_at, best[-1], most), best)
+        if step is best:
             break
         best = step
     return {p.id: n for p, n in zip(looked_at, best[-1], strict=True) if n}
@@ -112,8 +117,17 @@ class _Scale:
         self._needed, self._least_spares = needed, least_spares
         self._short, self._none = worth.short_usd_hour, worth.none_usd_hour
 
-    def weigh(self, counts: Sequence[int]) -> tuple[int, float, int, list[int], tuple[int, ...]]:
-        """How many it lacks, USD per hour, then what decides between equals: fewer in all, and those in the earlier places."""
+    def best(self, portfolios: Iterable[Sequence[int]], best: _Weight = _NONE_YET) -> _Weight:
+        """The best of them, and of the one that is the best so far."""
+        for counts in portfolios:
+            best = min(best, self.weigh(counts, best))
+        return best
+
+    def weigh(self, counts: Sequence[int], best: _Weight = _NONE_YET) -> _Weight:
+        """How many it lacks, USD per hour, then what decides between equals: fewer in all, and those in the earlier places.
+
+        One that costs more than the `best` so far already without its risk is not weighed further: then that is returned.
+        """
         total, needed = sum(counts), self._needed
         usd = short = none = 0.0
         risky: list[tuple[float, int]] = []
@@ -126,6 +140,9 @@ class _Scale:
                 usd += (count - held) * entry
             if share:
                 risky.append((share, count))
+        lacking = max(0, needed + (self._least_spares if risky else 0) - total)
+        if (lacking, usd) > best[:2]:
+            return best
         spares = total - needed
         for share, count in risky:
             if count > spares:
@@ -140,7 +157,6 @@ class _Scale:
                     short += share * other_share
                     none += share * other_share * (missing / needed) ** _NONE_POWER
         usd += self._short * min(1.0, short) + self._none * min(1.0, none)
-        lacking = max(0, needed + (self._least_spares if risky else 0) - total)
         return lacking, usd, total, [-n for n in counts], tuple(counts)
 
 

@@ -131,6 +131,8 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
     verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
     if verdict is Verdict.BROKEN:
         return _fail(tick, rid, replica, why)
+    if replica.state is S.READY and verdict is Verdict.OK and replica.failing_since is None:
+        return replica
     if replica.state is S.PENDING:
         replica = _advance_pending(tick, pool, rid, replica)
     match replica.state, verdict:

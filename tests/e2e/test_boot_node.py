@@ -238,6 +238,7 @@ def test_an_engine_finishes_its_stream_when_the_machine_is_shut_down(boot):
                 assert world.node(client)["active_requests"] == 1
                 os.kill(world.pid(), signal.SIGTERM)
                 assert until(lambda: world.node(client)["preempt_at"], world.said) < time.time() + 26
+                assert world.node(client)["leaving"] is True
             assert [line for line in lines if line][-1] == "data: [DONE]"
     until(lambda: world.pid() is None, world.said)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -193,7 +194,8 @@ def sim(
         sim_tables.print_requests(given, conditions, *asked, results)
     if plot:
         most = wanted if asked is None else max(s.target for _, samples in courses for s in samples)
-        _draw_to(plot, draw(given, most, [c for c in courses if c[1]]))
+        shown = replace(given, end_s=end)  # no longer than the requests
+        _draw_to(plot, draw(shown, most, [c for c in courses if c[1]]))
         if not as_json:
             print(f"drawn to {plot}")
 

@@ -21,6 +21,7 @@ MOST_ZONES = 24
 IN_DAYS_FROM, MARKS = 2, 12
 INK, SOFT, GRID, PAPER = "#1c2733", "#66727f", "#e4e8ec", "#ffffff"
 TEAL, AMBER, RED = "#1f8a70", "#d98a1f", "#c2342c"
+LEGEND = (("spot", TEAL), ("on demand", AMBER), ("less than the target", RED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,9 @@ def draw(trace: Trace, target: int, runs: Sequence[tuple[Result, Sequence[Sample
         _text(
             LEFT, 26, f"{trace.name}: {trace.days:.3g} days, {len(trace.zones)} zones, target {target}", "h"
         ),
-        _text(
-            LEFT,
-            48,
-            "spot capacity by zone (darker is more), then what was ready: spot, on demand, less than the target",
-        ),
+        f'<text x="{LEFT}" y="48" class="s">spot capacity by zone (darker is more), then what was ready: '
+        + ", ".join(f'<tspan style="fill:{c};font-weight:600">{what}</tspan>' for what, c in LEGEND)
+        + "</text>",
     ]
     y = TOP
     most = max((max(s.capacity) for s in trace.zones.values()), default=1) or 1

@@ -133,6 +133,13 @@ def test_the_picture_is_drawn_with_a_target_that_moves(capacity, requests, tmp_p
     ET.parse(tmp_path / "p.svg")
 
 
+def test_the_picture_is_as_long_as_the_run(capacity, requests, tmp_path):
+    with capacity.open("a") as f:
+        f.write("864000,a,9,,\n")
+    tw("--trace", capacity, "--requests", requests, "--policy", "on-demand", "--plot", tmp_path / "p.svg")
+    assert "0.0125 days, 1 zones" in (tmp_path / "p.svg").read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -23,6 +23,8 @@ def test_the_picture_is_svg_and_names_every_policy_and_zone():
     text, _ = drawn(generate(TraceKind.AGED, seed=1, days=5, room=4), 3, "spothedge", "even-spread")
     said = [e.text for e in ET.fromstring(text).iter("{http://www.w3.org/2000/svg}text")]
     assert {"spothedge", "even-spread", "us-east-1a", "0 d", "5 d"} <= set(said)
+    for what, colour in chart.LEGEND:
+        assert f'<tspan style="fill:{colour};font-weight:600">{what}</tspan>' in text
 
 
 def test_a_shortfall_of_one_tick_in_a_month_is_in_the_picture():

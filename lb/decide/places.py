@@ -97,10 +97,12 @@ def _covered(price: Worth, usd_hour: float, most_usd_hour: float | None) -> Wort
 
 def has_a_base(tick: Tick, service: Service) -> bool:
     """Whether some replicas of the service are on demand in any case, and counted apart."""
+    if not service.scaling.base_ondemand_fallback_replicas:
+        return False
     if on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR:
         return False  # the cheapest pools, whichever they are
     markets = {p.market is Market.ON_DEMAND for p in tick.pools_of(service) if p.state is PoolState.ACTIVE}
-    return bool(service.scaling.base_ondemand_fallback_replicas) and len(markets) > 1
+    return len(markets) > 1
 
 
 def obstacle(tick: Tick, pool: Pool) -> str | None:

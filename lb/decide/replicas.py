@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
 from lb.decide import rollout, settings
-from lb.decide.lifecycle import Verdict, judge, move, serves_until
+from lb.decide.lifecycle import Verdict, move, serves_until
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.observed import AgentState
 from lb.decide.soak import failed_while_it_soaked
@@ -31,7 +31,7 @@ def update_replicas(tick: Tick) -> None:
     _take_endings(tick)
     for pool in tick.pools.values():
         observation = tick.seen.get(pool.id)
-        if observation is not None:
+        if observation is not None and (observation.instances or tick.by_pool[pool.id]):
             _take_machines(tick, pool, observation)
         service = tick.services[pool.service]
         for rid, replica in list(tick.by_pool[pool.id].items()):
@@ -128,7 +128,7 @@ def _advance(tick: Tick, pool: Pool, service: Service, rid: str, replica: Replic
         return _leave_before_the_kill(tick, service, rid, replica)
     if replica.state in (S.DRAINING, S.FAILED):
         return replica
-    verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
+    verdict, why = tick.verdict(rid, replica)
     if verdict is Verdict.BROKEN:
         return _fail(tick, rid, replica, why)
     if replica.state is S.READY and verdict is Verdict.OK and replica.failing_since is None:
@@ -179,11 +179,10 @@ def _leave_before_the_kill(tick: Tick, service: Service, rid: str, replica: Repl
         return replace(replica, reason=why, drain=Drain.LEAVE)
     if replica.state is not S.READY:
         return _to(tick, rid, replica, S.DRAINING, why, drain=Drain.IDLE)
-    health = tick.health.get(rid)
-    verdict, trouble = judge(health, service.probe, tick.assigned(replica))
+    verdict, trouble = tick.verdict(rid, replica)
     if verdict in (Verdict.OUT, Verdict.BROKEN):
         return _to(tick, rid, replica, S.DRAINING, f"{why}, and {trouble}", drain=Drain.IDLE)
-    until = serves_until(replica.preempt_at, health, service.routing.drain_limit_s)
+    until = serves_until(replica.preempt_at, tick.health.get(rid), service.routing.drain_limit_s)
     if until is None or tick.now >= until:
         return _to(tick, rid, replica, S.DRAINING, why, drain=Drain.LEAVE)
     why += f"; serves until {_clock(until)}"
@@ -226,7 +225,7 @@ def _take_out_doubtful(tick: Tick, service: Service) -> None:
     for rid, replica in replicas.items():
         if replica.state not in (S.READY, S.UNREADY):
             continue
-        verdict, why = judge(tick.health.get(rid), service.probe, tick.assigned(replica))
+        verdict, why = tick.verdict(rid, replica)
         if replica.state is S.UNREADY:
             out += verdict is Verdict.DOUBTFUL or replica.lied
             continue
@@ -263,6 +262,9 @@ def _take_out(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> Replica
 def _clear_records(tick: Tick) -> None:
     """A replica that has proved itself clears what was held against its pool and its bundle before it came."""
     for pool_id, replicas in tick.by_pool.items():
+        service = tick.service_memory[tick.pools[pool_id].service]
+        if tick.pool_memory[pool_id].struck_at is None and service.failed_at is None:
+            continue  # nothing is held against it
         for replica in replicas.values():
             proven = replica.state is S.READY and tick.now >= replica.since + settings.PROVEN_AFTER_S
             if not proven or replica.preempt_at is not None:

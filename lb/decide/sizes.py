@@ -65,8 +65,10 @@ def _counted(tick: Tick, pool_id: str, memory: PoolMemory) -> PoolMemory:
 
 def _take_late_refusals(tick: Tick, pool_id: str) -> None:
     observation = tick.seen.get(pool_id)
+    if observation is None or not observation.refusals:
+        return
     memory = tick.pool_memory[pool_id]
-    new = [r for r in observation.refusals if r.at > memory.refusal_seen] if observation else []
+    new = [r for r in observation.refusals if r.at > memory.refusal_seen]
     if not new:
         return
     latest = max(new, key=lambda r: r.at)

@@ -119,7 +119,7 @@ def take_stock(tick: Tick, money: Money, lost_since: float | None) -> None:
 
 def _with_launches(tick: Tick, memory: SpendMemory) -> SpendMemory:
     """What machines that have appeared cost once."""
-    costs = [(p.service, p.launch_usd * tick.appeared.get(p.id, 0)) for p in tick.pools.values()]
+    costs = [(tick.pools[i].service, tick.pools[i].launch_usd * n) for i, n in tick.appeared.items()]
     if not any(usd for _, usd in costs):
         return memory
     memory = counted(memory, tick.now)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from lb.clouds.protocol import InstancePhase, PoolObservation
 from lb.decide import rollout, settings
 from lb.decide.commands import Command, Decision
+from lb.decide.lifecycle import Verdict, judge
 from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
 from lb.decide.observed import AgentState, Assignment, EngineLoad, Health, Load, Observed
 from spec.desired import Desired, Pool, Service
@@ -45,7 +46,7 @@ class Tick:
         self._busy = frozenset(observed.busy)
         self._refills = frozenset(observed.refills)
 
-        self.pool_memory = {i: memory.pools.get(i, PoolMemory()) for i in self.pools}
+        self.pool_memory = {i: memory.pools.get(i) or PoolMemory() for i in self.pools}
         self.service_memory = {s.name: _record(memory, s, now) for s in self.services.values()}
         self.scaling_memory = {s: m for s, m in memory.scaling.items() if s in self.services}
         self.forgotten = frozenset(self.services.keys() - memory.services.keys())
@@ -59,6 +60,7 @@ class Tick:
             if replica.pool_id in self.by_pool:
                 self.by_pool[replica.pool_id][replica_id] = replica
         self.prices: dict[str, float | None] | None = None  # of the pools, as money counts them (budget.py)
+        self._verdicts: dict[str, tuple[Verdict, str]] = {}
         self._machines: dict[str, int] = {}  # of the pools that were counted since they changed
         self.appeared: dict[str, int] = {}
         self.returning: set[str] = set()  # replicas that failed on trial and get the good bundle again
@@ -117,6 +119,15 @@ class Tick:
         """Whether it was told to run a bundle that still has to prove itself."""
         record = self.service_memory[replica.service]
         return record.rollout is not None and rollout.tries(record, self.assigned(replica))
+
+    def verdict(self, replica_id: str, replica: ReplicaMemory) -> tuple[Verdict, str]:
+        """What its health says of it, as the machine that should run its bundle, and why; judged once in a decision."""
+        known = self._verdicts.get(replica_id)
+        if known is None:
+            probe = self.services[replica.service].probe
+            known = judge(self.health.get(replica_id), probe, self.assigned(replica))
+            self._verdicts[replica_id] = known
+        return known
 
     def was_asked(self, replica_id: str) -> bool:
         """Whether it is known how it fares: right after a controller began, nobody has asked yet."""

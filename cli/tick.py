@@ -121,10 +121,9 @@ class Told:
                 yield _rollout(record.rollout)
             yield from _others(record)
         scaling = memory.scaling.get(service)
-        if scaling is not None and scaling.since is not None and scaling.asked != scaling.target:
-            yield (
-                f"its load asks for {scaling.asked} replicas instead of {scaling.target} since {clock(scaling.since)}"
-            )
+        if scaling is not None and scaling.since is not None and scaling.asked not in (None, scaling.target):
+            asked, target = (f"{n / scaling.least:g}" for n in (scaling.asked, scaling.target))
+            yield f"its load asks for {asked} replicas instead of {target} since {clock(scaling.since)}"
         for name, used_up in (memory.spend.exhausted if memory.spend else {}).items():
             if name in (service, ENVIRONMENT):
                 whose = "its budget" if name == service else "the budget of the environment"

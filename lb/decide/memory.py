@@ -146,7 +146,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class ScalingMemory:
-    """How many replicas a service needs, without spares, and what its load has been asking for meanwhile.
+    """How many replicas a service needs, in units and without spares, and what its load has been asking for meanwhile.
 
     Attributes:
         target: the number of now.
@@ -157,6 +157,7 @@ class ScalingMemory:
         changes: when the number changed and by how much, as far back as a rate policy looks.
         pattern: what was asked for lately, where a forecast is wanted.
         backlog: requests beyond what the replicas take, whenever that changed, as far back as a spike shows.
+        least: units of a replica of the least shape.
 
     """
 
@@ -168,6 +169,7 @@ class ScalingMemory:
     changes: tuple[tuple[float, int], ...] = ()
     backlog: tuple[tuple[float, float], ...] = ()
     pattern: Pattern | None = None
+    least: int = 1
 
 
 ENVIRONMENT = ""

@@ -17,11 +17,12 @@ from lb.decide.budget import Money
 from lb.decide.commands import SetSize
 from lb.decide.cover import cover
 from lb.decide.memory import ReplicaMemory
-from lb.decide.places import COOLING, has_a_base, obstacle, places, said, waiting_usd_hour, worth
+from lb.decide.places import COOLING, has_a_base, obstacle, places, said, units_in, waiting_usd_hour, worth
 from lb.decide.portfolio import Counts, Worth, choose
 from lb.decide.spend import on_exhausted
-from lb.decide.targets import most_replicas
+from lb.decide.targets import least_replicas, most_replicas, needed_units
 from lb.decide.tick import Tick
+from lb.decide.units import Units
 from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
 from spec.status import ReplicaState as S
@@ -34,18 +35,22 @@ class Placed:
     Attributes:
         replicas: those that count, by id.
         pools: where they may be.
+        units: what a replica is worth, by pool.
         have: by pool, with those that are awaited.
         wanted: by pool.
         short: how many are missing even where there is room for no more.
+        most: how many there may be, moves apart.
         waiting_usd_hour: what it costs that what is launched comes later.
 
     """
 
     replicas: Mapping[str, ReplicaMemory]
     pools: tuple[Pool, ...]
+    units: Counts
     have: Counts
     wanted: Counts
     short: int
+    most: int
     waiting_usd_hour: float
 
     @property
@@ -55,13 +60,21 @@ class Placed:
 
     @property
     def short_by(self) -> int:
-        """How many there are too few in all, wherever they are."""
-        return max(0, sum(self.wanted.values()) - sum(self.have.values()))
+        """How many of those there are too few in all, wherever they are."""
+        missing, number = self.worth(self.wanted) - self.worth(self.have), 0
+        for pool_id, lacking in sorted(self.lacking.items(), key=lambda item: (self.units[item[0]], item[0])):
+            launches = min(lacking, math.ceil(max(0, missing) / self.units[pool_id]))
+            number, missing = number + launches, missing - launches * self.units[pool_id]
+        return number
 
     @property
     def surplus(self) -> Counts:
         """By pool, how many it has beyond what it should."""
         return {i: n - self.wanted.get(i, 0) for i, n in self.have.items() if n > self.wanted.get(i, 0)}
+
+    def worth(self, counts: Counts) -> int:
+        """Units of so many replicas by pool."""
+        return sum(n * self.units[i] for i, n in counts.items())
 
 
 def parts_of(
@@ -82,14 +95,21 @@ def parts_of(
     awaiting: Counts = {
         p.id: n for p in pools if (n := tick.pool_memory[p.id].awaiting) and obstacle(tick, p) != COOLING
     }
-    spares = target - _needed(tick, service, target)
-    rolling = rollout.moves(tick.service_memory[service.name])
+    units = units_in(tick, service)
+    needed, spares = needed_units(tick, service, target, units)
+    needed += extra * units.most  # one of the largest shape must be able to move
+    rolling, whole = rollout.moves(tick.service_memory[service.name]), target + extra
     # One place stays free for a move: with spares up to the limit, what is dear could never be replaced.
-    most = target + extra if rolling else max(target, most_replicas(service) - 1)
+    least, most = 0, whole if rolling else max(target, most_replicas(service) - 1)
+    if units.mixed:
+        # What is needed may be worth fewer than an update holds, or the service wants in any case, and more than it may have.
+        least = whole if rolling else min(target, least_replicas(tick, service))
+        most = max(whole, service.scaling.max_replicas + extra)
     base = min(service.scaling.base_ondemand_fallback_replicas, target) if has_a_base(tick, service) else 0
     if not base:
-        whole = target + extra
-        return [_place(tick, service, pools, counted, awaiting, wanted=whole, spares=spares, most=most)]
+        return [
+            _place(tick, service, pools, counted, awaiting, goal=_Goal(units, needed, spares, least, most))
+        ]
     on_demand = [p for p in pools if p.market is Market.ON_DEMAND]
     ids = {p.id for p in on_demand}
     oldest = sorted((r.instance.launched_at, i) for i, r in counted.items() if r.pool_id in ids)
@@ -97,23 +117,35 @@ def parts_of(
     coming: Counts = {}
     for pool in on_demand:
         coming[pool.id] = min(awaiting.get(pool.id, 0), base - len(first) - sum(coming.values()))
-    lowest = _place(tick, service, on_demand, first, coming, wanted=base, spares=0, most=base)
+    others_at_most = (
+        most - base
+    ) * units.most  # where limits are tight the large ones may have to be of the base
+    goal = _Goal(units, max(base * units.least, needed - others_at_most), 0, base if units.mixed else 0, base)
+    lowest = _place(tick, service, on_demand, first, coming, goal=goal)
     rest = {i: r for i, r in counted.items() if i not in first}
     others = {i: n - coming.get(i, 0) for i, n in awaiting.items()}
-    wanted = target + extra - base + lowest.short
-    spares = min(spares, max(0, wanted - 1))
+    left = max(0, needed + spares - lowest.worth(lowest.wanted))
+    spares = min(spares, max(0, left - 1))
+    most = max(most, whole + lowest.short) - base
     if not service.scaling.dynamic_ondemand_fallback:
         pools = [p for p in pools if p.id not in ids]
     return [
         lowest,
-        _place(tick, service, pools, rest, others, wanted=wanted, spares=spares, most=most - base),
+        _place(
+            tick, service, pools, rest, others, goal=_Goal(units, left - spares, spares, least - base, most)
+        ),
     ]
 
 
-def _needed(tick: Tick, service: Service, target: int) -> int:
-    """The target without the spares that the service asks for."""
-    memory = tick.scaling_memory.get(service.name)
-    return target if memory is None else min(target, memory.target)
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    """What a part is to be worth: so many units, and so many more as spares, in so many replicas at least and at most."""
+
+    units: Units
+    needed: int
+    spares: int
+    least: int
+    most: int
 
 
 def _place(
@@ -123,22 +155,28 @@ def _place(
     replicas: Mapping[str, ReplicaMemory],
     awaiting: Counts,
     *,
-    wanted: int,
-    spares: int,
-    most: int,
+    goal: _Goal,
 ) -> Placed:
     have: Counts = Counter(awaiting)
     for replica in replicas.values():
         have[replica.pool_id] = have.get(replica.pool_id, 0) + 1
-    needed = wanted - spares
+    units, needed, spares = goal.units, max(goal.needed, goal.least * goal.units.least), goal.spares
     cheapest = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
-    price = Worth(0.0, 0.0) if cheapest else worth(tick, service, needed)
-    waiting = waiting_usd_hour(tick, pools, have, needed, price)
-    known = places(tick, pools, have, Money(tick), waiting_usd_hour=waiting)
+    price = Worth(0.0, 0.0) if cheapest else worth(tick, service, needed, units)
+    short = _worth(tick, units, have) < needed
+    waiting = waiting_usd_hour(tick, pools, have, price, short=short)
+    known = places(tick, pools, have, Money(tick), units=units, waiting_usd_hour=waiting)
     if cheapest:
         known = [replace(place, entry_usd_hour=0.0) for place in known]
-    chosen = choose(known, needed, price, least_spares=spares, most=max(wanted, most))
-    return Placed(replicas, tuple(pools), have, chosen, max(0, wanted - sum(chosen.values())), waiting)
+    chosen = choose(known, needed, price, least_spares=spares, least=goal.least, most=goal.most)
+    number, missing = sum(chosen.values()), needed + spares - _worth(tick, units, chosen)
+    lacking = min(max(0, math.ceil(missing / units.most), goal.least - number), goal.most - number)
+    by_pool = {p.id: units.of(p) for p in tick.pools_of(service)}
+    return Placed(replicas, tuple(pools), by_pool, have, chosen, lacking, goal.most, waiting)
+
+
+def _worth(tick: Tick, units: Units, counts: Counts) -> int:
+    return sum(n * units.of(tick.pools[i]) for i, n in counts.items())
 
 
 def grow(tick: Tick, service: Service, parts: list[Placed]) -> None:

@@ -13,6 +13,7 @@ from lb.decide.portfolio import Place, Worth
 from lb.decide.risk import hazard, loss, mean_stay_s, stays
 from lb.decide.spend import on_exhausted
 from lb.decide.tick import Tick
+from lb.decide.units import REPLICAS, Units
 from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
 
@@ -33,7 +34,13 @@ def remember(tick: Tick) -> None:
 
 
 def places(
-    tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], money: Money, *, waiting_usd_hour: float = 0.0
+    tick: Tick,
+    pools: Iterable[Pool],
+    held: Mapping[str, int],
+    money: Money,
+    *,
+    units: Units = REPLICAS,
+    waiting_usd_hour: float = 0.0,
 ) -> list[Place]:
     """One for each pool that has replicas, or may get some now.
 
@@ -42,6 +49,7 @@ def places(
         pools: those that are looked at.
         held: replicas that count, by pool.
         money: what they cost.
+        units: what they are worth.
         waiting_usd_hour: what it costs that the next replica comes later.
 
     """
@@ -49,30 +57,32 @@ def places(
     for pool in pools:
         here, free = held.get(pool.id, 0), _free(tick, pool, money)
         if here + free:
-            found.append(_place(tick, pool, money, waiting_usd_hour, held=here, free=free))
+            place = _place(tick, pool, money, waiting_usd_hour, held=here, free=free)
+            found.append(replace(place, units=units.of(pool)) if units.mixed else place)
     return found
 
 
 def waiting_usd_hour(
-    tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], needed: int, price: Worth
+    tick: Tick, pools: Iterable[Pool], held: Mapping[str, int], price: Worth, *, short: bool
 ) -> float:
-    """What it costs that the next replica comes later: being short, or that the next loss leaves the service short."""
-    if sum(held.values()) < needed:
+    """What it costs that the next replica comes later: being short as now, or that the next loss leaves the service short."""
+    if short:
         return price.short_usd_hour
     exposed = sum(hazard_of(tick, pool) * starts_in_s(pool) for pool in pools if held.get(pool.id))
     return price.short_usd_hour * min(1.0, exposed)
 
 
-def worth(tick: Tick, service: Service, needed: int) -> Worth:
-    """What being short costs a service that needs so many replicas: what on demand would, times what its target asks.
+def worth(tick: Tick, service: Service, needed: int, units: Units = REPLICAS) -> Worth:
+    """What being short costs a service that needs so many units: what on demand would, times what its target asks.
 
     The closer the target is to always, the more an hour of being short may cost; but no more than a hosted provider would take
     for it, where the edges send it what comes while no replica is ready.
     """
-    dearest = max((p.prices.on_demand or p.prices.spot or 0.0 for p in tick.pools_of(service)), default=0.0)
+    prices = ((p.prices.on_demand or p.prices.spot or 0.0) / units.of(p) for p in tick.pools_of(service))
+    dearest = max(prices, default=0.0)
     allowed = 1.0 - service.scaling.slo / 100.0
     short = settings.SHORT_COST * max(1, needed) * dearest / max(allowed, settings.LEAST_ALLOWED)
-    none = settings.NONE_COST * short * (1.0 - 1.0 / max(1, needed))
+    none = settings.NONE_COST * short * (1.0 - 1.0 / max(1, needed / units.most))
     price = Worth(short, none)
     load = tick.load.get(service.name)
     if load is None or load.hosted_usd_hour is None:
@@ -93,6 +103,15 @@ def _covered(price: Worth, usd_hour: float, most_usd_hour: float | None) -> Wort
         share * short + (1.0 - share) * price.short_usd_hour,
         share * none + (1.0 - share) * price.none_usd_hour,
     )
+
+
+def units_in(tick: Tick, service: Service) -> Units:
+    """What replicas of the service are worth; one each where only the cheapest may stay."""
+    units = tick.units[service.name]
+    if units is REPLICAS:
+        return units
+    at_the_floor = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
+    return REPLICAS if at_the_floor else units
 
 
 def has_a_base(tick: Tick, service: Service) -> bool:

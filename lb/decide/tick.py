@@ -14,6 +14,7 @@ from lb.decide.commands import Command, Decision
 from lb.decide.lifecycle import Verdict, judge
 from lb.decide.memory import Drain, Memory, PoolMemory, ReplicaMemory, ServiceMemory
 from lb.decide.observed import AgentState, Assignment, EngineLoad, Health, Load, Observed
+from lb.decide.units import units_of
 from spec.desired import Desired, Pool, Service
 from spec.status import ReplicaState as S
 
@@ -33,6 +34,7 @@ class Tick:
         self._pools_of: dict[str, list[Pool]] = {name: [] for name in self.services}
         for pool in self.pools.values():
             self._pools_of[pool.service].append(pool)
+        self.units = {n: units_of(s.scaling, self._pools_of[n]) for n, s in self.services.items()}
         self.seen: dict[str, PoolObservation] = {
             o.pool_id: o for o in observed.pools if o.error is None and o.pool_id in self.pools
         }
@@ -62,6 +64,7 @@ class Tick:
         self.prices: dict[str, float | None] | None = None  # of the pools, as money counts them (budget.py)
         self._verdicts: dict[str, tuple[Verdict, str]] = {}
         self._machines: dict[str, int] = {}  # of the pools that were counted since they changed
+        self.needed: dict[str, int] = {}  # units, by service, without the spares that it asks for
         self.appeared: dict[str, int] = {}
         self.returning: set[str] = set()  # replicas that failed on trial and get the good bundle again
         self.commands: list[Command] = []

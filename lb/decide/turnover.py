@@ -7,7 +7,8 @@ machines are ended by name.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lb.decide import rollout, settings
 from lb.decide.budget import price_usd_hour
@@ -15,12 +16,13 @@ from lb.decide.commands import Terminate
 from lb.decide.lifecycle import Verdict, judge, move
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.placement import Placed, parts_of
-from lb.decide.places import said
+from lb.decide.places import said, units_in
 from lb.decide.sizes import withdraw
 from lb.decide.soak import soaked
 from lb.decide.spend import on_exhausted
-from lb.decide.targets import most_replicas
+from lb.decide.targets import most_replicas, needed_units
 from lb.decide.tick import Tick, holds_place
+from lb.decide.units import Units
 from spec.desired import OnExhausted, PoolState, Service
 from spec.status import ReplicaState as S
 
@@ -50,45 +52,85 @@ def shed(tick: Tick, service: Service, target: int, extra: int, leaving: dict[st
     held = {i: r for i, r in tick.replicas_of(service) if holds_place(r)}
     counted = {i: r for i, r in held.items() if i not in leaving}
     parts = parts_of(tick, service, target, extra, counted)
-    planned = max(target, sum(sum(part.wanted.values()) for part in parts) - extra)
-    reliable = sum(soaked(tick, i, r) for i, r in held.items())
-    _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, reliable - target)
-    _release_announced(tick, service, reliable - planned)
-    spare = sum(r.state is S.READY for r in counted.values()) - planned
+    units = units_in(tick, service)
+    needed, more = sum(needed_units(tick, service, target, units)), extra * units.most
+    planned = max(needed, sum(part.worth(part.wanted) for part in parts) - more)
+    reliable = [r for i, r in held.items() if soaked(tick, i, r)]
+    spare = spare_of(tick, units, reliable, needed=needed, most=service.scaling.max_replicas)
+    _replace(tick, service, {i: (held[i], why) for i, why in leaving.items()}, units, spare)
+    _release_announced(tick, service, units, reliable, planned)
+    spare = spare_of(tick, units, _ready(counted), needed=planned)
     for part in parts:
-        excess = sum(part.have.values()) - max(
-            sum(part.wanted.values()), target + extra if len(parts) == 1 else 0
-        )
-        if excess > 0 and spare >= 0:
-            why = f"{service.name} needs only {target}"
-            spare = _shed_from(tick, service, part, excess=excess, spare=spare, why=why)
+        if units.mixed:
+            spare.beyond = len(_ready(part.replicas)) - part.most
+        least = needed + more if len(parts) == 1 else 0
+        excess = part.worth(part.have) - max(part.worth(part.wanted), least)
+        if (excess > 0 and spare.units >= 0) or spare.beyond > 0:
+            _shed_from(
+                tick, service, part, excess=excess, spare=spare, why=f"{service.name} needs only {target}"
+            )
     return parts
 
 
-def _shed_from(tick: Tick, service: Service, part: Placed, *, excess: int, spare: int, why: str) -> int:
-    """Ends at most `excess` replicas, of those that serve at most `spare`; returns what is left of it.
+@dataclass(slots=True)
+class Spare:
+    """What serves and may leave: so many units in all; or replicas beyond the most that may stay, so that larger ones may come."""
+
+    units: int
+    beyond: int
+
+    def gives(self, units: int) -> bool:
+        """Whether a replica that is worth so much may leave."""
+        return self.units >= units or self.beyond > 0
+
+    def take(self, units: int) -> None:
+        """It leaves."""
+        self.units -= units
+        self.beyond -= 1
+
+
+def spare_of(
+    tick: Tick, units: Units, replicas: Sequence[ReplicaMemory], *, needed: int, most: int | None = None
+) -> Spare:
+    """What may leave of those, where so many units are needed; and where shapes differ, all that are more than `most`."""
+    worth = sum(units.of(tick.pools[r.pool_id]) for r in replicas)
+    return Spare(worth - needed, len(replicas) - most if units.mixed and most is not None else 0)
+
+
+def _ready(replicas: Mapping[str, ReplicaMemory]) -> list[ReplicaMemory]:
+    return [r for r in replicas.values() if r.state is S.READY]
+
+
+def _shed_from(tick: Tick, service: Service, part: Placed, *, excess: int, spare: Spare, why: str) -> None:
+    """Ends replicas that are worth at most `excess` units, and of those that serve as many as are to spare.
 
     Only where there are too many, or with a bundle that is on its way out: what is launched elsewhere takes their place.
     """
     surplus = dict(part.surplus)
     for pool in reversed(part.pools):
-        number = min(tick.pool_memory[pool.id].awaiting, surplus.get(pool.id, 0), excess)
+        units = part.units[pool.id]
+        number = min(tick.pool_memory[pool.id].awaiting, surplus.get(pool.id, 0), excess // units)
         if number > 0 and tick.open(pool.id):
             withdraw(tick, pool.id, number, why)
             surplus[pool.id] -= number
-            excess -= number
+            excess -= number * units
     goal = rollout.goal(tick.service_memory[service.name])
     staying = {i: r for i, r in part.replicas.items() if r.state is not S.DRAINING}
     for rid, replica in _least_useful_first(tick, service, staying):
         outdated = tick.assigned(replica) not in (None, goal)
-        serves = replica.state is S.READY
-        if excess > 0 and (surplus.get(replica.pool_id, 0) > 0 or outdated) and (spare > 0 or not serves):
+        serves, units = replica.state is S.READY, part.units[replica.pool_id]
+        may_go = excess >= units or (serves and spare.beyond > 0)
+        if (
+            may_go
+            and (surplus.get(replica.pool_id, 0) > 0 or outdated)
+            and (not serves or spare.gives(units))
+        ):
             surplus[replica.pool_id] = surplus.get(replica.pool_id, 0) - 1
-            excess -= 1
-            spare -= serves
+            excess -= units
+            if serves:
+                spare.take(units)
             pool = tick.pools[replica.pool_id]
             _leave(tick, rid, replica, f"{why}: left {pool.zone or pool.region}: {said(tick, pool)}")
-    return spare
 
 
 def end(tick: Tick, service: Service, target: int) -> None:
@@ -152,23 +194,28 @@ def _has_other_nodes(tick: Tick, service: Service, replica: ReplicaMemory) -> bo
     return rollout.goal(tick.service_memory[service.name]) == service.bundle.sha256
 
 
-def _replace(tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemory, str]], spare: int) -> None:
+def _replace(
+    tick: Tick, service: Service, leaving: dict[str, tuple[ReplicaMemory, str]], units: Units, spare: Spare
+) -> None:
     """Those that don't serve leave at once; the others as others become ready, the oldest first."""
     one_first = _no_room_for_another(tick, service)
     for rid, (replica, why) in sorted(
         leaving.items(), key=lambda item: (item[1][0].instance.launched_at, item[0])
     ):
+        worth = units.of(tick.pools[replica.pool_id])
         if replica.state is S.DRAINING:  # for an update, which it does not get any more
             tick.put(rid, replace(replica, drain=Drain.LEAVE, reason=why))
         elif replica.state is not S.READY:
             _leave(tick, rid, replica, why)
-        elif spare > 0 or (one_first and _can_not_stay(tick, service, replica)):
-            spare -= 1
+        elif spare.gives(worth) or (one_first and _can_not_stay(tick, service, replica)):
+            spare.take(worth)
             one_first = False
             _leave(tick, rid, replica, why)
 
 
-def _release_announced(tick: Tick, service: Service, spare: int) -> None:
+def _release_announced(
+    tick: Tick, service: Service, units: Units, others: Sequence[ReplicaMemory], planned: int
+) -> None:
     """Those whose preemption is announced need not serve until they must, once others can: the first to be killed goes first.
 
     They cost money until then, and some are told an hour before.
@@ -178,8 +225,12 @@ def _release_announced(tick: Tick, service: Service, spare: int) -> None:
         for rid, r in tick.replicas_of(service)
         if r.state is S.READY and r.preempt_at is not None
     )
-    for *_, rid, replica in serving[: max(0, len(serving) + spare)]:
-        _leave(tick, rid, replica, "its preemption is announced, and others serve")
+    spare = spare_of(tick, units, [*others, *(r for *_, r in serving)], needed=planned)
+    for *_, rid, replica in serving:
+        worth = units.of(tick.pools[replica.pool_id])
+        if spare.gives(worth):
+            spare.take(worth)
+            _leave(tick, rid, replica, "its preemption is announced, and others serve")
 
 
 def _no_room_for_another(tick: Tick, service: Service) -> bool:

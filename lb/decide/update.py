@@ -15,10 +15,11 @@ from lb.decide import rollout
 from lb.decide.commands import Assign
 from lb.decide.lifecycle import move
 from lb.decide.memory import Drain, ReplicaMemory, ServiceMemory
-from lb.decide.places import has_a_base
+from lb.decide.places import has_a_base, units_in
 from lb.decide.soak import soaked
+from lb.decide.targets import needed_units
 from lb.decide.tick import Tick, holds_place
-from lb.decide.turnover import drained
+from lb.decide.turnover import drained, spare_of
 from spec.desired import Pool, PoolState, Service
 from spec.status import ReplicaState as S
 
@@ -78,7 +79,7 @@ def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str,
     """How many replicas beyond the target an update holds, until enough are ready on the goal; 0 without surge.
 
     As many as may move at a time, and no more than are left to move: so the last old ones leave in their place. Not where
-    replicas on demand are counted apart: the last may be one of those, which has to be kept, so all of them move.
+    replicas on demand are counted apart, or shapes differ: the last may be one that has to be kept, so all of them move.
     """
     record = tick.service_memory[service.name]
     if not rollout.moves(record) or not service.scaling.surge or not target:
@@ -88,7 +89,7 @@ def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str,
     if rollout.paused(record):
         return min(at_a_time, max(0, len(counted) + _awaiting(tick, service) - target))
     goal, arrived = rollout.goal(record), _arrived_on(tick, service, counted)
-    if has_a_base(tick, service):
+    if _all_move(tick, service):
         return min(at_a_time, len(counted) - arrived)
     if arrived >= target:
         return 0
@@ -101,6 +102,10 @@ def extra_machines(tick: Tick, service: Service, target: int, leaving: dict[str,
 
 def _counted(tick: Tick, service: Service, leaving: dict[str, str]) -> Replicas:
     return {i: r for i, r in tick.replicas_of(service) if holds_place(r) and i not in leaving}
+
+
+def _all_move(tick: Tick, service: Service) -> bool:
+    return has_a_base(tick, service) or units_in(tick, service).mixed
 
 
 def _running_bundle(tick: Tick, service: Service) -> str | None:
@@ -209,25 +214,31 @@ def _next_in_turn(
         return set()
     ready = [(i, r) for i, r in tick.replicas_of(service) if r.state is S.READY and r.preempt_at is None]
     floor = target if service.scaling.surge else target - 1
-    spare = sum(soaked(tick, i, r) for i, r in ready) - floor
+    units = units_in(tick, service)
+    needed = sum(needed_units(tick, service, target, units)) - (0 if service.scaling.surge else units.most)
+    most = service.scaling.max_replicas
+    spare = spare_of(tick, units, [r for i, r in ready if soaked(tick, i, r)], needed=needed, most=most)
     coming = _not_serving(tick, counted, moved, goal)
     # machines of another number than the bundle before wants can't serve with it
     unfit = any(r.instance.nodes != service.num_nodes for _, r in ready)
-    if coming and (spare >= 0 or not ready or unfit):
+    if coming and (spare.units >= 0 or not ready or unfit):
         rid = min(coming, key=lambda i: (-counted[i].instance.launched_at, i))
         tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
         _restart(tick, rid, counted[rid], "it gets another bundle")
         return {rid}
     places = min(places, _lacking(tick, service, target, counted, moved))
     serving = [(soaked(tick, i, r), r.since, i) for i in old if (r := counted[i]).state is S.READY]
-    doubtful = sum(not reliable for reliable, *_ in serving)  # of a rollout that another one has overtaken
-    may_go = spare + doubtful if spare >= 0 else 0
-    if not serving or places > 0 >= may_go:
+    going = 0
+    for reliable, _, rid in sorted(serving):  # first those of a rollout that another one has overtaken
+        worth = units.of(tick.pools[counted[rid].pool_id]) if reliable else 0
+        if going < places and spare.gives(worth):
+            going += 1
+            spare.take(worth)
+            tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
+            why = "it is about to be updated"
+            tick.put(rid, move(counted[rid], S.DRAINING, now=tick.now, reason=why, drain=Drain.UPDATE))
+    if not serving or places > 0 >= going:
         tick.say(f"{service.name}: the next update waits until more than {floor} are ready; {len(old)} to go")
-    for *_, rid in sorted(serving)[: max(0, min(places, may_go))]:
-        tick.say(f"{rid}: its turn to get bundle {goal[:12]}")
-        why = "it is about to be updated"
-        tick.put(rid, move(counted[rid], S.DRAINING, now=tick.now, reason=why, drain=Drain.UPDATE))
     return set()
 
 
@@ -248,7 +259,7 @@ def _lacking(tick: Tick, service: Service, target: int, counted: Replicas, moved
     """How many more have to move; the others leave when these have arrived, where they may (see extra_machines)."""
     goal = rollout.goal(tick.service_memory[service.name])
     old = sum(_is_old(tick, r, goal) and r.drain is None and i not in moved for i, r in counted.items())
-    if not service.scaling.surge or has_a_base(tick, service):
+    if not service.scaling.surge or _all_move(tick, service):
         return old
     return min(old, target - (len(counted) - old) - _awaiting(tick, service))
 

@@ -11,6 +11,7 @@ from lb.decide.scaling.pace import allowed, in_words, moved, reached, watched
 from lb.decide.scaling.schedule import Floor, floor
 from lb.decide.scaling.signals import Signal, View, strongest
 from lb.decide.scaling.spike import noticed, spike
+from lb.decide.units import REPLICAS, Units
 from spec.desired import Service
 from spec.scaling import Scaling
 
@@ -28,21 +29,27 @@ def target(
         now: epoch seconds.
 
     Returns:
-        The number, what to remember, and why it changed or can't change; empty when there is nothing to say. Nothing is
-        remembered while nothing was and a cloud that may hold more replicas does not answer.
+        The number in units, what to remember, and why it changed or can't change; empty when there is nothing to say. Nothing
+        is remembered while nothing was and a cloud that may hold more replicas does not answer.
 
     """
     scaling, low = service.scaling, floor(service.scaling, now)
     if not scaling.follows_load:
         return _fixed(service, low, memory)
-    known = memory or ScalingMemory(max(0, len(view.supply.alive) - scaling.num_overprovision))
-    view = replace(view, target=known.target)
+    units = view.supply.units
+    if memory is not None and memory.least != units.least:
+        memory = (
+            None  # other shapes, or other figures for them: the numbers of before don't say what is needed
+        )
+    spares = scaling.num_overprovision * units.least
+    known = memory or ScalingMemory(max(0, sum(view.supply.alive) - spares), least=units.least)
+    view, low = replace(view, target=known.target), replace(low, replicas=low.replicas * units.least)
     known, signal = learned(service, view, known, now), strongest(service, view)
     low = max(low, expected(service, view, known, now), key=lambda f: f.replicas)
-    limited = _within(scaling, low, known.target)
+    limited = _within(scaling, low, known.target, units)
     if memory is None and not view.supply.whole:
-        return max(limited, _within(scaling, low, signal.wanted if signal else 0)), None, ""
-    wanted = None if signal is None else _within(scaling, low, signal.wanted)
+        return max(limited, _within(scaling, low, signal.wanted if signal else 0, units)), None, ""
+    wanted = None if signal is None else _within(scaling, low, signal.wanted, units)
     if limited != known.target:
         why = (
             low.why
@@ -50,64 +57,68 @@ def target(
             else f"its limits are {scaling.min_replicas} and {scaling.max_replicas}"
         )
         after = watched(scaling, moved(scaling, known, limited, now), wanted, now)
-        return limited, after, _moved(service, known.target, limited, why) if memory else ""
+        return limited, after, _moved(service, known.target, limited, why, units) if memory else ""
     known = noticed(service, view, known, now)
     if signal is None:
-        held = f"{service.name}: nobody tells of its load, so its number stays {_replicas(limited)}"
+        held = f"{service.name}: nobody tells of its load, so its number stays {units.in_words(limited)}"
         return limited, watched(scaling, known, None, now), held
     after = watched(scaling, known, wanted, now)
     return _moved_on(service, view, signal, after, now)
 
 
-def with_spares(scaling: Scaling, needed: int) -> int:
-    """The number with `num_overprovision` spares, within the maximum; a service that is not needed has none."""
-    return min(needed + scaling.num_overprovision, scaling.max_replicas) if needed else 0
+def with_spares(scaling: Scaling, needed: int, units: Units = REPLICAS) -> int:
+    """The number with `num_overprovision` spares, within the maximum; a service that is not needed has none.
+
+    In units: a spare is worth what a replica of the least shape is.
+    """
+    spares = scaling.num_overprovision * units.least
+    return min(needed + spares, scaling.max_replicas * units.most) if needed else 0
 
 
 def _fixed(service: Service, low: Floor, memory: ScalingMemory | None) -> tuple[int, ScalingMemory, str]:
     """Without signals the limits and the clock say how many there are."""
-    number = _within(service.scaling, low, service.scaling.min_replicas)
+    number = _within(service.scaling, low, service.scaling.min_replicas, REPLICAS)
     if memory is None or memory.target == number or not service.scaling.schedules:
         return number, ScalingMemory(number), ""
     why = low.why if low.replicas == number > 0 else "no schedule asks for more"
-    return number, ScalingMemory(number), _moved(service, memory.target, number, why)
+    return number, ScalingMemory(number), _moved(service, memory.target, number, why, REPLICAS)
 
 
 def _moved_on(
     service: Service, view: View, signal: Signal, memory: ScalingMemory, now: float
 ) -> tuple[int, ScalingMemory, str]:
     """The number that the load has reached by its delays, by a spike, or because there is none."""
-    scaling, before = service.scaling, memory.target
+    scaling, before, units = service.scaling, memory.target, view.supply.units
     asked = memory.asked or 0
     if before == 0 and asked > 0:
-        return asked, moved(scaling, memory, asked, now), _moved(service, 0, asked, _demand(view.load))
+        return asked, moved(scaling, memory, asked, now), _moved(service, 0, asked, _demand(view.load), units)
     wished = reached(scaling, memory, now)
     delay = scaling.upscale_delay_s if wished > before else scaling.downscale_delay_s
     why = f"{signal.why} for {delay:g} s"
     sudden = spike(service, view, memory, now)
-    if sudden is not None and (at_once := min(sudden.wanted, scaling.max_replicas)) > max(before, wished):
+    if sudden is not None and (at_once := min(sudden.wanted, scaling.max_replicas * units.most)) > max(
+        before, wished
+    ):
         wished, why = at_once, sudden.why
     number = allowed(scaling, memory, wished, now)
     if number == before:
         return before, memory, ""
     if number != wished:
         why += f", {in_words(scaling.scale_up if wished > before else scaling.scale_down)}"
-    return number, moved(scaling, memory, number, now), _moved(service, before, number, why)
+    return number, moved(scaling, memory, number, now), _moved(service, before, number, why, units)
 
 
-def _within(scaling: Scaling, low: Floor, wanted: int) -> int:
-    return min(max(wanted, scaling.min_replicas, low.replicas), scaling.max_replicas)
+def _within(scaling: Scaling, low: Floor, wanted: int, units: Units) -> int:
+    """`low`: in units. So many replicas as it says are held besides, whatever they are worth (lb/decide/placement.py)."""
+    least = max(scaling.min_replicas * units.least, low.replicas)
+    return min(max(wanted, least), scaling.max_replicas * units.most)
 
 
 # ---------------------------------------------------------------- words
 
 
-def _moved(service: Service, before: int, after: int, why: str) -> str:
-    return f"{service.name}: {before} -> {_replicas(after)}: {why}"
-
-
-def _replicas(number: int) -> str:
-    return f"{number} replica" + ("" if number == 1 else "s")
+def _moved(service: Service, before: int, after: int, why: str, units: Units) -> str:
+    return f"{service.name}: {before / units.least:g} -> {units.in_words(after)}: {why}"
 
 
 def _demand(load: Load | None) -> str:

@@ -101,7 +101,8 @@ def _limit(policy: RatePolicy, memory: ScalingMemory, now: float, *, up: bool) -
     lately = [change for at, change in memory.changes if at > now - policy.period_s]
     began = memory.target - sum(lately)
     if policy.kind is RateKind.PODS:
-        return began + policy.value if up else began - policy.value
+        replicas = policy.value * memory.least
+        return began + replicas if up else began - replicas
     if up:
         return -(-began * (100 + policy.value) // 100)
     return max(0, began * (100 - policy.value) // 100)

@@ -1,4 +1,4 @@
-"""The signals: how many replicas each measure of the load wants, and why; the largest wins.
+"""The signals: how many replicas each measure of the load wants, in units, and why; the largest wins.
 
 Two kinds. Requests per second and in flight, the KV cache and GPUs grow with the load, so what they say is right in both
 directions, as with the Kubernetes HPA. A queue and the time to first byte say that replicas are too few, but an empty queue
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lb.decide.observed import EngineLoad, Load
-from lb.decide.scaling.supply import Supply, enough, in_words, places
+from lb.decide.scaling.supply import Supply, in_words
 from spec.desired import Service
 from spec.scaling import PerReplica
 
@@ -30,7 +30,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """What one signal asks for: a number of replicas, not limited yet, and why, in words."""
+    """What one signal asks for: a number of units, not limited yet, and why, in words."""
 
     wanted: int
     why: str
@@ -44,7 +44,7 @@ class View:
         load: at all edges together; None = no edge has told.
         engines: what the replicas tell of themselves, by replica id.
         supply: what there is; starting replicas count.
-        target: the number of now, without spares.
+        target: the number of now, in units, without spares.
 
     """
 
@@ -110,8 +110,8 @@ def by_in_flight(service: Service, view: View) -> Signal | None:
         return None
     in_flight = max(view.load.in_flight, float(view.load.held))
     found = _by_amount(service, view, in_flight, each, f"{in_flight:g} requests in flight")
-    ready = len(view.supply.ready)
-    beyond = max(0.0, in_flight - places(view.supply.serving, each))
+    ready = sum(view.supply.serving)
+    beyond = max(0.0, in_flight - view.supply.units.takes(each) * ready)
     most = max(LARGEST_STEP * (ready or view.target), _catching_up(view, beyond) if ready else 0.0)
     if view.target > 0:
         return Signal(math.ceil(min(found.wanted, max(view.target, most))), found.why)
@@ -140,7 +140,7 @@ def _by_amount(service: Service, view: View, amount: float, each: PerReplica, wh
     share = 1.0 if scaling.target_utilization is None else scaling.target_utilization
 
     def number(of: float) -> int:
-        return enough(of, each, view.supply, share=share)
+        return view.supply.enough(of, each, share=share)
 
     wanted, why = number(amount), f"{what} at {in_words(each, share)}"
     up = scaling.scale_up.tolerance or 0.0 if scaling.scale_up else 0.0
@@ -157,28 +157,30 @@ def _by_share(
 ) -> Signal | None:
     if not told:
         return _nobody_serves(view)
-    used, known = _sum_of(told, goal)
+    units = view.supply.serving
+    used = _sum_of([None if t is None else t * n for t, n in zip(told, units, strict=True)], units, goal)
     if used is None:
         return None
+    known = [share for share in told if share is not None]
     why = f"{of_what} {sum(known) / len(known):.0%} used at {goal:.0%}"
-    if _within_tolerance(service, used / (goal * len(told))):
+    if _within_tolerance(service, used / (goal * sum(units))):
         return Signal(view.target, why)
     return Signal(math.ceil(used / goal - _ROUNDING), why)
 
 
-def _sum_of(told: Sequence[float | None], goal: float) -> tuple[float | None, list[float]]:
-    """All replicas' values together, and those that are known; None = none of them tells.
+def _sum_of(told: Sequence[float | None], units: Sequence[int], goal: float) -> float | None:
+    """What all replicas tell, together; None = none of them tells. `goal`: of a unit.
 
     As the HPA has it: a replica that does not tell counts as idle when more are asked for, but never beyond the number
     of now, and as at its target when fewer are.
     """
     known = [value for value in told if value is not None]
     if not known:
-        return None, known
-    missing, used = len(told) - len(known), sum(known)
-    if missing and used <= goal * len(known):
-        return used + missing * goal, known
-    return max(used, goal * len(told)) if missing else used, known
+        return None
+    missing, used = sum(n for t, n in zip(told, units, strict=True) if t is None), sum(known)
+    if missing and used <= goal * (sum(units) - missing):
+        return used + missing * goal
+    return max(used, goal * sum(units)) if missing else used
 
 
 def _nobody_serves(view: View) -> Signal | None:
@@ -196,21 +198,22 @@ def _ready(view: View) -> list[EngineLoad]:
 
 def by_queue(service: Service, view: View) -> Signal | None:
     """As many replicas as have the waiting requests at the target each; held ones wait, too."""
-    goal, ready = service.scaling.target_queue_per_replica, _ready(view)
-    if goal is None:
+    target, ready, units = service.scaling.target_queue_per_replica, _ready(view), view.supply.serving
+    if target is None:
         return None
+    goal = view.supply.units.takes(target)
     held = view.load.held if view.load else 0
     if not ready:
         return Signal(math.ceil(held / goal), f"{held} requests held") if held else _nobody_serves(view)
-    waiting, known = _sum_of([e.waiting for e in ready], goal)
+    waiting = _sum_of([e.waiting for e in ready], units, goal)
     if waiting is None:
         return None
-    shown = int(sum(known)) + held
-    why = f"{shown} request{'' if shown == 1 else 's'} waiting at {goal:g} per replica"
+    shown = sum(e.waiting or 0 for e in ready) + held
+    why = f"{shown} request{'' if shown == 1 else 's'} waiting at {target:g} per replica"
     total = waiting + held
-    ratio = total / (goal * len(ready))
+    ratio = total / (goal * sum(units))
     if ratio > 1 and not _within_tolerance(service, ratio):
-        most = _catching_up(view, total - goal * len(ready))
+        most = _catching_up(view, total - goal * sum(units))
         return Signal(max(view.target, math.ceil(min(total / goal, most) - _ROUNDING)), why)
     return Signal(
         _felt_down(service, view, ratio, idle=total == 0 and not any(e.running for e in ready)), why
@@ -241,12 +244,12 @@ def by_ttft(service: Service, view: View) -> Signal | None:
 
 
 def _catching_up(view: View, beyond: float) -> float:
-    """How many replicas keep up with what arrives, and work what waits beyond the target off within one start.
+    """How many units keep up with what arrives, and work what waits beyond the target off within one start.
 
     What waits is a stock: it goes on growing while replicas start, and says nothing of how many are needed to serve what comes.
     The ready ones answer what they can, so their rate is known.
     """
-    load, ready = view.load, len(view.supply.ready)
+    load, ready = view.load, sum(view.supply.serving)
     if load is None or load.served <= 0:
         return LARGEST_STEP * ready
     start_s = max(QUICKEST_START_S, view.supply.next.cold_start_s if view.supply.next else 0.0)
@@ -259,7 +262,8 @@ def _felt_down(service: Service, view: View, ratio: float, *, idle: bool) -> int
         return view.target
     if service.scaling.counts_load:
         return 0
-    return 0 if idle and not view.asked else max(1, view.target - 1)
+    one = min(view.supply.alive, default=view.supply.units.least)
+    return 0 if idle and not view.asked else max(1, view.target - one)
 
 
 # ---------------------------------------------------------------- room

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 from lb.decide.memory import ScalingMemory
 from lb.decide.scaling.signals import View
-from lb.decide.scaling.supply import places
 from spec.desired import Service
 
 PATIENCE_S = 60.0
@@ -28,7 +27,7 @@ EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """How many replicas it asks for, at once, and why."""
+    """How many units it asks for, at once, and why."""
 
     wanted: int
     why: str
@@ -49,14 +48,15 @@ def noticed(service: Service, view: View, memory: ScalingMemory, now: float) -> 
 
 def spike(service: Service, view: View, memory: ScalingMemory, now: float) -> Spike | None:
     """What a spike asks for; None where there is none, or nothing to tell it by."""
-    waiting, load, ready = backlog(service, view), view.load, len(view.supply.ready)
+    waiting, load, ready = backlog(service, view), view.load, sum(view.supply.serving)
     if not waiting or load is None or load.served <= 0 or not ready:
         return None
     growth = _growth(memory, waiting, now)
     start_s = max(PATIENCE_S, view.supply.next.cold_start_s if view.supply.next else 0.0)
     if waiting + growth * start_s <= load.served * PATIENCE_S:
         return None
-    wanted = math.ceil(ready + min(waiting, ready * (growth + waiting / start_s) / load.served))
+    each = waiting * view.supply.units.least
+    wanted = math.ceil(ready + min(each, ready * (growth + waiting / start_s) / load.served))
     why = (
         f"{waiting:g} requests wait beyond the target, {growth:.2g} more each second, {load.served:g} are answered; "
         f"a start takes {start_s:g} s, so it does not wait for the delay"
@@ -67,16 +67,17 @@ def spike(service: Service, view: View, memory: ScalingMemory, now: float) -> Sp
 def backlog(service: Service, view: View) -> float | None:
     """Requests beyond what the targets let the replicas take; None where no signal that shows a queue is used, or nobody tells it."""
     scaling, load = service.scaling, view.load
+    units, ready = view.supply.units, sum(view.supply.serving)
     found: list[float] = []
     if scaling.target_queue_per_replica is not None:
         told = [view.engines[i].waiting for i in view.supply.ready if i in view.engines]
         known = [n for n in told if n is not None]
         if known:
             queue = sum(known) + (load.held if load else 0)
-            found.append(max(0.0, queue - scaling.target_queue_per_replica * len(view.supply.ready)))
+            found.append(max(0.0, queue - units.takes(scaling.target_queue_per_replica) * ready))
     each = scaling.target_inflight_per_replica
     if each is not None and load is not None:
-        found.append(max(0.0, load.active + load.held - places(view.supply.serving, each)))
+        found.append(max(0.0, load.active + load.held - units.takes(each) * ready))
     return max(found, default=None)
 
 

@@ -1,12 +1,15 @@
-"""What there is of a service's replicas, and what one of them takes."""
+"""What there is of a service's replicas, in units of what they take, and how many replicas a number of units is."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+from lb.decide.units import REPLICAS, Units
 from spec.desired import Pool
 from spec.scaling import PerReplica
+
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,66 +17,35 @@ class Supply:
     """What there is.
 
     Attributes:
-        alive: the pool of each replica, in the order in which they would be kept.
+        alive: units of each replica, in the order in which they would be kept.
         next: where a further one would go; None = nowhere.
         whole: every pool of the service could be observed.
-        ready: replica ids of those that serve, and `serving` their pools.
-        settled: how many of them serve for so long that what callers met in the last minute, they met at these.
+        ready: replica ids of those that serve, and `serving` their units.
+        settled: units of those that serve for so long that what callers met in the last minute, they met at these.
+        units: what replicas are worth.
 
     """
 
-    alive: tuple[Pool, ...] = ()
+    alive: tuple[int, ...] = ()
     next: Pool | None = None
     whole: bool = True
     ready: tuple[str, ...] = ()
-    serving: tuple[Pool, ...] = ()
+    serving: tuple[int, ...] = ()
     settled: int = 0
+    units: Units = REPLICAS
 
+    def enough(self, amount: float, each: PerReplica, *, share: float = 1.0) -> int:
+        """How many units take that amount. `share`: of what they take that is used at most."""
+        return math.ceil(amount / (self.units.takes(each) * share) - _ROUNDING)
 
-_ROUNDING = 1e-9
-
-
-def enough(amount: float, each: PerReplica, supply: Supply, *, share: float = 1.0) -> int:
-    """How many replicas take that amount: of those that there are in their order, and as many further ones as are missing.
-
-    `share`: of what a replica takes that is used at most.
-    """
-    if not isinstance(each, dict):
-        return math.ceil(amount / (each * share) - _ROUNDING)
-    rest, by_shape = amount - _ROUNDING, _ByShape(each)
-    for number, pool in enumerate(supply.alive):
-        if rest <= 0:
-            return number
-        rest -= by_shape.of(pool) * share
-    if rest <= 0:
-        return len(supply.alive)
-    further = by_shape.of(supply.next) if supply.next else min(each.values())
-    return len(supply.alive) + math.ceil(rest / (further * share))
-
-
-def places(pools: tuple[Pool, ...], each: PerReplica) -> float:
-    """What a replica in each of these pools takes, all together."""
-    if not isinstance(each, dict):
-        return each * len(pools)
-    by_shape = _ByShape(each)
-    return sum(by_shape.of(pool) for pool in pools)
-
-
-class _ByShape:
-    """What a replica of a pool takes: by `L4:8` before `L4`, in any case; the least of all for one that is not named."""
-
-    def __init__(self, each: dict[str, float]) -> None:
-        self._named = {name.casefold().replace(" ", ""): value for name, value in each.items()}
-        self._known: dict[tuple[str, int], float] = {}
-
-    def of(self, pool: Pool) -> float:
-        shape = pool.accelerator, pool.accelerator_count
-        if shape not in self._known:
-            name = pool.accelerator.casefold()
-            exact = self._named.get(f"{name}:{pool.accelerator_count}")
-            least = min(self._named.values())
-            self._known[shape] = exact if exact is not None else self._named.get(name, least)
-        return self._known[shape]
+    def replicas(self, needed: int) -> int:
+        """How many replicas are so many units: of those that there are in their order, and further ones where the next would go."""
+        for number, units in enumerate(self.alive):
+            if needed <= 0:
+                return number
+            needed -= units
+        further = self.units.of(self.next) if self.next else self.units.least
+        return len(self.alive) + max(0, math.ceil(needed / further))
 
 
 def in_words(each: PerReplica, share: float) -> str:

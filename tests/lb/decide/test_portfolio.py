@@ -134,3 +134,75 @@ def test_two_losses_within_one_start_are_minded_where_the_start_is_long():
         return sum(choose(young, 3, WORTH, most=9).values()) - 3
 
     assert spares(900.0) > spares(60.0)
+
+
+# ---------------------------------------------------------------- shapes that are worth more than others
+
+
+def of_shape(name, usd, units, **more):
+    return Place(name, usd, 0.0, 120.0, 0, more.pop("room", 99), units=units, **more)
+
+
+@pytest.mark.parametrize("large_usd", [0.9, 1.5, 1.9, 2.1, 3.0])
+def test_without_risk_it_is_the_cheapest_mix_of_two_shapes_and_nearly_that_of_three(large_usd):
+    places = [of_shape("small", 0.8, 2), of_shape("large", large_usd, 5), of_shape("middle", 1.2, 3, room=2)]
+    for needed in range(1, 31):
+        chosen = choose(places, needed, WORTH, most=12)
+        assert worth_of(places, chosen) >= needed
+        best = min(
+            a * 0.8 + b * large_usd + c * 1.2
+            for a, b, c in itertools.product(range(13), range(7), range(3))
+            if 2 * a + 5 * b + 3 * c >= needed and a + b + c <= 12
+        )
+        assert cost(places, chosen, needed, WORTH) <= best * 1.05, needed
+        best = min(
+            a * 0.8 + b * large_usd for a in range(13) for b in range(13 - a) if 2 * a + 5 * b >= needed
+        )
+        of_two = choose(places[:2], needed, WORTH, most=12)
+        assert cost(places, of_two, needed, WORTH) == pytest.approx(best), needed
+
+
+def worth_of(places, counts):
+    return sum(counts.get(p.id, 0) * p.units for p in places)
+
+
+def test_the_loss_of_a_place_takes_what_its_replicas_are_worth():
+    """One large replica that may be lost stands beside small ones that are worth as much, or isn't needed."""
+    young = [
+        replace(spot(f"z{n}", age_h=0.0), units=units, usd_hour=units / 2)
+        for n, units in enumerate((5, 2, 2, 2))
+    ]
+    chosen = choose(young, 4, WORTH, most=9)
+    worth = {p.id: chosen.get(p.id, 0) * p.units for p in young}
+    assert all(sum(worth.values()) - lost >= 4 for lost in worth.values())
+
+
+def test_large_ones_are_taken_where_small_ones_would_be_too_many_and_as_many_as_wanted_in_any_case():
+    places = [of_shape("small", 0.2, 2), of_shape("large", 1.5, 5)]
+    assert choose(places, 20, WORTH, most=10) == {"small": 10}
+    assert worth_of(places, choose(places, 20, WORTH, most=4)) == 20
+    assert choose(places, 2, WORTH, least=3, most=4) == {"small": 3}
+    assert choose(places, 99, WORTH, most=4) == {"large": 4}
+
+
+@given(
+    PLACES,
+    st.lists(st.sampled_from([2, 3, 5]), min_size=6, max_size=6),
+    st.integers(1, 12),
+    st.integers(0, 2),
+)
+def test_with_several_shapes_too_it_is_never_far_from_the_best_of_all_portfolios(
+    places, units, needed, least
+):
+    places = [replace(p, units=u) for p, u in zip(places[:3], units, strict=False)]
+    most = needed // 2 + 3
+    chosen = choose(places, needed, WORTH, least=least, most=most)
+    best = min(
+        (max(0, needed - worth_of(places, counts)), cost(places, counts, needed, WORTH))
+        for found in itertools.product(*(range(min(p.room, most) + 1) for p in places))
+        if min(least, sum(p.room for p in places)) <= sum(found) <= most
+        for counts in [dict(zip((p.id for p in places), found, strict=True))]
+    )
+    assert sum(chosen.values()) <= most
+    assert max(0, needed - worth_of(places, chosen)) == best[0]
+    assert cost(places, chosen, needed, WORTH) <= best[1] * 1.25 + 1e-9

@@ -58,8 +58,8 @@ class Fleet:
             in_flight=float(f"{self.in_flight:.3g}"),
             served=float(f"{served:.3g}"),
         )
-        pools = (POOL,) * len(self.ready_at)
-        supply = Supply(pools, POOL, ready=ids, serving=(POOL,) * len(ready), settled=len(ready))
+        alive, serving = (1,) * len(self.ready_at), (1,) * len(ready)
+        supply = Supply(alive, POOL, ready=ids, serving=serving, settled=len(ready))
         return View(load, engines, supply)
 
     def become(self, number, now):

@@ -11,7 +11,8 @@ from lb.decide import Memory, decide
 from lb.decide.memory import ScalingMemory
 from lb.decide.observed import EngineLoad, Load
 from lb.decide.scaling import Supply, View, target, with_spares
-from lb.decide.scaling.signals import by_qps
+from lb.decide.scaling.signals import by_in_flight, by_qps
+from lb.decide.units import units_of
 from tests.lb.world import START, World, a_desired, a_pool, a_service
 
 
@@ -195,23 +196,42 @@ def test_a_service_goes_to_zero_only_after_the_whole_delay_without_any_request()
 
 
 def test_each_accelerator_counts_for_what_it_takes_whatever_its_case():
-    service = a_service(most=10, qps={"l4": 1.0, "A100": 4.0})
+    service = a_service(most=10, qps={"l4": 2.0, "A100": 5.0})
     big, small = a_pool(accelerator="A100"), a_pool(accelerator="L4")
-    supply = Supply(alive=(big, small), next=small)
-    assert by_qps(service, View(Load("chat", 3.9), supply=supply)).wanted == 1
-    assert by_qps(service, View(Load("chat", 5.0), supply=supply)).wanted == 2
-    assert by_qps(service, View(Load("chat", 7.5), supply=supply)).wanted == 5
-    assert by_qps(service, View(Load("chat", 7.5), supply=replace(supply, next=big))).wanted == 3
+    units = units_of(service.scaling, [big, small])
+    assert (units.of(small), units.of(big)) == (2, 5)
+    supply = Supply(alive=(5, 2), next=small, units=units)
+    for qps, wanted, replicas, of_big in ((4.9, 5, 1, 1), (7.0, 7, 2, 2), (11.5, 12, 5, 3)):
+        found = by_qps(service, View(Load("chat", qps), supply=supply)).wanted
+        assert (found, supply.replicas(found)) == (wanted, replicas)
+        assert replace(supply, next=big).replicas(found) == of_big
 
 
 def test_a_number_of_accelerators_is_more_exact_than_their_name_and_an_unknown_one_counts_for_the_least():
     service = a_service(most=10, qps={"L4:1": 1.0, "L4": 3.0, "A100": 5.0})
     one, other = a_pool(accelerator="L4"), a_pool(accelerator="H100")
     eight = one.model_copy(update={"accelerator_count": 8})
-    wanted = [
-        by_qps(service, View(Load("chat", 6), supply=Supply(next=p))).wanted for p in (one, eight, other)
-    ]
-    assert wanted == [6, 2, 6]
+    units = units_of(service.scaling, [one, eight, other])
+    assert [units.of(p) for p in (one, eight, other)] == [1, 3, 1]
+
+
+def test_where_all_pools_are_of_one_shape_a_unit_is_a_replica():
+    service, big = a_service(most=10, qps={"L4": 2.0, "A100": 5.0}), a_pool(accelerator="A100")
+    units = units_of(service.scaling, [big])
+    assert (units.of(big), units.mixed) == (1, False)
+    supply = Supply(next=big, units=units)
+    assert by_qps(service, View(Load("chat", 11), supply=supply)).wanted == 3
+
+
+def test_of_two_targets_that_do_not_agree_the_more_careful_one_says_what_a_shape_is_worth():
+    service = a_service(
+        most=10, qps={"L4": 2.0, "A100": 5.0}, scaling={"target_inflight_per_replica": {"L4": 10, "A100": 15}}
+    )
+    small, big = a_pool(), a_pool(accelerator="A100")
+    units = units_of(service.scaling, [small, big])
+    assert (units.of(small), units.of(big)) == (2, 3)
+    view = View(Load("chat", 8.0, in_flight=30), supply=Supply(units=units))
+    assert (by_qps(service, view).wanted, by_in_flight(service, view).wanted) == (8, 6)
 
 
 # ---------------------------------------------------------------- spares
@@ -342,8 +362,7 @@ def constant(waiting, kv_cache, number, **load):
     """The same queue and the same share of the caches, however many there are."""
     ids = tuple(f"r{n}" for n in range(number))
     told = {i: EngineLoad(i, running=1, kv_cache=kv_cache, waiting=waiting if i == "r0" else 0) for i in ids}
-    pools = (a_pool(),) * number
-    supply = Supply(pools, a_pool(), ready=ids, serving=pools, settled=number)
+    supply = Supply((1,) * number, a_pool(), ready=ids, serving=(1,) * number, settled=number)
     return View(Load("chat", **load), told, supply)
 
 

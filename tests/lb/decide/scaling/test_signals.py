@@ -22,7 +22,8 @@ def view(*engines, target=None, settled=None, **load):
     told = {f"r{n}": replace(e, replica_id=f"r{n}") for n, e in enumerate(engines) if e is not None}
     ready = tuple(f"r{n}" for n in range(len(engines)))
     number = len(engines) if target is None else target
-    supply = Supply(ready=ready, settled=len(engines) if settled is None else settled)
+    serving = (1,) * len(engines)
+    supply = Supply(ready=ready, serving=serving, settled=len(engines) if settled is None else settled)
     return View(Load("chat", **load), told, supply, number)
 
 
@@ -164,7 +165,7 @@ def test_a_signal_that_is_not_known_lets_others_ask_for_more_but_for_no_fewer():
     assert strongest(wants, view(None, None, None, qps=9)).wanted == 9
     found = strongest(wants, view(None, None, None, qps=1))
     assert (found.wanted, found.why) == (3, "another signal is not known")
-    assert strongest(wants, View(None, {}, Supply(ready=("r0",)), 1)) is None
+    assert strongest(wants, View(None, {}, Supply(ready=("r0",), serving=(1,)), 1)) is None
 
 
 def test_engines_alone_never_end_the_last_replica():

@@ -23,7 +23,7 @@ def view(waiting, *, replicas=2, served=5.0, start_s=120.0, **load):
     ids = tuple(f"r{n}" for n in range(replicas))
     told = {i: EngineLoad(i, running=1, waiting=int(waiting) // replicas) for i in ids}
     pool = POOL.model_copy(update={"cold_start_s": start_s})
-    supply = Supply((pool,) * replicas, pool, ready=ids, serving=(pool,) * replicas, settled=replicas)
+    supply = Supply((1,) * replicas, pool, ready=ids, serving=(1,) * replicas, settled=replicas)
     return View(Load("chat", served, active=10, served=served, **load), told, supply)
 
 

@@ -97,8 +97,10 @@ def _lose(tick: Tick, rid: str, replica: ReplicaMemory) -> None:
 def _take_notice(tick: Tick, rid: str, replica: ReplicaMemory) -> ReplicaMemory:
     """The earliest moment of a preemption that the cloud or the machine's agent tells counts; the first word of it makes the pool suspect."""
     health = tick.health.get(rid)
-    told = (replica.preempt_at, replica.instance.preempt_at, health.preempt_at if health else None)
-    earliest = min((at for at in told if at is not None), default=None)
+    told = (replica.instance.preempt_at, health.preempt_at if health else None)
+    if told == (None, None):
+        return replica
+    earliest = min(at for at in (replica.preempt_at, *told) if at is not None)
     if earliest == replica.preempt_at:
         return replica
     if replica.preempt_at is None:
@@ -112,7 +114,8 @@ def _refresh(tick: Tick, replica: ReplicaMemory, instance: Instance) -> ReplicaM
     overdue = (
         replica.ended and replica.asked_at is not None and tick.now > replica.asked_at + _ASK_AGAIN_AFTER
     )
-    if replica.instance == instance and not overdue:
+    same = replica.instance is instance or replica.instance == instance
+    if same and not overdue:
         return replica
     return replace(replica, instance=instance, ended=replica.ended and not overdue)
 

@@ -24,6 +24,7 @@ from sim.compare import DEFAULT_SLO, as_dict, run, run_requests
 from sim.conditions import ColdStart, Conditions
 from sim.generate import TraceKind, generate
 from sim.metrics import Result
+from sim.omniscient import NoOptimum
 from sim.policies import DEFAULT, DEFAULT_WITH_REQUESTS, check
 from sim.requests import write as write_requests
 from sim.scenarios import LATE_S
@@ -174,12 +175,18 @@ def sim(
             samples: list[Sample] = []
             kept = samples if plot else None
             progress = partial(told, name)
-            if asked is None:
-                result = run(name, given, conditions, wanted, slo=share, samples=kept, progress=progress)
-            else:
-                result = run_requests(
-                    name, given, conditions, *asked, slo=share, samples=kept, progress=progress
-                )
+            try:
+                if asked is None:
+                    result = run(name, given, conditions, wanted, slo=share, samples=kept, progress=progress)
+                else:
+                    result = run_requests(
+                        name, given, conditions, *asked, slo=share, samples=kept, progress=progress
+                    )
+            except NoOptimum as e:
+                if len(names) == 1:
+                    raise
+                given = replace(given, notes=(*given.notes, f"without {name}: {e}"))
+                continue
             told(name, end)
             courses.append((result, samples))
     results = [r for r, _ in courses]

@@ -112,7 +112,7 @@ def _met(result: Result, met: Met) -> tuple[str, ...]:
 
 def _clouds(trace: Trace, conditions: Conditions) -> str:
     return (
-        f"{trace.name}: {trace.days:.4g} days, {len(trace.zones)} zones; "
+        f"{trace.name}: {trace.days:.4g} days, {len(trace.zones)} zone{'s' if len(trace.zones) > 1 else ''}; "
         f"cold start {conditions.cold_start.total_s:g} s, notice {conditions.notice_s:g} s"
     )
 

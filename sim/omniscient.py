@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from sim.ahead import least_ahead
@@ -30,7 +32,16 @@ from spec.errors import InputError, OutsideError
 SHORT = 0.001
 """Of the time, with less than the target ready."""
 MOST_VARIABLES = 3_000_000
+LIMIT_S = 300.0
+"""For HiGHS. The published scenarios take seconds."""
+TIME_IS_UP = 1
+"""A status of `scipy.optimize.linprog`."""
+_WAY_OUT = "leave that policy out or cut the trace"
 _HOUR = 3600.0
+
+
+class NoOptimum(InputError):
+    """The trace is too large for its optimum, not for policies."""
 
 
 def omniscient(
@@ -41,8 +52,8 @@ def omniscient(
     on_demand: Trace | None = None,
     short: float = SHORT,
 ) -> Result:
-    """The optimum. Raises InputError where the trace is too large for it, OutsideError without a solution."""
-    from scipy import optimize, sparse
+    """The optimum. Raises NoOptimum where the trace is too large for it, OutsideError without a solution."""
+    from scipy import sparse
 
     if trace.end_s <= conditions.cold_start.total_s:
         idle = Tally()  # nobody can be ready, so to pay nothing is best
@@ -50,13 +61,31 @@ def omniscient(
         return idle.result(OMNISCIENT)
     program = _Program(trace.priced(conditions.ratio), conditions, target, on_demand, short)
     if program.size > MOST_VARIABLES:
-        raise InputError(
-            f"{trace.name} has too many changes for {OMNISCIENT}; leave that policy out or cut the trace"
+        raise NoOptimum(f"{trace.name} has too many changes for {OMNISCIENT}; {_WAY_OUT}")
+    solved = _solve(program.arguments(sparse))
+    if solved.status == TIME_IS_UP:
+        raise NoOptimum(
+            f"HiGHS found no optimum of {trace.name} for {OMNISCIENT} in {LIMIT_S:g} s; {_WAY_OUT}"
         )
-    solved = optimize.linprog(**program.arguments(sparse), method="highs")
     if solved.status != 0:
         raise OutsideError(f"{OMNISCIENT}: HiGHS found no optimum: {solved.message}")
     return program.result([float(value) for value in solved.x])
+
+
+def _solve(program: dict[str, Any]) -> Any:
+    """HiGHS, in a thread of its own: it hears no signal, so whoever waits for it would not either."""
+    from scipy import optimize
+
+    found: Future[Any] = Future()
+
+    def solve() -> None:
+        try:
+            found.set_result(optimize.linprog(**program, method="highs", options={"time_limit": LIMIT_S}))
+        except BaseException as e:  # noqa: BLE001  handed to whoever waits
+            found.set_exception(e)
+
+    Thread(target=solve, daemon=True).start()
+    return found.result()
 
 
 @dataclass(slots=True)

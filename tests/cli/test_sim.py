@@ -8,6 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from cli import sim
+from sim import omniscient
 from sim.policies import DEFAULT
 from spec.errors import InputError, OutsideError, SpecError
 
@@ -115,6 +116,17 @@ def test_figures_and_headings_are_whole_on_a_narrow_terminal(trace, monkeypatch)
     assert "100.000%" in shown
     assert "preempted" in shown
     assert "…" not in shown
+
+
+def test_results_are_shown_also_where_the_trace_is_too_large_for_its_optimum(trace, monkeypatch):
+    monkeypatch.setattr(omniscient, "MOST_VARIABLES", 1)
+    words = ("--trace", trace, "--policy", "omniscient", "--policy", "on-demand", "--json")
+    found = json.loads(tw(*words).stdout)
+    assert [p["name"] for p in found["policies"]] == ["on-demand"]
+    assert "without omniscient: " in found["notes"][0]
+    assert "leave that policy out or cut the trace" in found["notes"][0]
+    with pytest.raises(InputError, match="too many changes for omniscient"):
+        tw("--trace", trace, "--policy", "omniscient")
 
 
 def test_a_cold_start_longer_than_the_trace_is_said(trace):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sim.conditions import ColdStart, Conditions
-from sim.omniscient import omniscient
+from sim.generate import TraceKind, generate
+from sim.omniscient import NoOptimum, omniscient
 from sim.policies import DEFAULT, OMNISCIENT, make
 from sim.scenarios import SCENARIOS
 from sim.world import World
@@ -77,3 +78,9 @@ def test_no_policy_of_equal_availability_is_cheaper(scenario):
         reached = World(trace, conditions, scenario.target).run(make(name, conditions)).result(name)
         best = omniscient(trace, conditions, scenario.target, short=1 - reached.availability + 1e-9)
         assert best.cost_usd <= reached.cost_usd * 1.0001, name
+
+
+def test_an_optimum_that_takes_too_long_is_given_up(monkeypatch):
+    monkeypatch.setattr("sim.omniscient.LIMIT_S", 0.0)
+    with pytest.raises(NoOptimum, match="leave that policy out or cut the trace"):
+        omniscient(generate(TraceKind.AGED, seed=1, days=20, room=4), Conditions(), 3)

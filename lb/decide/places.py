@@ -53,12 +53,12 @@ def places(
         waiting_usd_hour: what it costs that the next replica comes later.
 
     """
-    found = []
+    found, mixed = [], units.mixed
     for pool in pools:
         here, free = held.get(pool.id, 0), _free(tick, pool, money)
         if here + free:
             place = _place(tick, pool, money, waiting_usd_hour, held=here, free=free)
-            found.append(replace(place, units=units.of(pool)) if units.mixed else place)
+            found.append(replace(place, units=units.of(pool)) if mixed else place)
     return found
 
 

@@ -14,6 +14,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 _MOST_HEAVY = 4
 """Heavy places at a time; a further one adds risk and nothing else, unless the others are full."""
@@ -119,7 +120,8 @@ class _Scale:
     """Weighs portfolios of the same places, given as counts in their order."""
 
     def __init__(self, places: Sequence[Place], needed: int, least_spares: int, worth: Worth) -> None:
-        self._places = [(p.usd_hour, p.short_share, p.held, p.entry_usd_hour, p.units) for p in places]
+        self._places = [(p.usd_hour, p.short_share, p.held, p.entry_usd_hour) for p in places]
+        self._units = [p.units for p in places] if any(p.units > 1 for p in places) else None
         self._needed, self._least_spares = needed, least_spares
         self._short, self._none = worth.short_usd_hour, worth.none_usd_hour
 
@@ -134,19 +136,19 @@ class _Scale:
 
         One that costs more than the `best` so far already without its risk is not weighed further: then that is returned.
         """
-        total, needed = 0, self._needed
+        units = counts if self._units is None else list(map(mul, counts, self._units))
+        total, needed = sum(units), self._needed
         usd = short = none = 0.0
         risky: list[tuple[float, int]] = []
         covered: list[tuple[float, int]] = []
-        for count, (usd_hour, share, held, entry, units) in zip(counts, self._places, strict=True):
+        for count, worth, (usd_hour, share, held, entry) in zip(counts, units, self._places, strict=True):
             if not count:
                 continue
             usd += count * usd_hour
             if count > held:
                 usd += (count - held) * entry
-            total += count * units
             if share:
-                risky.append((share, count * units))
+                risky.append((share, worth))
         lacking = max(0, needed + (self._least_spares if risky else 0) - total)
         if (lacking, usd) > best[:2]:
             return best
@@ -335,9 +337,12 @@ def _filled(
             if total <= 0:
                 break
             if index not in heavy:
-                place = places[index]
-                counts[index] = min(place.room, light // place.units, -(-total // place.units))
-                total -= counts[index] * place.units
+                room, units = places[index].room, places[index].units
+                number = (
+                    min(room, light, total) if units == 1 else min(room, light // units, -(-total // units))
+                )
+                counts[index] = number
+                total -= number * units
     if lights_first and total > 0:
         _shared(places, heavy, total, counts)
     return counts

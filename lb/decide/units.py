@@ -45,12 +45,12 @@ class Units:
     @property
     def mixed(self) -> bool:
         """Whether a replica of one pool is worth more than one of another."""
-        return self.most > 1
+        return bool(self.of_shape) and self.most > 1
 
     @property
     def most(self) -> int:
         """Of a replica of the largest shape."""
-        return max(self.of_shape.values(), default=self.least)
+        return max(self.of_shape.values()) if self.of_shape else self.least
 
     def takes(self, each: PerReplica) -> float:
         """What one unit takes, of a target that says what a replica does."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,20 @@ def test_the_shape_that_is_cheaper_for_its_work_is_taken_although_a_replica_cost
     assert shapes(mixed(qps=20)) == {"A100": 4}
     assert shapes(mixed(qps=1.5)) == {"L4": 1}
     assert shapes(mixed(qps=12)) == {"A100": 2, "L4": 1}
+
+
+@pytest.mark.parametrize("qps", [3, 6, 9, 12, 20, 45])
+def test_a_load_is_served_for_what_the_cheapest_mix_costs_or_so_little_more_that_no_move_pays(qps):
+    world = mixed(qps=qps)
+    assert takes(world) >= qps
+    assert world.usd_hour() <= cheapest(qps, least=1, most=10) * 1.07
+
+
+def test_it_costs_less_than_the_cheapest_replicas_for_the_same_work():
+    small = mixed(qps=20, places=pools(prices={"L4": USD_HOUR["L4"]}))
+    both = mixed(qps=20)
+    assert (takes(small), takes(both)) == (20, 20)
+    assert both.usd_hour() == pytest.approx(0.75 * small.usd_hour())
 
 
 def test_a_large_replica_that_is_lost_is_replaced_by_as_many_small_ones_as_take_its_work():

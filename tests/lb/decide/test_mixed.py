@@ -229,7 +229,9 @@ def test_whatever_happened_a_constant_load_comes_to_rest_with_enough_in_few_enou
     world.capacity.clear()
     world.lapse(4 * 3600, qps=lambda _: qps)
     assert not [d.commands for d in world.lapse(3600, qps=lambda _: qps) if d.commands]
-    reachable = min(qps, most * TAKES["A100"])
+    reachable = min(
+        qps, most * TAKES["A100"] - 3 * service["base_on_demand"]
+    )  # a base may be small, and stays so
     assert takes(world) >= reachable
     assert least <= len(world.machines) <= most
     assert world.ready() == len(world.machines)

@@ -122,7 +122,7 @@ def parts_of(
     ) * units.most  # where limits are tight the large ones may have to be of the base
     goal = _Goal(units, max(base * units.least, needed - others_at_most), 0, base if units.mixed else 0, base)
     lowest = _place(tick, service, on_demand, first, coming, goal=goal)
-    if units.mixed and len(first) == base:
+    if len(first) == base:
         # It stays where it is: one more on demand would count with the others, be too much there, and be asked for again.
         lowest = replace(lowest, wanted=dict(lowest.have), short=0)
     rest = {i: r for i, r in counted.items() if i not in first}

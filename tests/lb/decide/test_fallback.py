@@ -193,3 +193,12 @@ def test_losing_one_zone_again_and_again_does_not_make_the_number_flap():
         commands += sum(len(d.commands) for d in world.run(60))
         assert world.ready() >= 1
     assert commands <= 6 * 8
+
+
+def test_a_base_stays_where_it_is_when_on_demand_gets_cheaper_elsewhere():
+    world = a_world(replicas=3, base_on_demand=1, dynamic=False, surge=2)
+    cheaper = a_pool(ZONES[1], market=Market.ON_DEMAND, price=0.3)
+    pools = tuple(cheaper if p.id == cheaper.id else p for p in world.desired.pools)
+    world.desired = world.desired.model_copy(update={"pools": pools})
+    assert not any(d.commands for d in world.run(60))
+    assert (world.in_market(Market.SPOT), world.in_market(Market.ON_DEMAND)) == (2, 1)

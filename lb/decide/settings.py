@@ -40,9 +40,10 @@ apart while a controller leads."""
 
 LAUNCHES_PER_TICK = 100
 
-UNKNOWN_AGE_S = 3600.0
+UNKNOWN_AGE_S = 6 * 3600.0
 UNKNOWN_CHANCE = 0.7
-"""Of a place that was never held, or long ago: how long it has probably been up once a launch succeeds, and whether it does."""
+"""Of a place that was never held, or long ago: how long it has probably been up once a launch succeeds, and whether it does. At
+that age the law's hazard is that of all places that are up, of whatever age (docs/policy.md)."""
 
 REFUSAL_TAKES_S = 30.0
 """Until a refusal is known, and another place is asked."""

@@ -57,3 +57,12 @@ def test_with_requests_one_under_notice_takes_none_as_long_before_the_kill_as_an
     ends = [at for at, _, ended in policy.orders if ended]
     assert ends[-1] == pytest.approx(KILL - DRAIN_S, abs=10)
     assert fleet.met().broken == 0
+
+
+def test_a_service_that_has_one_zone_tries_spot_there():
+    """Nothing is known of it, and nothing ever would be from outside: on demand it would stay for good."""
+    found = run(
+        "tradewind+slo=99.9", a_trace(3 * 86_400, a=[(0, 4)]), Conditions(cold_start=ColdStart.of(120)), 3
+    )
+    assert found.availability == 1.0
+    assert found.cost_ratio < 0.5

@@ -112,8 +112,9 @@ def test_the_run_is_as_long_as_the_shorter_trace():
 )
 def test_the_products_own_decisions_follow_each_signal_of_the_load(scaling):
     busy = result("tradewind", steady(5.0, 1500), **scaling)
+    alone = result("tradewind", steady(5.0, 1500), **scaling, max_replicas=1)
     assert busy.launches > 1
-    assert busy.requests.ttft_p50_s < 20
+    assert busy.requests.ttft_p50_s < alone.requests.ttft_p50_s / 1.5
     idle = result("tradewind", steady(0.02, 1500), **scaling)
     assert idle.cost_usd < busy.cost_usd / 2
 
@@ -178,15 +179,15 @@ def test_what_a_hosted_provider_takes_is_part_of_the_cost_of_every_policy():
         assert found.cost_hosted_part == 1.0
 
 
-@pytest.mark.parametrize("name", ["tradewind", "tradewind+qps"])
+@pytest.mark.parametrize("name", ["tradewind+slo=99.99", "tradewind+qps+slo=99.99"])
 def test_where_it_covers_no_spare_is_paid_for(name):
     """Both ask for two replicas; a loss of them costs cents when the answers can be bought."""
     scaling = {"target_qps_per_replica": 1.0}
     alone = covered(name, steady(1.0, 5400), None, **scaling)
     cheap = covered(name, steady(1.0, 5400), OFFER, **scaling)
-    dear = covered(name, steady(1.0, 5400), Hosted(1000.0, 2000.0), **scaling)
+    dear = covered(name, steady(1.0, 5400), Hosted(10_000.0, 20_000.0), **scaling)
     assert cheap.cost_usd < 0.8 * alone.cost_usd
-    assert dear.launches == alone.launches
+    assert min(dear.launches, alone.launches) > cheap.launches
     assert cheap.requests.failed == 0
 
 

@@ -13,9 +13,9 @@ from spec.names import Market
 from tests.lb.world import ZONES, World, a_desired, a_pool, a_service
 
 ON_DEMAND_USD, NEEDED = 0.5, 2
-SHORT_USD = 0.02 * NEEDED * ON_DEMAND_USD / 0.001
+SHORT_USD = 0.02 * NEEDED * ON_DEMAND_USD / 0.0001
 NONE_USD = 20 * (1 - 1 / NEEDED) * SHORT_USD
-"""What the `slo` of 99.9 % prices an hour of fewer replicas at, and of none in addition."""
+"""What the `slo` of 99.99 % prices an hour of fewer replicas at, and of none in addition."""
 
 
 def a_world(**load):
@@ -24,7 +24,7 @@ def a_world(**load):
         for zone in ZONES
         for market in (Market.SPOT, Market.ON_DEMAND)
     ]
-    world = World(a_desired([a_service(replicas=NEEDED, surge=2, scaling={"slo": 99.9})], pools))
+    world = World(a_desired([a_service(replicas=NEEDED, surge=2, scaling={"slo": 99.99})], pools))
     world.asks(3.0, **load)
     return world
 

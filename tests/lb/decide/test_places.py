@@ -12,7 +12,7 @@ from tests.lb.world import ZONES, World, a_desired, a_pool, a_service
 def test_a_launch_tells_the_risk_of_its_place():
     world = World(a_desired([a_service(replicas=1)]))
     said = world.tick().because
-    assert any(r.endswith("chat lacks 1; not seen up lately, 0.85 % risk in the next 60 s") for r in said)
+    assert any(r.endswith("chat lacks 1; not seen up lately, 0.22 % risk in the next 60 s") for r in said)
 
 
 def test_what_leaves_a_young_place_tells_how_long_that_was_up_and_its_risk():

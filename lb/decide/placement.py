@@ -18,7 +18,8 @@ from lb.decide.commands import SetSize
 from lb.decide.cover import cover
 from lb.decide.memory import ReplicaMemory
 from lb.decide.places import COOLING, has_a_base, obstacle, places, said, units_in, waiting_usd_hour, worth
-from lb.decide.portfolio import Counts, Worth, choose
+from lb.decide.portfolio import Counts, Worth
+from lb.decide.search import choose
 from lb.decide.spend import on_exhausted
 from lb.decide.targets import least_replicas, most_replicas, needed_units
 from lb.decide.tick import Tick

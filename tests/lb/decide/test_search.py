@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lb.decide.portfolio import Place, Worth, choose, cost
+from lb.decide.portfolio import Place, Scale, Worth
 from lb.decide.risk import hazard
+from lb.decide.search import choose
 
 HOUR = 3600.0
 WORTH = Worth(short_usd_hour=100.0, none_usd_hour=400.0)
@@ -21,6 +22,11 @@ def spot(name, *, age_h=1.0, usd=1.0, held=0, room=100, short_s=120.0, entry=0.1
 
 def safe(name="on-demand", *, usd=3.0, held=0, room=100) -> Place:
     return Place(name, usd, 0.0, 120.0, held, room, 0.1)
+
+
+def cost(places, counts, needed, worth):
+    """USD per hour."""
+    return Scale(places, needed, 0, worth).weigh([counts.get(p.id, 0) for p in places])[1]
 
 
 def test_nothing_is_held_for_nothing():

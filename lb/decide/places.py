@@ -81,8 +81,10 @@ def worth(tick: Tick, service: Service, needed: int, units: Units = REPLICAS) ->
     prices = ((p.prices.on_demand or p.prices.spot or 0.0) / units.of(p) for p in tick.pools_of(service))
     dearest = max(prices, default=0.0)
     allowed = 1.0 - service.scaling.slo / 100.0
-    short = settings.SHORT_COST * max(1, needed) * dearest / max(allowed, settings.LEAST_ALLOWED)
-    none = settings.NONE_COST * short * (1.0 - 1.0 / max(1, needed / units.most))
+    always = settings.SHORT_COST * max(1, needed) * dearest
+    short = always / max(allowed, settings.LEAST_ALLOWED)
+    none = settings.NONE_COST * always / max(allowed, settings.NONE_LEAST_ALLOWED)
+    none *= 1.0 - 1.0 / max(1, needed / units.most)
     price = Worth(short, none)
     load = tick.load.get(service.name)
     if load is None or load.hosted_usd_hour is None:

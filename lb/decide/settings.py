@@ -57,7 +57,9 @@ LEAST_ALLOWED = 1e-4
 the target of availability leaves, which is taken as this at least."""
 
 NONE_COST = 20.0
-"""An hour with no replica at all costs up to so many times as much again; of one replica nothing, which is short and none at once."""
+NONE_LEAST_ALLOWED = 1e-3
+"""An hour with no replica at all costs up to so many times as much again; of one replica nothing, which is short and none at once.
+A target beyond 99.9 % asks for fewer short hours; that hardly any of them is without a replica is paid for already."""
 
 MOVE_COSTS_S = 600.0
 MOVE_PAYS_WITHIN_S = 3600.0

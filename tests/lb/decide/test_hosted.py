@@ -14,8 +14,8 @@ from tests.lb.world import ZONES, World, a_desired, a_pool, a_service
 
 ON_DEMAND_USD, NEEDED = 0.5, 2
 SHORT_USD = 0.02 * NEEDED * ON_DEMAND_USD / 0.0001
-NONE_USD = 20 * (1 - 1 / NEEDED) * SHORT_USD
-"""What the `slo` of 99.99 % prices an hour of fewer replicas at, and of none in addition."""
+NONE_USD = 20 * (1 - 1 / NEEDED) * 0.02 * NEEDED * ON_DEMAND_USD / 0.001
+"""What the `slo` of 99.99 % prices an hour of fewer replicas at, and of none, as 99.9 % does, in addition."""
 
 
 def a_world(**load):

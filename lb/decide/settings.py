@@ -66,10 +66,10 @@ MOVE_PAYS_WITHIN_S = 3600.0
 """A move costs at least so much time of a machine, which must come back within this time: what is known of places is not exact,
 and nothing moves for a trifle."""
 
-STAY_COUNTS_S = 86_400.0
+STAY_COUNTS_S = 43_200.0
 ON_DEMAND_STAYS_S = 3600.0
 """What a launch costs in dollars must come back while the replica stays there: on spot for as long as the place's past promises,
-as far as one day counts (prices and loads change, too), on demand until spot is there again."""
+as far as half a day counts (prices, loads and the risk that asks for a spare change, too), on demand until spot is there again."""
 
 
 def cool_down_s(struck_for_s: float) -> float:

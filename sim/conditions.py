@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
 
+from sim.csvfile import LONGEST_S
+
 PENDING_AT_MOST_S = 45.0
 """A cloud that has the machine gives it within this time; everything after is boot, image and model."""
 
 
-MOST_S = 366 * 86_400.0
-"""Of any time, as long as the longest trace; and of money, below: whatever is larger is another unit."""
 MOST_USD = 1_000_000.0
+"""Of any price; whatever is larger is another unit. No time is longer than the longest trace."""
 MOST_RATIO = 1000.0
 
 
@@ -48,7 +49,7 @@ class ColdStart:
     @classmethod
     def of(cls, total_s: float) -> ColdStart:
         """A quarter of it until the machine is there, but never longer than clouds take for that."""
-        if not 0 <= total_s <= MOST_S:
+        if not 0 <= total_s <= LONGEST_S:
             raise ValueError(f"the cold start must be 0 or more seconds, and at most a year; got {total_s:g}")
         pending = min(total_s / 4, PENDING_AT_MOST_S)
         return cls(pending, total_s - pending)
@@ -86,11 +87,11 @@ class Conditions:
         return self.notices.get(zone, self.notice_s)
 
     def __post_init__(self) -> None:
-        for name, most in (("refusal_s", MOST_S), ("notice_s", MOST_S), ("launch_usd", MOST_USD)):
+        for name, most in (("refusal_s", LONGEST_S), ("notice_s", LONGEST_S), ("launch_usd", MOST_USD)):
             value = getattr(self, name)
             if not 0 <= value <= most:
                 raise ValueError(f"{name} must be 0 or more, and at most {most:.0f}; got {value:g}")
-        for name, most in (("tick_s", MOST_S), ("ratio", MOST_RATIO)):
+        for name, most in (("tick_s", LONGEST_S), ("ratio", MOST_RATIO)):
             value = getattr(self, name)
             if not 1 / MOST_RATIO <= value <= most:
                 raise ValueError(f"{name} must be from {1 / MOST_RATIO} to {most:.0f}, got {value:g}")

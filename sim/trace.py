@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from sim.conditions import MOST_USD
 from sim.csvfile import FROM_THE_BEGINNING, LONGEST_S, header, opened
 from spec.errors import Problem, SpecError
 
@@ -26,8 +27,6 @@ COLUMNS = REQUIRED + PRICES
 PROBLEMS_SHOWN = 20
 """Of a file that is wrong in every row, these are enough to see why."""
 MOST_CAPACITY = 1_000_000
-MOST_USD_HOUR = 1_000_000.0
-"""Of a machine; none costs as much, so whatever is larger is another unit."""
 _ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REGION = re.compile(r"(.+?)(?:-az\d+|-[a-z]|(?<=\d)[a-z])")
 
@@ -213,8 +212,8 @@ class _Reader:
     def _price(self, line: int, column: str, text: str) -> float:
         """NaN where there is none."""
         price = self._number(line, column, text) if text else math.nan
-        if price > MOST_USD_HOUR:
-            self._wrong(line, column, f"must be USD per hour, {MOST_USD_HOUR:,.0f} at most, got {text!r}.")
+        if price > MOST_USD:
+            self._wrong(line, column, f"must be USD per hour, {MOST_USD:,.0f} at most, got {text!r}.")
         return price
 
     def _number(self, line: int, column: str, text: str) -> float:

@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from lb.decide import rollout, settings
 from lb.decide.budget import Money
@@ -22,7 +21,7 @@ from lb.decide.portfolio import Counts, Worth
 from lb.decide.search import choose
 from lb.decide.spend import on_exhausted
 from lb.decide.targets import least_replicas, most_replicas, needed_units
-from lb.decide.tick import Tick
+from lb.decide.tick import Tick, clock
 from lb.decide.units import Units
 from spec.desired import OnExhausted, Pool, PoolState, Service
 from spec.names import Market
@@ -75,7 +74,7 @@ class Placed:
 
     def worth(self, counts: Counts) -> int:
         """Units of so many replicas by pool."""
-        return sum(n * self.units[i] for i, n in counts.items())
+        return _worth(self.units, counts)
 
 
 def parts_of(
@@ -165,22 +164,22 @@ def _place(
     for replica in replicas.values():
         have[replica.pool_id] = have.get(replica.pool_id, 0) + 1
     units, needed, spares = goal.units, max(goal.needed, goal.least * goal.units.least), goal.spares
+    by_pool = {p.id: units.of(p) for p in tick.pools_of(service)}
     cheapest = on_exhausted(tick.desired, tick.spend_memory, service) is OnExhausted.FLOOR
     price = Worth(0.0, 0.0) if cheapest else worth(tick, service, needed, units)
-    short = _worth(tick, units, have) < needed
+    short = _worth(by_pool, have) < needed
     waiting = waiting_usd_hour(tick, pools, have, price, short=short)
     known = places(tick, pools, have, Money(tick), units=units, waiting_usd_hour=waiting)
     if cheapest:
         known = [replace(place, entry_usd_hour=0.0) for place in known]
     chosen = choose(known, needed, price, least_spares=spares, least=goal.least, most=goal.most)
-    number, missing = sum(chosen.values()), needed + spares - _worth(tick, units, chosen)
+    number, missing = sum(chosen.values()), needed + spares - _worth(by_pool, chosen)
     lacking = min(max(0, math.ceil(missing / units.most), goal.least - number), goal.most - number)
-    by_pool = {p.id: units.of(p) for p in tick.pools_of(service)}
     return Placed(replicas, tuple(pools), by_pool, have, chosen, lacking, goal.most, waiting)
 
 
-def _worth(tick: Tick, units: Units, counts: Counts) -> int:
-    return sum(n * units.of(tick.pools[i]) for i, n in counts.items())
+def _worth(units: Counts, counts: Counts) -> int:
+    return sum(n * units[i] for i, n in counts.items())
 
 
 def grow(tick: Tick, service: Service, parts: list[Placed]) -> None:
@@ -259,5 +258,5 @@ def _explain(tick: Tick, service: Service, part: Placed, refusals: list[str | No
     told = ", ".join(f"{reason} ({n} pools)" for reason, n in sorted(why.items())) or "every pool is full"
     if set(why) == {COOLING}:
         soonest = math.ceil(min(tick.pool_memory[p.id].not_before for p in part.pools))
-        told += f", the first until {datetime.fromtimestamp(soonest, UTC):%H:%M:%SZ}"
+        told += f", the first until {clock(soonest)}"
     tick.say(f"{service.name}: {part.short} missing and nowhere to launch: {told}")

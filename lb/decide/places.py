@@ -53,12 +53,12 @@ def places(
         waiting_usd_hour: what it costs that the next replica comes later.
 
     """
-    found, mixed = [], units.mixed
+    found = []
     for pool in pools:
         here, free = held.get(pool.id, 0), _free(tick, pool, money)
         if here + free:
-            place = _place(tick, pool, money, waiting_usd_hour, held=here, free=free)
-            found.append(replace(place, units=units.of(pool)) if mixed else place)
+            worth = units.of(pool)
+            found.append(_place(tick, pool, money, waiting_usd_hour, held=here, free=free, units=worth))
     return found
 
 
@@ -213,7 +213,9 @@ def _free(tick: Tick, pool: Pool, money: Money) -> int:
     return pool.max_size - tick.machines(pool.id) - tick.pool_memory[pool.id].awaiting
 
 
-def _place(tick: Tick, pool: Pool, money: Money, waiting_usd_hour: float, *, held: int, free: int) -> Place:
+def _place(
+    tick: Tick, pool: Pool, money: Money, waiting_usd_hour: float, *, held: int, free: int, units: int
+) -> Place:
     price = money.price(pool) or 0.0
     doubt = 1.0 - chance_of(tick, pool) if free else 0.0
     dollars = pool.launch_usd * _HOUR / _stay_s(tick, pool) if pool.launch_usd else 0.0
@@ -224,6 +226,7 @@ def _place(tick: Tick, pool: Pool, money: Money, waiting_usd_hour: float, *, hel
         short_s=starts_in_s(pool),
         held=held,
         room=held + free,
+        units=units,
         entry_usd_hour=dollars
         + price * max(starts_in_s(pool), settings.MOVE_COSTS_S) / settings.MOVE_PAYS_WITHIN_S
         + doubt * waiting_usd_hour * settings.REFUSAL_TAKES_S / settings.MOVE_PAYS_WITHIN_S,

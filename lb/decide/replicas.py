@@ -6,9 +6,7 @@ that could not be observed takes nothing away: its replicas live on with what ag
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from lb.clouds.protocol import Instance, InstancePhase, PoolObservation
 from lb.decide import rollout, settings
@@ -16,14 +14,12 @@ from lb.decide.lifecycle import Verdict, move, serves_until
 from lb.decide.memory import Drain, ReplicaMemory
 from lb.decide.observed import AgentState
 from lb.decide.soak import failed_while_it_soaked
-from lb.decide.tick import Tick, is_there
+from lb.decide.tick import Tick, clock, is_there
 from spec.desired import Pool, Service
 from spec.names import replica_id
 from spec.status import ReplicaState as S
 
 _ASK_AGAIN_AFTER = 10 * settings.RETRY_S
-_LATEST = 253_402_300_799
-"""The last second that has a date: an agent may tell any number."""
 
 
 def update_replicas(tick: Tick) -> None:
@@ -188,7 +184,7 @@ def _leave_before_the_kill(tick: Tick, service: Service, rid: str, replica: Repl
     until = serves_until(replica.preempt_at, tick.health.get(rid), service.routing.drain_limit_s)
     if until is None or tick.now >= until:
         return _to(tick, rid, replica, S.DRAINING, why, drain=Drain.LEAVE)
-    why += f"; serves until {_clock(until)}"
+    why += f"; serves until {clock(until)}"
     if replica.failing_since is not None or replica.reason == why:
         return replica
     tick.say(f"{rid}: {why}")
@@ -284,10 +280,6 @@ def _clear_records(tick: Tick) -> None:
 
 
 # ---------------------------------------------------------------- words
-
-
-def _clock(at: float) -> str:
-    return f"{datetime.fromtimestamp(min(math.floor(at), _LATEST), UTC):%H:%M:%SZ}"
 
 
 def _fail(tick: Tick, rid: str, replica: ReplicaMemory, why: str) -> ReplicaMemory:

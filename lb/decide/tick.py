@@ -5,8 +5,10 @@ Mutable, but it never leaves `decide`: what goes in and what comes out are froze
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from lb.clouds.protocol import InstancePhase, PoolObservation
 from lb.decide import rollout, settings
@@ -18,6 +20,8 @@ from lb.decide.units import units_of
 from spec.desired import Desired, Pool, Service
 from spec.status import ReplicaState as S
 
+_LATEST = 253_402_300_799
+"""The last second that has a date: an agent may tell any number."""
 _ALIVE = frozenset({S.PENDING, S.STARTING, S.READY, S.UNREADY})
 
 
@@ -212,6 +216,11 @@ class Tick:
 def holds_place(replica: ReplicaMemory) -> bool:
     """Whether it counts toward the target: it serves, will serve, or comes back from an update, and is not announced to go."""
     return replica.preempt_at is None and (replica.state in _ALIVE or replica.drain is Drain.UPDATE)
+
+
+def clock(at: float) -> str:
+    """The time of day in words, `14:03:20Z`."""
+    return f"{datetime.fromtimestamp(min(math.floor(at), _LATEST), UTC):%H:%M:%SZ}"
 
 
 def is_there(phase: InstancePhase) -> bool:
